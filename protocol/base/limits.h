@@ -1,0 +1,59 @@
+// Every bound of the system in one place (design: "Everything has one, in one header").
+// Over a bound: back-pressure or a clear error, never growth.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace andyx::limits {
+
+inline constexpr std::size_t kKiB = 1024;
+inline constexpr std::size_t kMiB = 1024 * kKiB;
+
+// Wire.
+inline constexpr std::size_t kMaxMessageBytes = 8 * kMiB;  // key + headers + payload of one message
+inline constexpr std::size_t kMaxBatchBytes = 9 * kMiB;    // one record batch, and its decompressed body
+inline constexpr std::size_t kMaxFrameBytes = 10 * kMiB;   // value of the length prefix
+inline constexpr std::size_t kMaxRequestBytesBeforeHello = 4 * kKiB;
+inline constexpr std::uint32_t kMaxBatchRecords = 1u << 20;
+inline constexpr std::uint32_t kFrameVerifyDepth = 16;
+inline constexpr std::uint32_t kFrameVerifyTables = 20'000;
+inline constexpr std::uint32_t kMaxRangesPerAnswer = 10'000;
+
+// Names, headers.
+inline constexpr std::size_t kMaxNameBytes = 128;
+inline constexpr std::uint32_t kMaxHeadersPerMessage = 1'000;
+inline constexpr std::size_t kMaxHeaderNameBytes = 1'024;
+inline constexpr std::uint32_t kMaxPartitionsPerTopic = 10'000;
+inline constexpr std::uint32_t kMaxPartitionsPerNode = 100'000;
+
+// Connections.
+inline constexpr std::uint32_t kMaxConnections = 20'000;           // default of max-connections
+inline constexpr std::size_t kReceiveSlabBytes = 256 * kKiB;
+inline constexpr std::size_t kMinPinShare = 4;  // a batch under 1/4 of its slab is copied out of it
+inline constexpr std::uint32_t kMaxInFlightRequestsPerConnection = 1'024;
+inline constexpr std::size_t kMaxInFlightBytesPerConnection = 16 * kMiB;
+inline constexpr std::size_t kMaxQueuedSendBytesPerConnection = 32 * kMiB;
+inline constexpr std::size_t kMaxInFlightBytesPerNode = 256 * kMiB;
+inline constexpr std::uint32_t kHandshakeTimeoutMs = 15'000;
+inline constexpr std::uint32_t kKeepAliveIntervalMs = 15'000;
+inline constexpr std::uint32_t kIdleTimeoutMs = 60'000;  // nothing received, pings included
+inline constexpr std::uint32_t kMailboxMessages = 64 * 1024;
+
+// Partitions and subscriptions.
+inline constexpr std::uint32_t kProducerBatchesRemembered = 5;
+inline constexpr std::uint32_t kMaxProducersPerPartition = 100'000;
+inline constexpr std::uint64_t kProducerIdleMs = 24ull * 3600 * 1000;
+inline constexpr std::size_t kTailCacheBytesPerLoop = 64 * kMiB;  // default of tail-cache-bytes / cores
+inline constexpr std::uint32_t kMaxSubscriptionsPerTopic = 10'000;
+inline constexpr std::uint32_t kMaxAnsweredRanges = 100'000;  // above the floor, each subscription and partition
+inline constexpr std::uint64_t kMaxCreditBytes = 256 * kMiB;
+inline constexpr std::uint64_t kMaxCreditMessages = 10'000'000;
+
+// Storage.
+inline constexpr std::size_t kGenerationBytes = 128 * kMiB;
+inline constexpr std::uint32_t kMaxUnflushedGenerations = 3;
+inline constexpr std::size_t kStorageQueueBytes = 64 * kMiB;
+inline constexpr std::size_t kMaxReadBytes = 4 * kMiB;
+
+}  // namespace andyx::limits
