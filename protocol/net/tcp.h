@@ -33,6 +33,9 @@ class ConnectionHandler {
   virtual void on_read_end(Connection& connection) = 0;
   // The send queue has fallen under half of its bound, after it was over it.
   virtual void on_writable(Connection& connection) = 0;
+  // The received bytes are no frames (kFrameTooLarge, kBadFrame). What is sent from here is still
+  // delivered (within a second); then the connection closes with this error.
+  virtual void on_stream_error(Connection&, const Error&) {}
   // Once, last call: closed by the peer, by close(), or by an error (kConnectionLost, kFrameTooLarge, …).
   // The connection must not be used afterwards (it is destroyed after this returns).
   virtual void on_closed(Connection& connection, const Error& reason) = 0;
@@ -78,7 +81,7 @@ Result<Address> claim_address(const Address& address);
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, OnAccept on_accept);
 
 // Connects; `done` is called once, on the loop: with a connection, or kUnreachable / kTimedOut.
-// Destroying the returned handle cancels (done is then not called).
+// Destroying the returned handle cancels; then, and when the loop stops first, `done` is not called.
 class Connecting {
  public:
   virtual ~Connecting() = default;
