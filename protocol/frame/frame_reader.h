@@ -33,7 +33,12 @@ class FrameReader {
   std::size_t charged_bytes() const;   // capacity this reader holds
 
  private:
+  std::size_t frame_bytes() const;
+  void make_room(std::size_t wanted_bytes);
+
   std::size_t max_frame_bytes_, slab_bytes_;
+  std::size_t next_slab_bytes_;  // size of the next slab: small while little arrives
+  unsigned small_receives_ = 0;  // in a row
   SharedBytes slab_;
   std::size_t begin_ = 0, end_ = 0;
 };

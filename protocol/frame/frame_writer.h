@@ -11,7 +11,7 @@
 
 namespace andyx::frame {
 
-// One frame ready for writev: head, then payload slices, then `padding` zero bytes (0..7).
+// One frame ready for writev: head, then payload slices, then `padding` zero bytes (0..3).
 struct OutFrame {
   SharedBytes head;
   std::vector<SharedBytes> payload;  // concatenated: the [ubyte] vector of the body; often one slice
