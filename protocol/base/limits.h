@@ -56,4 +56,17 @@ inline constexpr std::uint32_t kMaxUnflushedGenerations = 3;
 inline constexpr std::size_t kStorageQueueBytes = 64 * kMiB;
 inline constexpr std::size_t kMaxReadBytes = 4 * kMiB;
 
+// Metadata.
+inline constexpr std::uint32_t kMaxNodes = 1'000;
+inline constexpr std::uint32_t kMaxReplicationFactor = 7;
+inline constexpr std::uint32_t kMaxSubscriptions = 200'000;  // of all topics
+inline constexpr std::size_t kMaxHostBytes = 255;
+inline constexpr std::uint32_t kMaxProducerIdsReserved = 1'000'000;    // by one command
+inline constexpr std::uint32_t kCommandsRemembered = 4'096;            // ids, against repetition
+inline constexpr std::uint32_t kMaxPendingProposals = 20'000;          // default of the controller
+inline constexpr std::uint32_t kMaxMetadataAppendEntries = 1'024;      // in one append
+inline constexpr std::size_t kMaxMetadataAppendBytes = 1 * kMiB;       // but at least one entry
+inline constexpr std::uint64_t kMetadataSnapshotEntries = 20'000;
+inline constexpr std::uint64_t kMetadataSnapshotBytes = 8 * kMiB;
+
 }  // namespace andyx::limits

@@ -1,0 +1,107 @@
+// The controller: holds the epoch of the metadata log, and is the only one to append to it, after
+// it has applied every earlier entry. A shell around ControllerCore (controller_core.h): the
+// control loop, the log, clock and random ids.
+//
+// Threads: lives on the control loop (a net::Loop with a thread of its own). Proposals and image()
+// may come from any thread. Order of destruction: stop(), loop.stop() and its run() has returned,
+// controller (which owns and ends the log), loop, storage shard.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "protocol/base/error.h"
+#include "protocol/base/ids.h"
+#include "protocol/base/limits.h"
+#include "protocol/net/loop.h"
+#include "server/metadata/image.h"
+#include "server/metadata/metadata_log.h"
+
+namespace andyx::server {
+
+struct NodeSpec {
+  NodeId node_id = 0;
+  Uuid disk_id;  // of the data directory; another one under the same node id is refused
+  std::uint64_t incarnation = 0;  // new with each start, e.g. the wall clock at start
+  std::string host;               // as advertised
+  std::uint16_t port = 0;
+};
+
+struct SubscriptionSpec {
+  std::string name;
+  protocol::SubscriptionType type{};
+  protocol::SubscriptionMode mode{};
+  protocol::StartKind start_kind{};
+  std::int64_t start_value = 0;
+};
+
+struct ControllerOptions {
+  NodeSpec
+      node;  // registered at start; the first start of an empty log also bootstraps the cluster
+  std::uint32_t ttl_ms = 10'000;
+  std::uint32_t max_pending = limits::kMaxPendingProposals;
+  std::uint64_t snapshot_entries =
+      limits::kMetadataSnapshotEntries;  // a snapshot after so many entries
+  std::uint64_t snapshot_bytes = limits::kMetadataSnapshotBytes;  // or bytes of entries
+};
+
+class Controller {
+ public:
+  // Called exactly once: on the control loop, when the command is durable and its image published;
+  // or inside the call when it is refused at once (kOverloaded, kShuttingDown, or the error that
+  // stopped the controller).
+  using StatusDone = std::move_only_function<void(Status)>;
+  using TopicDone = std::move_only_function<void(Result<std::shared_ptr<const Topic>>)>;
+  using SubscriptionDone =
+      std::move_only_function<void(Result<std::shared_ptr<const SubscriptionRecord>>)>;
+  using IdDone = std::move_only_function<void(Result<ProducerId>)>;
+  // On the control loop, after each publication (one for many commands that were appended
+  // together), before the `done` of those commands; the first one before `ready` of start().
+  using ImageListener = std::function<void(std::shared_ptr<const Image>)>;
+
+  Controller(net::Loop& loop, std::unique_ptr<MetadataLog> log, ControllerOptions options);
+  ~Controller();
+  Controller(const Controller&) = delete;
+  Controller& operator=(const Controller&) = delete;
+
+  // Before start(). `on_failed`: once, on the control loop, when the controller has stopped for
+  // good (the log cannot be followed: kCorrupt, kDataLoss; storage failed; another controller took
+  // over): say it loudly; data goes on.
+  void on_image(ImageListener listener);
+  void on_failed(std::function<void(const Error&)> listener);
+
+  // Campaigns, loads snapshot and log, bootstraps where the log is empty, registers the node. Any
+  // thread.
+  void start(StatusDone ready);
+  // Refuses new proposals; `stopped` when nothing is in flight any more. Any thread.
+  void stop(std::move_only_function<void()> stopped);
+
+  // The last published image; never null (empty before the first). Any thread.
+  std::shared_ptr<const Image> image() const;
+
+  // kTopicExists, kBadName, kBadArgument, kLimitReached.
+  void create_topic(TopicName name, std::uint32_t partitions, TopicDone done);
+  // For automatic creation: answers the topic that is there, with the partitions that it has.
+  void ensure_topic(TopicName name, std::uint32_t partitions, TopicDone done);
+  void delete_topic(TopicName name, StatusDone done);  // kUnknownTopic
+
+  // kSubscriptionExists, kSubscriptionConflict (another type or mode), kUnknownTopic, kBadName,
+  // kLimitReached.
+  void create_subscription(TopicName topic, SubscriptionSpec spec, SubscriptionDone done);
+  // Answers the subscription that is there when type and mode are those.
+  void ensure_subscription(TopicName topic, SubscriptionSpec spec, SubscriptionDone done);
+  void delete_subscription(TopicName topic, std::string name, StatusDone done);
+
+  // `count` ids from the one answered on, never given out
+  // again. 1..limits::kMaxProducerIdsReserved.
+  void reserve_producer_ids(std::uint32_t count, IdDone done);
+  void register_node(NodeSpec node, StatusDone done);
+
+ private:
+  struct Shell;
+  std::unique_ptr<Shell> shell_;
+};
+
+}  // namespace andyx::server

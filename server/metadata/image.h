@@ -1,0 +1,143 @@
+// The image: everything about the cluster, after the entries of the metadata log below `position`.
+// Made by apply() only, immutable once published (shared_ptr<const Image>), readable on any thread
+// without a lock. Images share what did not change: a topic that stays is the same object in the
+// next image, so comparing pointers finds the changes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "protocol/base/ids.h"
+#include "protocol/base/names.h"
+#include "server/metadata/shared_index.h"
+#include "server/metadata/uuid.h"
+
+namespace andyx::protocol {  // of common_generated.h, which is too heavy for everybody
+enum class SubscriptionType : std::uint8_t;
+enum class SubscriptionMode : std::uint8_t;
+enum class StartKind : std::uint8_t;
+}  // namespace andyx::protocol
+
+namespace andyx::server {
+
+using Position = std::uint64_t;  // of an entry in the metadata log, from 0, no gaps
+
+struct PartitionRecord {
+  PartitionId partition_id = 0;
+  std::uint32_t index = 0;       // in its topic
+  NodeId main = 0;               // 0: none
+  MainEpoch main_epoch = 1;      // raised by a change of the main, and by a new incarnation of it
+  std::uint32_t version = 1;     // changes with every change of this record
+  std::vector<NodeId> replicas;  // all copies, the main included
+  std::vector<NodeId> in_sync;
+
+  bool operator==(const PartitionRecord&) const = default;
+};
+
+struct SubscriptionRecord {
+  SubscriptionId id = 0;
+  std::string name;
+  protocol::SubscriptionType type{};
+  protocol::SubscriptionMode mode{};
+  protocol::StartKind start_kind{};
+  std::int64_t start_value = 0;  // an offset, or microseconds since 1970, or unused
+  TimeUs created_us = 0;
+};
+
+struct NodeRecord {
+  NodeId id = 0;
+  Uuid disk_id;
+  std::uint64_t incarnation = 0;
+  std::string host;  // as advertised
+  std::uint16_t port = 0;
+  TimeUs registered_us = 0;  // of this incarnation
+};
+
+// A command that was applied, so that its repetition changes nothing and gives the same answer.
+struct AppliedCommand {
+  Uuid id;
+  Position position = 0;
+  std::uint64_t result = 0;  // see Outcome in apply.h
+};
+
+struct Topic;
+
+struct BySubscriptionName {
+  static std::string_view key(const SubscriptionRecord& s) { return s.name; }
+};
+struct ByNodeId {
+  static NodeId key(const NodeRecord& n) { return n.id; }
+};
+struct ByTopicName {
+  static const TopicName& key(const Topic& t);
+};
+struct ByTopicId {
+  static TopicId key(const Topic& t);
+};
+struct ByCommandId {
+  static const Uuid& key(const AppliedCommand& c) { return c.id; }
+};
+struct ByPosition {
+  static Position key(const AppliedCommand& c) { return c.position; }
+};
+
+struct Topic {
+  TopicId id = 0;
+  TopicName name;
+  TimeUs created_us = 0;
+  SharedIndex<SubscriptionRecord, BySubscriptionName> subscriptions;
+
+  const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
+  void set_partitions(std::vector<PartitionRecord> partitions);  // index i at place i
+  std::uint64_t partitions_hash() const { return partitions_hash_; }
+
+ private:
+  std::shared_ptr<const std::vector<PartitionRecord>> partitions_ =
+      std::make_shared<const std::vector<PartitionRecord>>();
+  std::uint64_t partitions_hash_ = 0;
+};
+
+inline const TopicName& ByTopicName::key(const Topic& t) { return t.name; }
+inline TopicId ByTopicId::key(const Topic& t) { return t.id; }
+
+struct Image {
+  Uuid cluster_id;               // zero: an empty log, nothing bootstrapped
+  Position position = 0;         // of the next entry
+  std::uint64_t chain_hash = 0;  // of the last entry
+  // Never reused, not even after a delete.
+  TopicId next_topic_id = 1;
+  PartitionId next_partition_id = 1;
+  SubscriptionId next_subscription_id = 1;
+  ProducerId next_producer_id = 1;
+
+  SharedIndex<NodeRecord, ByNodeId> nodes;
+  SharedIndex<Topic, ByTopicName> topics;  // iterates in the order of names
+  SharedIndex<Topic, ByTopicId> topics_by_id;
+  std::uint64_t partition_count = 0;     // of all topics
+  std::uint64_t subscription_count = 0;  // of all topics
+  // The last limits::kCommandsRemembered commands.
+  SharedIndex<AppliedCommand, ByCommandId> commands;
+  SharedIndex<AppliedCommand, ByPosition> commands_by_position;
+
+  // Null when there is none. The pointers into a topic live as long as the topic does.
+  std::shared_ptr<const Topic> find_topic(const TopicName& name) const;
+  std::shared_ptr<const Topic> find_topic(TopicId id) const;
+  const PartitionRecord* find_partition(TopicId topic, std::uint32_t index) const;
+  std::shared_ptr<const SubscriptionRecord> find_subscription(TopicId topic,
+                                                              std::string_view name) const;
+  std::shared_ptr<const NodeRecord> find_node(NodeId id) const;
+
+  // Of the whole state, in O(1): equal on every node at the same position.
+  std::uint64_t hash() const;
+};
+
+// Of one item, for the sum that SharedIndex keeps.
+std::uint64_t hash_content(const Topic& topic);
+std::uint64_t hash_content(const SubscriptionRecord& subscription);
+std::uint64_t hash_content(const NodeRecord& node);
+std::uint64_t hash_content(const AppliedCommand& command);
+
+}  // namespace andyx::server
