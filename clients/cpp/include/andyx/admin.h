@@ -1,0 +1,127 @@
+// Administration, and reading without a subscription. Blocking calls, thread-safe; each at most
+// ClientOptions::request_timeout_ms. Errors are the server's (with their remedy), or kTimedOut.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "andyx/message_batch.h"
+#include "andyx/types.h"
+
+namespace andyx::client {
+
+class ClientImpl;
+
+struct PartitionInfo {
+  std::uint32_t partition = 0;  // index in the topic
+  PartitionId partition_id = 0;
+  NodeId main = 0;
+  MainEpoch main_epoch = 0;
+  std::vector<NodeId> replicas, in_sync;
+  Offset start_offset = 0, committed_offset = 0;
+  std::uint64_t bytes = 0;
+};
+
+struct TopicInfo {
+  std::string topic;  // tenant/product/component/topic
+  TopicId topic_id = 0;
+  TimeUs created_us = 0;
+  std::vector<PartitionInfo> partitions;
+};
+
+struct SubscriptionPartitionInfo {
+  std::uint32_t partition = 0;
+  Offset start_offset = 0, committed_offset = 0;
+  Offset floor = 0;  // everything below is answered
+  std::uint64_t answered_above_floor = 0, in_flight = 0, waiting_redelivery = 0, skipped = 0;
+  std::uint64_t lag_messages = 0;
+  std::string attached_consumer;
+  std::uint64_t credit_messages = 0, credit_bytes = 0;
+  std::string blocked;  // empty, or why nothing is delivered
+};
+
+struct SubscriptionInfo {
+  std::string topic, name;
+  SubscriptionId subscription_id = 0;
+  SubscriptionType type = SubscriptionType::kUnique;
+  SubscriptionMode mode = SubscriptionMode::kResilient;
+  TimeUs created_us = 0;
+  std::vector<SubscriptionPartitionInfo> partitions;  // of describe only
+};
+
+struct SubscriptionSpec {
+  SubscriptionType type = SubscriptionType::kUnique;
+  SubscriptionMode mode = SubscriptionMode::kResilient;
+  Start start = Start::latest();
+};
+
+struct OffsetInfo {
+  Offset offset = 0, start_offset = 0, committed_offset = 0;
+};
+
+struct ReadResult {
+  MessageBatch messages;  // from the offset asked for; empty when there is none yet
+  Offset next_offset = 0;  // where to read on
+  Offset start_offset = 0, committed_offset = 0;
+};
+
+struct LoopStatus {
+  std::uint32_t loop = 0, connections = 0, partitions = 0, mailbox = 0;
+  std::uint64_t cached_bytes = 0;
+};
+
+struct StorageStatus {
+  std::uint32_t shard = 0;
+  std::string state;
+  bool fsync = true;
+  std::uint32_t generation = 0, unflushed_generations = 0;
+  std::uint64_t written_bytes = 0, disk_bytes = 0, free_bytes = 0, syncs = 0, last_sync_us = 0;
+  std::string crc32c;
+  std::uint64_t crc32c_calls = 0;
+};
+
+struct NodeStatus {
+  NodeId node_id = 0;
+  std::string cluster_id;
+  std::uint64_t incarnation = 0;
+  std::string server_version, listen, advertise;
+  std::uint64_t uptime_ms = 0, rss_bytes = 0;
+  std::uint32_t connections = 0, topics = 0, partitions = 0;
+  std::uint64_t metadata_version = 0;
+  std::vector<LoopStatus> loops;
+  std::vector<StorageStatus> storage;
+};
+
+class Admin {
+ public:
+  Result<TopicInfo> create_topic(const std::string& topic, std::uint32_t partitions = 1);
+  Status delete_topic(const std::string& topic);
+  Result<std::vector<TopicInfo>> list_topics(const std::string& prefix = {});
+  Result<TopicInfo> describe_topic(const std::string& topic);
+
+  Result<SubscriptionInfo> create_subscription(const std::string& topic, const std::string& name,
+                                               const SubscriptionSpec& spec);
+  Status delete_subscription(const std::string& topic, const std::string& name);
+  Result<std::vector<SubscriptionInfo>> list_subscriptions(const std::string& topic);
+  Result<SubscriptionInfo> describe_subscription(const std::string& topic, const std::string& name);
+  // `partition` -1: all of them.
+  Status reset_subscription(const std::string& topic, const std::string& name, Start to,
+                            std::int32_t partition = -1);
+
+  // From `offset` (kOffsetOutOfRange below the start or over the end); waits up to `max_wait_ms` when
+  // nothing is there yet.
+  Result<ReadResult> read(const std::string& topic, std::uint32_t partition, Offset offset,
+                          std::uint32_t max_bytes = 1'048'576, std::uint32_t max_wait_ms = 0);
+  Result<OffsetInfo> lookup_offset(const std::string& topic, std::uint32_t partition, Start at);
+
+  Result<NodeStatus> node_status();
+
+ private:
+  friend class Client;
+  explicit Admin(std::shared_ptr<ClientImpl> impl) : impl_(std::move(impl)) {}
+  std::shared_ptr<ClientImpl> impl_;
+};
+
+}  // namespace andyx::client
