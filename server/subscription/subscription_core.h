@@ -35,10 +35,12 @@
 #include "server/subscription/offset_set.h"
 #include "server/subscription/range_map.h"
 
-namespace andyx::server {
+namespace andyx::protocol {  // of subscription_generated.h, which is too heavy for everybody
+enum class SubscriptionMode : std::uint8_t;
+enum class AnswerKind : std::uint8_t;
+}  // namespace andyx::protocol
 
-enum class DeliveryMode : std::uint8_t { kResilient = 0, kNonResilient = 1 };
-enum class AnswerKind : std::uint8_t { kAcknowledge = 0, kSkip = 1, kUnacknowledge = 2 };
+namespace andyx::server {
 
 using StreamId = std::uint64_t;  // the shell's: connection and stream number
 
@@ -52,7 +54,7 @@ constexpr std::uint64_t credit_charge(std::uint32_t batch_bytes, std::uint32_t b
 class SubscriptionCore {
  public:
   // One of: create() for a new subscription, or apply() of its changes; then open().
-  SubscriptionCore(SubscriptionId id, DeliveryMode mode);
+  SubscriptionCore(SubscriptionId id, protocol::SubscriptionMode mode);
 
   // --- Durable state
   // ---------------------------------------------------------------------------------------
@@ -107,7 +109,7 @@ class SubscriptionCore {
   // kUnknownStream, kBadArgument (first > last, too many ranges), kOffsetOutOfRange (not
   // committed), kNotYours (held by another stream), kLimitReached (answers far ahead of delivery
   // that leave too many ranges).
-  Status answer(StreamId stream, AnswerKind kind, std::span<const OffsetRange> ranges);
+  Status answer(StreamId stream, protocol::AnswerKind kind, std::span<const OffsetRange> ranges);
 
   // --- Delivery
   // --------------------------------------------------------------------------------------------
@@ -168,7 +170,7 @@ class SubscriptionCore {
   std::string_view blocked() const;
 
   SubscriptionId id() const { return id_; }
-  DeliveryMode mode() const { return mode_; }
+  protocol::SubscriptionMode mode() const { return mode_; }
   Offset floor() const { return answered_.floor(); }
   bool attached(StreamId stream) const;
   std::size_t streams() const { return streams_.size(); }
@@ -219,7 +221,7 @@ class SubscriptionCore {
   void note_redelivery(const RedeliveryRange& range);
 
   SubscriptionId id_;
-  DeliveryMode mode_;
+  protocol::SubscriptionMode mode_;
 
   // Durable.
   OffsetSet answered_;
