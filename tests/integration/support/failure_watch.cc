@@ -1,0 +1,15 @@
+#include "tests/integration/support/failure_watch.h"
+
+#include <atomic>
+
+namespace andyx::test {
+namespace {
+
+std::atomic<bool> failed{false};
+
+}  // namespace
+
+void note_failure() { failed.store(true); }
+bool any_failure() { return failed.load(); }
+
+}  // namespace andyx::test
