@@ -31,10 +31,10 @@ struct Applied {
 // Checks the bytes, that the entry continues the image's chain and cluster, and applies it. An
 // error (kCorrupt, kWrongCluster, kUnsupportedVersion) means that this log cannot be followed any
 // further.
-Result<Applied> apply(const Image& image, ByteSpan entry);
+Result<Applied> apply_entry(const Image& image, ByteSpan entry);
 
-// The part behind the checks; `entry` is verified. For apply and for tests.
-Applied apply(const Image& image, const wire::Entry& entry, std::uint64_t entry_hash);
+// The part behind the checks; `entry` is verified. For apply_entry and for tests.
+Applied apply_verified(const Image& image, const wire::Entry& entry, std::uint64_t entry_hash);
 
 std::uint64_t hash_of_entry(ByteSpan entry);  // the chain hash
 

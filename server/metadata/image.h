@@ -1,7 +1,7 @@
 // The image: everything about the cluster, after the entries of the metadata log below `position`.
-// Made by apply() only, immutable once published (shared_ptr<const Image>), readable on any thread
-// without a lock. Images share what did not change: a topic that stays is the same object in the
-// next image, so comparing pointers finds the changes.
+// Made by apply_entry() only, immutable once published (shared_ptr<const Image>), readable on any
+// thread without a lock. Images share what did not change: a topic that stays is the same object in
+// the next image, so comparing pointers finds the changes.
 #pragma once
 
 #include <cstdint>

@@ -17,13 +17,13 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
+#include "server/metadata/command.h"
 #include "server/metadata/image.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
 
-using ControllerEpoch = std::uint64_t;         // from 1; each campaign that wins gets a higher one
-using EntryBytes = std::vector<std::uint8_t>;  // one wire::Entry; aligned as by malloc
+using ControllerEpoch = std::uint64_t;  // from 1; each campaign that wins gets a higher one
 
 struct LogEntry {
   Position position = 0;

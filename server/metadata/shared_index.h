@@ -49,6 +49,27 @@ class SharedIndex {
     std::size_t slot_;
   };
 
+  // Of items in the order of their keys, which differ. O(n), where n puts would copy the spine n
+  // times.
+  static SharedIndex from_sorted(std::vector<Item> items) {
+    SharedIndex index;
+    Spine spine;
+    for (std::size_t at = 0; at < items.size(); at += kBulkChunkItems) {
+      const std::size_t end = std::min(at + kBulkChunkItems, items.size());
+      Chunk chunk;
+      chunk.reserve(end - at);
+      for (std::size_t i = at; i < end; ++i) {
+        assert(i == 0 || KeyOf::key(*items[i - 1]) < KeyOf::key(*items[i]));
+        index.content_hash_ += hash_of(*items[i]);
+        chunk.push_back(items[i]);
+      }
+      spine.push_back(std::make_shared<const Chunk>(std::move(chunk)));
+    }
+    index.size_ = items.size();
+    index.publish(std::move(spine));
+    return index;
+  }
+
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   std::uint64_t content_hash() const { return content_hash_; }
@@ -121,7 +142,8 @@ class SharedIndex {
 
  private:
   static constexpr std::size_t kMaxChunkItems = 128;
-  using Chunk = std::vector<Item>;  // never empty
+  static constexpr std::size_t kBulkChunkItems = 96;  // leaves room for puts
+  using Chunk = std::vector<Item>;                    // never empty
   using Spine = std::vector<std::shared_ptr<const Chunk>>;
 
   static std::uint64_t hash_of(const T& item) { return hash_content(item); }

@@ -1,0 +1,74 @@
+#include "server/metadata/command.h"
+
+#include "server/metadata/wire.h"
+
+namespace andyx::server {
+namespace {
+
+// One overload for each command: writes its table and answers with its place in the union.
+class Encoder {
+ public:
+  explicit Encoder(flatbuffers::FlatBufferBuilder& out) : out_(out) {}
+
+  using Written = std::pair<wire::Command, flatbuffers::Offset<void>>;
+
+  Written operator()(const BootstrapCommand& c) {
+    const wire::Id128 cluster_id = to_wire(c.cluster_id);
+    return {wire::Command::Bootstrap, wire::CreateBootstrap(out_, &cluster_id).Union()};
+  }
+  Written operator()(const RegisterNodeCommand& c) {
+    const wire::Id128 disk_id = to_wire(c.disk_id);
+    const auto host = out_.CreateString(c.host);
+    return {
+        wire::Command::RegisterNode,
+        wire::CreateRegisterNode(out_, c.node_id, &disk_id, c.incarnation, host, c.port).Union()};
+  }
+  Written operator()(const CreateTopicCommand& c) {
+    const auto tenant = out_.CreateString(c.name.tenant);
+    const auto product = out_.CreateString(c.name.product);
+    const auto component = out_.CreateString(c.name.component);
+    const auto topic = out_.CreateString(c.name.topic);
+    const auto placement = out_.CreateVector(c.placement);
+    return {wire::Command::CreateTopic,
+            wire::CreateCreateTopic(out_, tenant, product, component, topic, c.partitions,
+                                    c.replication_factor, placement)
+                .Union()};
+  }
+  Written operator()(const DeleteTopicCommand& c) {
+    return {wire::Command::DeleteTopic, wire::CreateDeleteTopic(out_, c.topic_id).Union()};
+  }
+  Written operator()(const CreateSubscriptionCommand& c) {
+    const auto name = out_.CreateString(c.name);
+    return {
+        wire::Command::CreateSubscription,
+        wire::CreateCreateSubscription(out_, c.topic_id, name, static_cast<std::uint8_t>(c.type),
+                                       static_cast<std::uint8_t>(c.mode),
+                                       static_cast<std::uint8_t>(c.start_kind), c.start_value)
+            .Union()};
+  }
+  Written operator()(const DeleteSubscriptionCommand& c) {
+    return {wire::Command::DeleteSubscription,
+            wire::CreateDeleteSubscription(out_, c.topic_id, c.subscription_id).Union()};
+  }
+  Written operator()(const ReserveProducerIdsCommand& c) {
+    return {wire::Command::ReserveProducerIds,
+            wire::CreateReserveProducerIds(out_, c.count).Union()};
+  }
+
+ private:
+  flatbuffers::FlatBufferBuilder& out_;
+};
+
+}  // namespace
+
+EntryBytes encode_entry(const EntryHead& head, const Command& command) {
+  flatbuffers::FlatBufferBuilder out;
+  const auto [kind, table] = std::visit(Encoder(out), command);
+  const wire::Id128 command_id = to_wire(head.command_id);
+  const wire::Id128 cluster_id = to_wire(head.cluster_id);
+  out.Finish(wire::CreateEntry(out, kEntryVersion, &command_id, &cluster_id, head.time_us,
+                               head.previous_hash, kind, table));
+  return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
+}
+
+}  // namespace andyx::server

@@ -1,0 +1,65 @@
+// Commands as values, and their encoding as entries of the log (metadata_entry.fbs). Any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "server/metadata/image.h"
+
+namespace andyx::server {
+
+using EntryBytes = std::vector<std::uint8_t>;  // one wire::Entry; aligned as by malloc
+
+inline constexpr std::uint32_t kEntryVersion = 1;
+
+struct BootstrapCommand {
+  Uuid cluster_id;
+};
+struct RegisterNodeCommand {
+  NodeId node_id = 0;
+  Uuid disk_id;
+  std::uint64_t incarnation = 0;
+  std::string host;
+  std::uint16_t port = 0;
+};
+struct CreateTopicCommand {
+  TopicName name;
+  std::uint32_t partitions = 0;
+  std::uint32_t replication_factor = 1;
+  std::vector<NodeId> placement;  // partitions x replication_factor; the first of each is the main
+};
+struct DeleteTopicCommand {
+  TopicId topic_id = 0;
+};
+struct CreateSubscriptionCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  protocol::SubscriptionType type{};
+  protocol::SubscriptionMode mode{};
+  protocol::StartKind start_kind{};
+  std::int64_t start_value = 0;
+};
+struct DeleteSubscriptionCommand {
+  TopicId topic_id = 0;
+  SubscriptionId subscription_id = 0;
+};
+struct ReserveProducerIdsCommand {
+  std::uint32_t count = 0;
+};
+
+using Command =
+    std::variant<BootstrapCommand, RegisterNodeCommand, CreateTopicCommand, DeleteTopicCommand,
+                 CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand>;
+
+struct EntryHead {
+  Uuid command_id;
+  Uuid cluster_id;
+  TimeUs time_us = 0;
+  std::uint64_t previous_hash = 0;  // Image::chain_hash of the image that it will be applied to
+};
+
+EntryBytes encode_entry(const EntryHead& head, const Command& command);
+
+}  // namespace andyx::server

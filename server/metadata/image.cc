@@ -1,0 +1,96 @@
+#include "server/metadata/image.h"
+
+#include "server/metadata/content_hash.h"
+
+namespace andyx::server {
+namespace {
+
+// What a hash is of, so that equal fields of different kinds do not cancel out.
+enum Kind : std::uint64_t { kImage = 1, kTopic, kPartitions, kSubscription, kNode, kCommand };
+
+std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
+  ContentHash hash;
+  hash.number(kPartitions).number(partitions.size());
+  for (const PartitionRecord& p : partitions) {
+    hash.number(p.partition_id).number(p.index).number(p.main);
+    hash.number(p.main_epoch).number(p.version);
+    hash.number(p.replicas.size());
+    for (const NodeId node : p.replicas) hash.number(node);
+    hash.number(p.in_sync.size());
+    for (const NodeId node : p.in_sync) hash.number(node);
+  }
+  return hash.finish();
+}
+
+}  // namespace
+
+void Topic::set_partitions(std::vector<PartitionRecord> partitions) {
+  partitions_hash_ = hash_partitions(partitions);
+  partitions_ = std::make_shared<const std::vector<PartitionRecord>>(std::move(partitions));
+}
+
+std::uint64_t hash_content(const Topic& topic) {
+  ContentHash hash;
+  hash.number(kTopic).number(topic.id).text(topic.name.path());
+  hash.number(static_cast<std::uint64_t>(topic.created_us)).number(topic.partitions_hash());
+  hash.number(topic.subscriptions.size()).number(topic.subscriptions.content_hash());
+  return hash.finish();
+}
+
+std::uint64_t hash_content(const SubscriptionRecord& subscription) {
+  ContentHash hash;
+  hash.number(kSubscription).number(subscription.id).text(subscription.name);
+  hash.number(static_cast<std::uint64_t>(subscription.type));
+  hash.number(static_cast<std::uint64_t>(subscription.mode));
+  hash.number(static_cast<std::uint64_t>(subscription.start_kind));
+  hash.number(static_cast<std::uint64_t>(subscription.start_value));
+  hash.number(static_cast<std::uint64_t>(subscription.created_us));
+  return hash.finish();
+}
+
+std::uint64_t hash_content(const NodeRecord& node) {
+  ContentHash hash;
+  hash.number(kNode).number(node.id).id(node.disk_id).number(node.incarnation);
+  hash.text(node.host).number(node.port).number(static_cast<std::uint64_t>(node.registered_us));
+  return hash.finish();
+}
+
+std::uint64_t hash_content(const AppliedCommand& command) {
+  ContentHash hash;
+  hash.number(kCommand).id(command.id).number(command.position).number(command.result);
+  return hash.finish();
+}
+
+std::shared_ptr<const Topic> Image::find_topic(const TopicName& name) const {
+  return topics.find(name);
+}
+
+std::shared_ptr<const Topic> Image::find_topic(TopicId id) const { return topics_by_id.find(id); }
+
+const PartitionRecord* Image::find_partition(TopicId topic, std::uint32_t index) const {
+  const auto found = topics_by_id.find(topic);
+  if (!found || index >= found->partitions().size()) return nullptr;
+  return &found->partitions()[index];
+}
+
+std::shared_ptr<const SubscriptionRecord> Image::find_subscription(TopicId topic,
+                                                                   std::string_view name) const {
+  const auto found = topics_by_id.find(topic);
+  return found ? found->subscriptions.find(name) : nullptr;
+}
+
+std::shared_ptr<const NodeRecord> Image::find_node(NodeId id) const { return nodes.find(id); }
+
+std::uint64_t Image::hash() const {
+  ContentHash hash;
+  hash.number(kImage).id(cluster_id).number(position).number(chain_hash);
+  hash.number(next_topic_id).number(next_partition_id);
+  hash.number(next_subscription_id).number(next_producer_id);
+  hash.number(partition_count).number(subscription_count);
+  hash.number(nodes.size()).number(nodes.content_hash());
+  hash.number(topics.size()).number(topics.content_hash());
+  hash.number(commands.size()).number(commands.content_hash());
+  return hash.finish();
+}
+
+}  // namespace andyx::server

@@ -1,0 +1,102 @@
+#include "server/metadata/proposal.h"
+
+#include <algorithm>
+
+#include "protocol/base/limits.h"
+
+namespace andyx::server {
+namespace {
+
+constexpr std::uint32_t kReplicationFactor = 1;
+
+// Mains go round the nodes, and go on where the topic before stopped.
+std::vector<NodeId> place(const Image& image, std::uint32_t partitions, std::uint32_t factor) {
+  std::vector<NodeId> nodes;
+  for (const NodeRecord& node : image.nodes) nodes.push_back(node.id);
+  std::vector<NodeId> placement;
+  placement.reserve(std::size_t{partitions} * factor);
+  for (std::uint32_t partition = 0; partition < partitions; ++partition) {
+    for (std::uint32_t copy = 0; copy < factor; ++copy) {
+      placement.push_back(nodes[(image.next_partition_id + partition + copy) % nodes.size()]);
+    }
+  }
+  return placement;
+}
+
+std::unexpected<Error> unknown_topic(const TopicName& name) {
+  return fail(ErrorCode::kUnknownTopic, "there is no topic " + name.path());
+}
+
+class Resolver {
+ public:
+  explicit Resolver(const Image& image) : image_(image) {}
+
+  Result<Resolved> operator()(const BootstrapCommand& command) const {
+    if (!image_.cluster_id.is_zero()) return Resolved{};
+    return write(command);
+  }
+  Result<Resolved> operator()(const RegisterNodeCommand& command) const { return write(command); }
+  Result<Resolved> operator()(const ReserveProducerIdsCommand& command) const {
+    return write(command);
+  }
+
+  Result<Resolved> operator()(const TopicProposal& wish) const {
+    if (wish.if_exists == IfExists::kAnswer) {
+      if (const auto topic = image_.find_topic(wish.name)) return Resolved{{}, topic->id};
+    }
+    if (wish.partitions < 1 || wish.partitions > limits::kMaxPartitionsPerTopic) {
+      return fail(ErrorCode::kBadArgument,
+                  "a topic has 1 to " + std::to_string(limits::kMaxPartitionsPerTopic) +
+                      " partitions, not " + std::to_string(wish.partitions));
+    }
+    if (image_.nodes.size() < kReplicationFactor) {
+      return fail(ErrorCode::kNotInSync, "no node is registered that could hold a partition");
+    }
+    return write(CreateTopicCommand{wish.name, wish.partitions, kReplicationFactor,
+                                    place(image_, wish.partitions, kReplicationFactor)});
+  }
+
+  Result<Resolved> operator()(const TopicDeletion& wish) const {
+    const auto topic = image_.find_topic(wish.name);
+    if (!topic) return unknown_topic(wish.name);
+    return write(DeleteTopicCommand{topic->id});
+  }
+
+  Result<Resolved> operator()(const SubscriptionProposal& wish) const {
+    const auto topic = image_.find_topic(wish.topic);
+    if (!topic) return unknown_topic(wish.topic);
+    if (wish.if_exists == IfExists::kAnswer) {
+      const auto there = topic->subscriptions.find(std::string_view(wish.command.name));
+      if (there && there->type == wish.command.type && there->mode == wish.command.mode) {
+        return Resolved{{}, there->id};
+      }
+    }
+    CreateSubscriptionCommand command = wish.command;
+    command.topic_id = topic->id;
+    return write(std::move(command));
+  }
+
+  Result<Resolved> operator()(const SubscriptionDeletion& wish) const {
+    const auto topic = image_.find_topic(wish.topic);
+    if (!topic) return unknown_topic(wish.topic);
+    const auto subscription = topic->subscriptions.find(std::string_view(wish.name));
+    if (!subscription) {
+      return fail(ErrorCode::kUnknownSubscription,
+                  "topic " + wish.topic.path() + " has no such subscription");
+    }
+    return write(DeleteSubscriptionCommand{topic->id, subscription->id});
+  }
+
+ private:
+  static Result<Resolved> write(Command command) { return Resolved{std::move(command), 0}; }
+
+  const Image& image_;
+};
+
+}  // namespace
+
+Result<Resolved> resolve(const Image& image, const Wish& wish) {
+  return std::visit(Resolver(image), wish);
+}
+
+}  // namespace andyx::server

@@ -1,0 +1,55 @@
+// What is asked of the controller, before it is resolved against the image into a command: names
+// instead of ids, a number of partitions instead of their placement. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "server/metadata/command.h"
+#include "server/metadata/image.h"
+
+namespace andyx::server {
+
+enum class IfExists : std::uint8_t {
+  kRefuse,
+  kAnswer
+};  // kAnswer: `ensure`, the one that is there
+
+struct TopicProposal {
+  TopicName name;
+  std::uint32_t partitions = 0;
+  IfExists if_exists = IfExists::kRefuse;
+};
+struct TopicDeletion {
+  TopicName name;
+};
+struct SubscriptionProposal {
+  TopicName topic;
+  CreateSubscriptionCommand command;  // its topic id is filled in
+  IfExists if_exists = IfExists::kRefuse;
+};
+struct SubscriptionDeletion {
+  TopicName topic;
+  std::string name;
+};
+// Bootstrap on a cluster that is bootstrapped already is answered without an entry.
+using Wish = std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
+                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand>;
+
+struct Proposal {
+  std::uint64_t ticket = 0;  // the proposer's; comes back in the completion
+  Uuid command_id;
+  TimeUs time_us = 0;
+  Wish wish;
+};
+
+// Nothing to write, and the answer; or a command for the log; or a refusal.
+struct Resolved {
+  std::optional<Command> command;
+  std::uint64_t result = 0;
+};
+Result<Resolved> resolve(const Image& image, const Wish& wish);
+
+}  // namespace andyx::server

@@ -1,0 +1,197 @@
+#include "server/metadata/snapshot.h"
+
+#include <algorithm>
+
+#include "common_generated.h"
+#include "protocol/base/limits.h"
+#include "server/metadata/wire.h"
+
+namespace andyx::server {
+namespace {
+
+constexpr std::uint32_t kSnapshotVersion = 1;
+
+using flatbuffers::FlatBufferBuilder;
+using flatbuffers::Offset;
+
+Offset<wire::SubscriptionSnapshot> write(FlatBufferBuilder& out, const SubscriptionRecord& s) {
+  const auto name = out.CreateString(s.name);
+  return wire::CreateSubscriptionSnapshot(
+      out, s.id, name, static_cast<std::uint8_t>(s.type), static_cast<std::uint8_t>(s.mode),
+      static_cast<std::uint8_t>(s.start_kind), s.start_value, s.created_us);
+}
+
+Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
+  std::vector<wire::PartitionSnapshot> partitions;
+  std::vector<NodeId> nodes;
+  partitions.reserve(topic.partitions().size());
+  for (const PartitionRecord& p : topic.partitions()) {
+    partitions.emplace_back(p.partition_id, p.main, p.main_epoch, p.version,
+                            static_cast<std::uint32_t>(p.replicas.size()),
+                            static_cast<std::uint32_t>(p.in_sync.size()));
+    nodes.insert(nodes.end(), p.replicas.begin(), p.replicas.end());
+    nodes.insert(nodes.end(), p.in_sync.begin(), p.in_sync.end());
+  }
+  std::vector<Offset<wire::SubscriptionSnapshot>> subscriptions;
+  for (const SubscriptionRecord& s : topic.subscriptions) subscriptions.push_back(write(out, s));
+
+  const auto tenant = out.CreateString(topic.name.tenant);
+  const auto product = out.CreateString(topic.name.product);
+  const auto component = out.CreateString(topic.name.component);
+  const auto name = out.CreateString(topic.name.topic);
+  const auto partition_vector = out.CreateVectorOfStructs(partitions);
+  const auto node_vector = out.CreateVector(nodes);
+  const auto subscription_vector = out.CreateVector(subscriptions);
+  return wire::CreateTopicSnapshot(out, topic.id, tenant, product, component, name,
+                                   topic.created_us, partition_vector, node_vector,
+                                   subscription_vector);
+}
+
+Offset<wire::NodeSnapshot> write(FlatBufferBuilder& out, const NodeRecord& node) {
+  const wire::Id128 disk_id = to_wire(node.disk_id);
+  const auto host = out.CreateString(node.host);
+  return wire::CreateNodeSnapshot(out, node.id, &disk_id, node.incarnation, host, node.port,
+                                  node.registered_us);
+}
+
+std::shared_ptr<const SubscriptionRecord> read(const wire::SubscriptionSnapshot& from) {
+  SubscriptionRecord s;
+  s.id = from.id();
+  s.name = from.name()->str();
+  s.type = static_cast<protocol::SubscriptionType>(from.type());
+  s.mode = static_cast<protocol::SubscriptionMode>(from.mode());
+  s.start_kind = static_cast<protocol::StartKind>(from.start_kind());
+  s.start_value = from.start_value();
+  s.created_us = from.created_us();
+  return std::make_shared<const SubscriptionRecord>(std::move(s));
+}
+
+std::shared_ptr<const NodeRecord> read(const wire::NodeSnapshot& from) {
+  NodeRecord node;
+  node.id = from.id();
+  node.disk_id = from_wire(*from.disk_id());
+  node.incarnation = from.incarnation();
+  node.host = from.host()->str();
+  node.port = from.port();
+  node.registered_us = from.registered_us();
+  return std::make_shared<const NodeRecord>(std::move(node));
+}
+
+// False when the counts of copies do not add up to the ids that are there.
+bool read_partitions(const wire::TopicSnapshot& from, Topic& topic) {
+  const auto& ids = *from.nodes();
+  std::size_t at = 0;
+  const auto take = [&](std::uint32_t count, std::vector<NodeId>& nodes) {
+    if (count > ids.size() - at) return false;
+    for (; count > 0; --count) nodes.push_back(ids[static_cast<std::uint32_t>(at++)]);
+    return true;
+  };
+  std::vector<PartitionRecord> partitions;
+  partitions.reserve(from.partitions()->size());
+  for (const wire::PartitionSnapshot* p : *from.partitions()) {
+    PartitionRecord record;
+    record.partition_id = p->partition_id();
+    record.index = static_cast<std::uint32_t>(partitions.size());
+    record.main = p->main();
+    record.main_epoch = p->main_epoch();
+    record.version = p->version();
+    if (!take(p->replicas(), record.replicas) || !take(p->in_sync(), record.in_sync)) return false;
+    partitions.push_back(std::move(record));
+  }
+  topic.set_partitions(std::move(partitions));
+  return at == ids.size();
+}
+
+// Items that came in any order become an index; false when two share a key.
+template <typename T, typename KeyOf>
+bool fill(SharedIndex<T, KeyOf>& index, std::vector<std::shared_ptr<const T>> items) {
+  const auto below = [](const auto& a, const auto& b) { return KeyOf::key(*a) < KeyOf::key(*b); };
+  std::ranges::sort(items, below);
+  const auto not_below = [&](const auto& a, const auto& b) { return !below(a, b); };
+  if (std::ranges::adjacent_find(items, not_below) != items.end()) return false;
+  index = SharedIndex<T, KeyOf>::from_sorted(std::move(items));
+  return true;
+}
+
+bool read_topics(const wire::ImageSnapshot& from, Image& image) {
+  std::vector<std::shared_ptr<const Topic>> topics;
+  for (const wire::TopicSnapshot* t : *from.topics()) {
+    auto topic = std::make_shared<Topic>();
+    topic->id = t->id();
+    topic->name = {t->tenant()->str(), t->product()->str(), t->component()->str(),
+                   t->topic()->str()};
+    topic->created_us = t->created_us();
+    if (!read_partitions(*t, *topic)) return false;
+    std::vector<std::shared_ptr<const SubscriptionRecord>> subscriptions;
+    for (const auto* s : *t->subscriptions()) subscriptions.push_back(read(*s));
+    if (!fill(topic->subscriptions, std::move(subscriptions))) return false;
+    image.partition_count += topic->partitions().size();
+    image.subscription_count += topic->subscriptions.size();
+    topics.push_back(std::move(topic));
+  }
+  return fill(image.topics, topics) && fill(image.topics_by_id, topics);
+}
+
+bool read_image(const wire::ImageSnapshot& from, Image& image) {
+  image.cluster_id = from_wire(*from.cluster_id());
+  image.position = from.position();
+  image.chain_hash = from.chain_hash();
+  image.next_topic_id = from.next_topic_id();
+  image.next_partition_id = from.next_partition_id();
+  image.next_subscription_id = from.next_subscription_id();
+  image.next_producer_id = from.next_producer_id();
+  std::vector<std::shared_ptr<const NodeRecord>> nodes;
+  for (const wire::NodeSnapshot* n : *from.nodes()) nodes.push_back(read(*n));
+  std::vector<std::shared_ptr<const AppliedCommand>> commands;
+  for (const wire::CommandSnapshot* c : *from.commands()) {
+    commands.push_back(std::make_shared<const AppliedCommand>(
+        AppliedCommand{from_wire(c->id()), c->position(), c->result()}));
+  }
+  return fill(image.nodes, std::move(nodes)) && read_topics(from, image) &&
+         fill(image.commands, commands) && fill(image.commands_by_position, commands) &&
+         image.hash() == from.state_hash();
+}
+
+}  // namespace
+
+EntryBytes encode_snapshot(const Image& image) {
+  FlatBufferBuilder out;
+  std::vector<Offset<wire::NodeSnapshot>> nodes;
+  for (const NodeRecord& node : image.nodes) nodes.push_back(write(out, node));
+  std::vector<Offset<wire::TopicSnapshot>> topics;
+  for (const Topic& topic : image.topics) topics.push_back(write(out, topic));
+  std::vector<wire::CommandSnapshot> commands;
+  for (const AppliedCommand& c : image.commands_by_position) {
+    commands.emplace_back(to_wire(c.id), c.position, c.result);
+  }
+  const auto node_vector = out.CreateVector(nodes);
+  const auto topic_vector = out.CreateVector(topics);
+  const auto command_vector = out.CreateVectorOfStructs(commands);
+  const wire::Id128 cluster_id = to_wire(image.cluster_id);
+  out.Finish(wire::CreateImageSnapshot(
+      out, kSnapshotVersion, &cluster_id, image.position, image.chain_hash, image.next_topic_id,
+      image.next_partition_id, image.next_subscription_id, image.next_producer_id, node_vector,
+      topic_vector, command_vector, image.hash()));
+  return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
+}
+
+Result<std::shared_ptr<const Image>> decode_snapshot(ByteSpan bytes) {
+  const auto damaged = [] {
+    return fail(ErrorCode::kCorrupt, "the snapshot of the metadata is damaged");
+  };
+  // A table takes at least 8 bytes: no bound of its own is needed beside the size.
+  flatbuffers::Verifier verifier(bytes.data(), bytes.size(), limits::kFrameVerifyDepth,
+                                 static_cast<flatbuffers::uoffset_t>(bytes.size() / 8 + 1));
+  if (!verifier.VerifyBuffer<wire::ImageSnapshot>()) return damaged();
+  const auto& snapshot = *flatbuffers::GetRoot<wire::ImageSnapshot>(bytes.data());
+  if (snapshot.version() != kSnapshotVersion) {
+    return fail(ErrorCode::kUnsupportedVersion,
+                "the snapshot of the metadata has version " + std::to_string(snapshot.version()) +
+                    ", this program knows " + std::to_string(kSnapshotVersion));
+  }
+  auto image = std::make_shared<Image>();
+  if (!read_image(snapshot, *image)) return damaged();
+  return image;
+}
+
+}  // namespace andyx::server
