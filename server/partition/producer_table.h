@@ -31,6 +31,10 @@ struct ProducerBatch {
 
 class ProducerTable {
  public:
+  ProducerTable() = default;
+  ProducerTable(ProducerTable&&) = default;  // moved only: entries point into the list
+  ProducerTable& operator=(ProducerTable&&) = default;
+
   struct Verdict {
     bool duplicate = false;
     ProducerBatch original;  // of a duplicate: where it was stored
@@ -47,8 +51,8 @@ class ProducerTable {
   // Remembers a batch that check() called new, with its base offset and append time assigned.
   void record(const batch::Header& header);
 
-  // A batch read back from the log, in log order: as record(), without questions.
-  void replay(const batch::Header& header) { record(header); }
+  // A durable batch read back from the log, in log order.
+  void replay(const batch::Header& header);
 
   // Everything below `end` is durable. Batches above are all remembered, however many, so that
   // rollback(from >= durable end) is exact.
@@ -75,13 +79,13 @@ class ProducerTable {
     std::uint32_t epoch = 0;
     std::uint64_t next_sequence = 0;
     TimeUs last_append_time_us = 0;
-    std::vector<ProducerBatch>
-        batches;  // ascending: the last kProducerBatchesRemembered durable ones, and all above
+    Offset last_end_offset = 0;  // of the last batch recorded, rolled back or not
+    // Ascending: the last kProducerBatchesRemembered durable ones, and all above.
+    std::vector<ProducerBatch> batches;
     std::list<ProducerId>::iterator position;
   };
 
   Producer& touch(ProducerId id);
-  void forget_oldest();
   void trim(Producer& producer) const;
 
   std::unordered_map<ProducerId, Producer> producers_;

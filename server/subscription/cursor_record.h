@@ -40,7 +40,7 @@ struct CursorChange {
   bool operator==(const CursorChange&) const = default;
 };
 
-// One record may carry changes of many subscriptions of the partition, in order; changes_bytes()
+// One record may carry changes of many subscriptions of the partition, in order; change_bytes()
 // tells what each adds. A single change always fits into limits::kMaxMessageBytes. `covered`: for
 // snapshots only.
 std::vector<std::uint8_t> encode_cursor_record(std::span<const CursorChange> changes,

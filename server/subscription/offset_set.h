@@ -33,8 +33,8 @@ class OffsetSet {
   // The first range of the set that ends at or above `offset` >= floor.
   std::optional<OffsetRange> next_range(Offset offset) const;
 
-  std::size_t range_count() const { return ranges_.size(); }        // above the floor
-  std::uint64_t count_above_floor() const { return above_count_; }  // offsets
+  std::size_t range_count() const { return ranges_.size(); }             // above the floor
+  std::uint64_t count_above_floor() const { return ranges_.offsets(); }  // offsets
   std::vector<OffsetRange> ranges() const;
 
   bool operator==(const OffsetSet& other) const;
@@ -43,7 +43,6 @@ class OffsetSet {
   void absorb_front();
 
   Offset floor_;
-  std::uint64_t above_count_ = 0;
   RangeMap<Nothing> ranges_;
 };
 

@@ -71,7 +71,7 @@ class SubscriptionCore {
 
   // What has changed durably since the last call, coalesced; nothing when nothing has.
   std::optional<CursorChange> take_change();
-  bool has_change() const;
+  bool has_change() const { return changed_; }
   // A change that was taken was not written: the next take_change() carries the whole state.
   void change_lost();
   CursorChange state() const;  // kState: the snapshot
@@ -178,7 +178,6 @@ class SubscriptionCore {
  private:
   struct Stream {
     StreamId id = 0;
-    std::uint64_t attach_epoch = 0;
     std::int64_t credit_bytes = 0;
     std::uint64_t credit_messages = 0;
 
@@ -199,26 +198,48 @@ class SubscriptionCore {
     StreamId stream = 0;
     std::uint64_t ticket = 0;
   };
+  struct Delivery {  // of one take()
+    Taken taken;
+    std::size_t first_range;  // of this take in `out`
+    std::vector<DeliveredRange>& out;
+
+    bool full() const {
+      return out.size() - first_range >= kMaxRangesPerTake ||
+             taken.redeliveries >= kMaxRedeliveriesPerTake;
+    }
+  };
 
   Stream* find_stream(StreamId stream);
   Stream* next_stream_with_credit();
-  Status check_answer(StreamId stream, std::span<const OffsetRange> ranges) const;
+  bool resilient() const;
+
+  // Answers (subscription_core.cc).
+  Status check_answer(StreamId stream, protocol::AnswerKind kind,
+                      std::span<const OffsetRange> ranges) const;
   void settle(Offset first, Offset last, bool skipped);
-  void give_back(Offset first, Offset last, StreamId stream);
+  void give_back(Offset first, Offset last);
   void give_back_all(StreamId stream);
-  void forget_below(Offset offset);
-  std::uint64_t window() const;
-  bool fresh_work() const;
-  std::uint64_t allowance(const Stream& stream, const Batch& batch) const;
-  void emit(Offset first, Offset last, const Stream& stream, TimeUs now_us, Taken& taken,
-            std::vector<DeliveredRange>& out);
-  void take_fresh(const Stream& stream, const Batch& batch, std::uint64_t allowed, TimeUs now_us,
-                  Taken& taken, std::vector<DeliveredRange>& out);
-  void take_waiting(const Want& want, const Stream& stream, const Batch& batch,
-                    std::uint64_t allowed, TimeUs now_us, Taken& taken,
-                    std::vector<DeliveredRange>& out);
+  void raise_floor(Offset floor);
+  void end_lanes_of(StreamId stream);
+
+  // Durable state (subscription_core_state.cc).
   void note_answered(Offset first, Offset last);
   void note_redelivery(const RedeliveryRange& range);
+  void note_whole_state();
+  void remember(const RedeliveryRange& range);
+
+  // Delivery (subscription_core_delivery.cc).
+  Offset next_fresh() const { return answered_.next_missing(next_); }
+  std::uint64_t window() const;
+  bool may_fetch_fresh() const;
+  bool may_fetch_redelivery() const;
+  Offset next_redelivery() const;
+  std::uint64_t allowance(const Stream& stream, const Batch& batch) const;
+  Offset emit(Offset first, Offset last, StreamId stream, TimeUs now_us, Delivery& delivery);
+  void take_fresh(const Batch& batch, std::uint64_t allowed, StreamId stream, TimeUs now_us,
+                  Delivery& delivery);
+  void take_waiting(Offset from, const Batch& batch, std::uint64_t allowed, StreamId stream,
+                    TimeUs now_us, Delivery& delivery);
 
   SubscriptionId id_;
   protocol::SubscriptionMode mode_;
@@ -246,6 +267,7 @@ class SubscriptionCore {
   CursorChange change_;
   bool changed_ = false;
   bool whole_state_ = false;
+  std::vector<RangeMap<History>::Entry> scratch_;  // of give_back
 };
 
 }  // namespace andyx::server

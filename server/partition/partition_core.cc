@@ -1,0 +1,86 @@
+#include "server/partition/partition_core.h"
+
+#include <algorithm>
+#include <cassert>
+#include <string>
+
+namespace andyx::server {
+
+PartitionCore::PartitionCore(MainEpoch epoch, Recovered recovered)
+    : epoch_(epoch),
+      start_(recovered.start_offset),
+      durable_(recovered.end_offset),
+      end_(recovered.end_offset),
+      last_append_time_us_(recovered.last_append_time_us),
+      producers_(std::move(recovered.producers)) {
+  assert(start_ <= end_);
+  producers_.durable(durable_);
+}
+
+Result<PartitionCore::Produced> PartitionCore::produce(const batch::Header& header,
+                                                       MainEpoch request_epoch, TimeUs now_us) {
+  if (failed_) return fail(ErrorCode::kStorageFailed, "the storage of this partition has stopped");
+  if (request_epoch != 0 && request_epoch != epoch_)
+    return fail(ErrorCode::kNotMain, "the main epoch is " + std::to_string(epoch_) +
+                                         ", the request is for " + std::to_string(request_epoch));
+  const auto verdict = producers_.check(header);
+  if (!verdict) return std::unexpected(verdict.error());
+  if (verdict->duplicate) {
+    const ProducerBatch& original = verdict->original;
+    return Produced{.duplicate = true,
+                    .base_offset = original.base_offset,
+                    .end_offset = original.end_offset,
+                    .append_time_us = original.append_time_us,
+                    .epoch = epoch_};
+  }
+  if (draining_)
+    return fail(ErrorCode::kDiskFull, "appends before this one are being refused by the storage");
+  batch::Header stored = header;
+  stored.main_epoch = epoch_;
+  stored.base_offset = end_;
+  stored.append_time_us = std::max(now_us, last_append_time_us_);
+  producers_.record(stored);
+  end_ = stored.end_offset();
+  last_append_time_us_ = stored.append_time_us;
+  return Produced{.duplicate = false,
+                  .base_offset = stored.base_offset,
+                  .end_offset = stored.end_offset(),
+                  .append_time_us = stored.append_time_us,
+                  .epoch = epoch_};
+}
+
+void PartitionCore::durable(Offset end) {
+  assert(end <= end_);  // also: nothing behind a refused append was written
+  if (end <= durable_) return;
+  durable_ = end;
+  producers_.durable(end);
+}
+
+void PartitionCore::append_refused(Offset from, Offset to) {
+  assert(from < to);
+  if (failed_) return;
+  if (draining_) {
+    assert(from >= end_ && to <= drain_to_);
+    if (to == drain_to_) draining_ = false;
+    return;
+  }
+  assert(from >= durable_ && to <= end_);
+  drain_to_ = end_;
+  draining_ = to < drain_to_;
+  end_ = from;
+  const bool exact = producers_.rollback(from);
+  assert(exact);  // nothing durable was cut
+  (void)exact;
+}
+
+void PartitionCore::storage_failed() {
+  failed_ = true;
+  draining_ = false;
+}
+
+void PartitionCore::start_advanced(Offset start) {
+  assert(start <= durable_);
+  start_ = std::max(start_, start);
+}
+
+}  // namespace andyx::server
