@@ -25,7 +25,8 @@ Result<Address> Address::parse(std::string_view text) {
     if (colon == std::string_view::npos) return bad(text, "the port is missing");
     host = text.substr(0, colon);
     port = text.substr(colon + 1);
-    if (host.find(':') != std::string_view::npos) return bad(text, "an IPv6 address needs brackets");
+    if (host.find(':') != std::string_view::npos)
+      return bad(text, "an IPv6 address needs brackets");
   }
   if (host.empty()) return bad(text, "the host is missing");
   if (host.find_first_of(" \t\r\n/") != std::string_view::npos || host.size() > 255) {

@@ -6,8 +6,8 @@
 namespace andyx::net {
 namespace {
 
-// One attempt: resolve, then try each address in turn. Kept alive by the handle and by the request that
-// is under way.
+// One attempt: resolve, then try each address in turn. Kept alive by the handle and by the request
+// that is under way.
 class Attempt final : public std::enable_shared_from_this<Attempt> {
  public:
   Attempt(UvLoop& loop, Address address, OnConnected done)
@@ -15,8 +15,8 @@ class Attempt final : public std::enable_shared_from_this<Attempt> {
 
   void start(std::uint32_t timeout_ms) {
     timeout_->start(timeout_ms, 0, [this, timeout_ms] {
-      finish(fail(ErrorCode::kTimedOut,
-                  "cannot connect to " + address_.text() + " within " + std::to_string(timeout_ms) + " ms"));
+      finish(fail(ErrorCode::kTimedOut, "cannot connect to " + address_.text() + " within " +
+                                            std::to_string(timeout_ms) + " ms"));
     });
     // From the loop, so that `done` never runs inside connect().
     loop_.at_end_of_turn([self = shared_from_this()] { self->resolve(); });
@@ -73,10 +73,11 @@ class Attempt final : public std::enable_shared_from_this<Attempt> {
     core_ = UvConnection::make(loop_);
     if (core_ == nullptr) return;
     request_.data = this;
-    const int rc = uv_tcp_connect(&request_, core_->tcp(), reinterpret_cast<const sockaddr*>(&target),
-                                  [](uv_connect_t* request, int status) {
-                                    static_cast<Attempt*>(request->data)->connected(status);
-                                  });
+    const int rc =
+        uv_tcp_connect(&request_, core_->tcp(), reinterpret_cast<const sockaddr*>(&target),
+                       [](uv_connect_t* request, int status) {
+                         static_cast<Attempt*>(request->data)->connected(status);
+                       });
     if (rc != 0) {
       drop_and_try_next(rc);
       return;

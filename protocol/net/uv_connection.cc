@@ -14,7 +14,8 @@ constexpr std::size_t kMaxPieces = 1'024;  // IOV_MAX
 std::string peer_text(const uv_tcp_t* tcp) {
   sockaddr_storage storage{};
   int length = sizeof storage;
-  if (uv_tcp_getpeername(tcp, reinterpret_cast<sockaddr*>(&storage), &length) != 0) return "unknown";
+  if (uv_tcp_getpeername(tcp, reinterpret_cast<sockaddr*>(&storage), &length) != 0)
+    return "unknown";
   char host[64] = {};
   Address address;
   if (storage.ss_family == AF_INET6) {
@@ -44,7 +45,9 @@ class UvConnection::Face final : public Connection {
   std::size_t queued_bytes() const override { return core_->queue_.bytes(); }
   void pause_reading() override { core_->pause_reading(); }
   void resume_reading() override { core_->resume_reading(); }
-  void close(std::uint32_t linger_ms, Error reason) override { core_->close(linger_ms, std::move(reason)); }
+  void close(std::uint32_t linger_ms, Error reason) override {
+    core_->close(linger_ms, std::move(reason));
+  }
   std::uint64_t last_received_ms() const override { return core_->last_received_ms_; }
   std::size_t receive_charged_bytes() const override { return core_->reader_.charged_bytes(); }
   const std::string& peer() const override { return core_->peer_; }
@@ -83,7 +86,9 @@ void UvConnection::orphan() {
   abort(Error{ErrorCode::kConnectionLost, "dropped by its owner"});
 }
 
-void UvConnection::loop_stops() { abort(Error{ErrorCode::kShuttingDown, "the event loop has stopped"}); }
+void UvConnection::loop_stops() {
+  abort(Error{ErrorCode::kShuttingDown, "the event loop has stopped"});
+}
 
 // ---- Receiving ----
 
@@ -93,7 +98,8 @@ void UvConnection::start_reading() {
       stream(),
       [](uv_handle_t* handle, std::size_t, uv_buf_t* buffer) {
         const auto room = of(handle->data).reader_.receive_buffer();
-        *buffer = uv_buf_init(reinterpret_cast<char*>(room.data()), static_cast<unsigned>(room.size()));
+        *buffer =
+            uv_buf_init(reinterpret_cast<char*>(room.data()), static_cast<unsigned>(room.size()));
       },
       [](uv_stream_t* stream, ssize_t n, const uv_buf_t*) { of(stream->data).on_read(n); });
   reading_ = rc == 0;
@@ -132,6 +138,7 @@ void UvConnection::deliver_frames() {
   }
   delivering_ = false;
   if (state_ == State::kOpen && handler_ != nullptr) handler_->on_read_end(*face_);
+  if (may_deliver()) start_reading();  // where it was paused and resumed from within
 }
 
 void UvConnection::pause_reading() {
@@ -142,10 +149,7 @@ void UvConnection::pause_reading() {
 
 void UvConnection::resume_reading() {
   if (!std::exchange(paused_, false) || state_ != State::kOpen || delivering_) return;
-  loop_.at_end_of_turn([self = shared_from_this()] {
-    self->deliver_frames();
-    if (self->may_deliver()) self->start_reading();
-  });
+  loop_.at_end_of_turn([self = shared_from_this()] { self->deliver_frames(); });
 }
 
 // ---- Sending ----
@@ -195,16 +199,17 @@ bool UvConnection::write_now() {
 void UvConnection::write_later() {
   uv_buf_t pieces[kMaxPieces];
   const auto gathered = queue_.gather(pieces);
-  const int rc = uv_write(&write_, stream(), pieces, gathered.pieces, [](uv_write_t* request, int status) {
-    auto& core = of(request->handle->data);
-    const auto written = std::exchange(core.writing_bytes_, 0);
-    if (status == 0) {
-      core.sent(written);
-      core.flush();
-    } else if (status != UV_ECANCELED) {
-      core.abort(Error{ErrorCode::kConnectionLost, core.peer_ + ": " + uv_strerror(status)});
-    }
-  });
+  const int rc =
+      uv_write(&write_, stream(), pieces, gathered.pieces, [](uv_write_t* request, int status) {
+        auto& core = of(request->handle->data);
+        const auto written = std::exchange(core.writing_bytes_, 0);
+        if (status == 0) {
+          core.sent(written);
+          core.flush();
+        } else if (status != UV_ECANCELED) {
+          core.abort(Error{ErrorCode::kConnectionLost, core.peer_ + ": " + uv_strerror(status)});
+        }
+      });
   if (rc != 0) {
     abort(Error{ErrorCode::kConnectionLost, peer_ + ": " + uv_strerror(rc)});
     return;
@@ -237,8 +242,8 @@ void UvConnection::close(std::uint32_t linger_ms, Error reason) {
   reason_ = std::move(reason);
   linger_ = loop_.timer();
   linger_->start(linger_ms, 0, [this] { abort(std::move(reason_)); });
-  // Read on and throw away: closing a socket with unread bytes resets it, and the peer might lose what
-  // was sent last.
+  // Read on and throw away: closing a socket with unread bytes resets it, and the peer might lose
+  // what was sent last.
   start_reading();
   if (state_ == State::kLingering) flush();
 }
@@ -254,7 +259,8 @@ void UvConnection::abort(Error reason) {
   state_ = State::kClosing;
   reason_ = std::move(reason);
   linger_.reset();
-  uv_close(reinterpret_cast<uv_handle_t*>(&tcp_), [](uv_handle_t* handle) { of(handle->data).closed(); });
+  uv_close(reinterpret_cast<uv_handle_t*>(&tcp_),
+           [](uv_handle_t* handle) { of(handle->data).closed(); });
 }
 
 void UvConnection::closed() {

@@ -1,5 +1,6 @@
-// What stands behind a Connection: the socket, the reader, the send queue. Shared by the Connection (its
-// owner's face), libuv (until the handle is closed) and end-of-turn tasks; the loop's thread only.
+// What stands behind a Connection: the socket, the reader, the send queue. Shared by the Connection
+// (its owner's face), libuv (until the handle is closed) and end-of-turn tasks; the loop's thread
+// only.
 #pragma once
 
 #include <uv.h>
@@ -31,7 +32,9 @@ class UvConnection final : public Closable, public std::enable_shared_from_this<
   enum class State { kOpen, kLingering, kClosing, kClosed };
 
   explicit UvConnection(UvLoop& loop) : loop_(loop) {}
-  static UvConnection& of(void* data) { return *static_cast<UvConnection*>(static_cast<Closable*>(data)); }
+  static UvConnection& of(void* data) {
+    return *static_cast<UvConnection*>(static_cast<Closable*>(data));
+  }
 
   void set_handler(ConnectionHandler* handler);
   void orphan();  // the face is gone: close silently

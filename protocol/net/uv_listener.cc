@@ -29,7 +29,7 @@ class Socket {
 };
 
 std::unexpected<Error> cannot_listen(const Address& address, int error) {
-  const auto code = error == EADDRINUSE ? ErrorCode::kAddressInUse
+  const auto code = error == EADDRINUSE                         ? ErrorCode::kAddressInUse
                     : error == EACCES || error == EADDRNOTAVAIL ? ErrorCode::kBadArgument
                                                                 : ErrorCode::kIo;
   return fail(code, "cannot listen on " + address.text() + ": " + std::strerror(error));
@@ -40,8 +40,10 @@ int bind_socket(const Socket& socket, const SocketAddress& address, bool share_p
   const int on = 1;
   if (socket.fd() < 0) return errno;
   if (setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) return errno;
-  if (share_port && setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0) return errno;
-  if (bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length_of(address)) != 0) return errno;
+  if (share_port && setsockopt(socket.fd(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    return errno;
+  if (bind(socket.fd(), reinterpret_cast<const sockaddr*>(&address), length_of(address)) != 0)
+    return errno;
   return 0;
 }
 
@@ -69,10 +71,11 @@ class ListenerState final : public Closable {
     const int rc = uv_tcp_open(&tcp_, socket.fd());
     if (rc != 0) return rc;
     socket.release();
-    return uv_listen(reinterpret_cast<uv_stream_t*>(&tcp_), kBacklog, [](uv_stream_t* stream, int status) {
-      auto& state = *static_cast<ListenerState*>(static_cast<Closable*>(stream->data));
-      if (status == 0) state.accept();
-    });
+    return uv_listen(
+        reinterpret_cast<uv_stream_t*>(&tcp_), kBacklog, [](uv_stream_t* stream, int status) {
+          auto& state = *static_cast<ListenerState*>(static_cast<Closable*>(stream->data));
+          if (status == 0) state.accept();
+        });
   }
   void release() {
     owned_ = false;
@@ -128,7 +131,8 @@ Result<Address> claim_address(const Address& address) {
   const auto target = resolve_to_bind(address);
   if (!target) return std::unexpected(target.error());
   const Socket probe(new_socket(*target));
-  if (const int error = bind_socket(probe, *target, false); error != 0) return cannot_listen(address, error);
+  if (const int error = bind_socket(probe, *target, false); error != 0)
+    return cannot_listen(address, error);
   // Sockets that are bound, but do not listen yet, are only found by listening.
   if (::listen(probe.fd(), 1) != 0) return cannot_listen(address, errno);
   return Address{.host = address.host, .port = bound_port(probe.fd())};
@@ -140,7 +144,8 @@ Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, OnA
   const auto target = resolve_to_bind(address);
   if (!target) return std::unexpected(target.error());
   Socket socket(new_socket(*target));
-  if (const int error = bind_socket(socket, *target, true); error != 0) return cannot_listen(address, error);
+  if (const int error = bind_socket(socket, *target, true); error != 0)
+    return cannot_listen(address, error);
   const auto port = bound_port(socket.fd());
   auto* state = new ListenerState(uv_loop, std::move(on_accept));
   if (const int rc = state->listen(socket); rc != 0) {

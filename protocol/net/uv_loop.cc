@@ -36,14 +36,15 @@ Status UvLoop::open() {
   }
   opened_ = true;
   loop_.data = this;
-  const int rc = uv_async_init(&loop_, &wake_, [](uv_async_t* handle) {
-    loop_of(handle->loop).drain_mailbox();
-  });
+  const int rc = uv_async_init(&loop_, &wake_,
+                               [](uv_async_t* handle) { loop_of(handle->loop).drain_mailbox(); });
   if (rc != 0) {
-    return fail(ErrorCode::kIo, std::string("cannot make an event loop's mailbox: ") + uv_strerror(rc));
+    return fail(ErrorCode::kIo,
+                std::string("cannot make an event loop's mailbox: ") + uv_strerror(rc));
   }
   uv_prepare_init(&loop_, &before_poll_);
-  uv_prepare_start(&before_poll_, [](uv_prepare_t* handle) { loop_of(handle->loop).run_end_of_turn(); });
+  uv_prepare_start(&before_poll_,
+                   [](uv_prepare_t* handle) { loop_of(handle->loop).run_end_of_turn(); });
   uv_check_init(&loop_, &after_poll_);
   uv_check_start(&after_poll_, [](uv_check_t* handle) { loop_of(handle->loop).run_end_of_turn(); });
   uv_idle_init(&loop_, &no_block_);

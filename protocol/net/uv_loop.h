@@ -1,5 +1,5 @@
-// The libuv side of Loop, for the other uv_* files only. Owned and used by the loop's thread, except
-// the mailbox.
+// The libuv side of Loop, for the other uv_* files only. Owned and used by the loop's thread,
+// except the mailbox.
 #pragma once
 
 #include <uv.h>
@@ -13,8 +13,8 @@
 
 namespace andyx::net {
 
-// Hangs on uv_handle_t::data (null on the loop's own handles), so that a stopping loop can close what
-// is still open.
+// Hangs on uv_handle_t::data (null on the loop's own handles), so that a stopping loop can close
+// what is still open.
 class Closable {
  public:
   virtual void loop_stops() = 0;
@@ -61,10 +61,10 @@ class UvLoop final : public Loop {
   bool closing_ = false;
   std::atomic<std::thread::id> thread_{std::this_thread::get_id()};
 
-  std::mutex mutex_;           // guards the three below; wake_ is only signalled under it
+  std::mutex mutex_;  // guards the three below; wake_ is only signalled under it
   std::vector<Task> mailbox_;
   bool stop_wanted_ = false;
-  bool refusing_ = false;      // stopped: wake_ may be gone
+  bool refusing_ = false;  // stopped: wake_ may be gone
   std::atomic<std::uint32_t> queued_{0};
 
   std::vector<Task> running_;  // taken from the mailbox, run up to next_

@@ -15,7 +15,8 @@ class SignalState final : public Closable {
   SignalState(UvLoop& loop, int number, std::function<void(int)> fire) : fire_(std::move(fire)) {
     uv_signal_init(loop.uv(), &handle_);
     handle_.data = static_cast<Closable*>(this);
-    uv_signal_start(&handle_, [](uv_signal_t* handle, int caught) { of(handle->data).fire(caught); }, number);
+    uv_signal_start(
+        &handle_, [](uv_signal_t* handle, int caught) { of(handle->data).fire(caught); }, number);
   }
   void release() {
     owned_ = false;
@@ -35,7 +36,9 @@ class SignalState final : public Closable {
   }
 
  private:
-  static SignalState& of(void* data) { return *static_cast<SignalState*>(static_cast<Closable*>(data)); }
+  static SignalState& of(void* data) {
+    return *static_cast<SignalState*>(static_cast<Closable*>(data));
+  }
   void fire(int caught) {
     if (owned_) fire_(caught);
   }
@@ -48,7 +51,8 @@ class SignalState final : public Closable {
 class UvSignalWatch final : public SignalWatch {
  public:
   UvSignalWatch(UvLoop& loop, const std::function<void(int)>& fire)
-      : terminate_(new SignalState(loop, SIGTERM, fire)), interrupt_(new SignalState(loop, SIGINT, fire)) {}
+      : terminate_(new SignalState(loop, SIGTERM, fire)),
+        interrupt_(new SignalState(loop, SIGINT, fire)) {}
   UvSignalWatch(const UvSignalWatch&) = delete;
   UvSignalWatch& operator=(const UvSignalWatch&) = delete;
   ~UvSignalWatch() override {

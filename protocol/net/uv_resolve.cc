@@ -17,9 +17,11 @@ void set_port(SocketAddress& address, std::uint16_t port) {
 
 std::optional<SocketAddress> numeric_address(const Address& address) {
   SocketAddress out{};
-  if (uv_ip4_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&out)) == 0) return out;
+  if (uv_ip4_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in*>(&out)) == 0)
+    return out;
   out = {};
-  if (uv_ip6_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in6*>(&out)) == 0) return out;
+  if (uv_ip6_addr(address.host.c_str(), address.port, reinterpret_cast<sockaddr_in6*>(&out)) == 0)
+    return out;
   return std::nullopt;
 }
 
@@ -43,11 +45,13 @@ Result<SocketAddress> resolve_to_bind(const Address& address) {
   addrinfo* found = nullptr;
   const int rc = getaddrinfo(address.host.c_str(), nullptr, &hints, &found);
   if (rc != 0) {
-    return fail(ErrorCode::kBadArgument, "cannot listen on " + address.text() + ": " + gai_strerror(rc));
+    return fail(ErrorCode::kBadArgument,
+                "cannot listen on " + address.text() + ": " + gai_strerror(rc));
   }
   const auto list = to_list(found, address.port);
   freeaddrinfo(found);
-  if (list.empty()) return fail(ErrorCode::kBadArgument, "cannot listen on " + address.text() + ": no address");
+  if (list.empty())
+    return fail(ErrorCode::kBadArgument, "cannot listen on " + address.text() + ": no address");
   return list.front();
 }
 
@@ -56,8 +60,9 @@ socklen_t length_of(const SocketAddress& address) {
 }
 
 std::uint16_t port_of(const SocketAddress& address) {
-  return ntohs(address.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
-                                             : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
+  return ntohs(address.ss_family == AF_INET6
+                   ? reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port
+                   : reinterpret_cast<const sockaddr_in*>(&address)->sin_port);
 }
 
 }  // namespace andyx::net
