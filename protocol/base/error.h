@@ -11,16 +11,17 @@ namespace andyx {
 
 enum class ErrorCode : std::uint16_t {
   kOk = 0,
-  // Frames and connections. The connection closes after these, except kUnsupportedVersion's hello answer.
-  kBadFrame = 1,           // fails verification, or random bytes
-  kFrameTooLarge = 2,      // length prefix over the limit
-  kUnknownBody = 3,        // union type unknown, or its body null
-  kHelloRequired = 4,      // a request before hello
-  kUnsupportedVersion = 5, // no common protocol version
+  // Frames and connections. The connection closes after these, except kUnsupportedVersion's hello
+  // answer.
+  kBadFrame = 1,            // fails verification, or random bytes
+  kFrameTooLarge = 2,       // length prefix over the limit
+  kUnknownBody = 3,         // union type unknown, or its body null
+  kHelloRequired = 4,       // a request before hello
+  kUnsupportedVersion = 5,  // no common protocol version
   kTooManyConnections = 6,
-  kTooManyRequests = 7,    // in-flight requests or bytes over the connection's bound
+  kTooManyRequests = 7,  // in-flight requests or bytes over the connection's bound
   kIdleTimeout = 8,
-  kWrongCluster = 9,       // the client pinned another cluster id
+  kWrongCluster = 9,  // the client pinned another cluster id
   kUnauthorized = 10,
   // Names and metadata.
   kBadName = 20,
@@ -35,35 +36,36 @@ enum class ErrorCode : std::uint16_t {
   kSubscriptionBusy = 29,      // unique, and another consumer is attached
   kLimitReached = 30,          // a bound of limits.h; the message names it
   // Data.
-  kBadBatch = 40,           // structure, count, positions, header fields
+  kBadBatch = 40,  // structure, count, positions, header fields
   kBadChecksum = 41,
   kMessageTooLarge = 42,
-  kDecompressionFailed = 43,  // does not decompress, or to another size than stated, or over the limit
+  kDecompressionFailed =
+      43,  // does not decompress, or to another size than stated, or over the limit
   kOffsetOutOfRange = 44,
-  kNotMain = 45,            // another node, or another epoch, is main
-  kOutOfSequence = 46,      // idempotent producer: a gap
-  kProducerFenced = 47,     // a newer epoch of this producer exists
-  kUnknownProducer = 48,    // never opened, or forgotten after 24 h: open again
-  kDuplicateUnknown = 49,   // older than the last 5 batches: stored, offset no longer known
-  kNotInSync = 50,          // fewer in-sync copies than min-in-sync
+  kNotMain = 45,           // another node, or another epoch, is main
+  kOutOfSequence = 46,     // idempotent producer: a gap
+  kProducerFenced = 47,    // a newer epoch of this producer exists
+  kUnknownProducer = 48,   // never opened, or forgotten after 24 h: open again
+  kDuplicateUnknown = 49,  // older than the last 5 batches: stored, offset no longer known
+  kNotInSync = 50,         // fewer in-sync copies than min-in-sync
   // Subscriptions.
-  kUnknownStream = 60,      // detached, or never attached
-  kStaleAttach = 61,        // another attach has taken over
-  kNotYours = 62,           // the offset is held by another consumer
+  kUnknownStream = 60,  // detached, or never attached
+  kStaleAttach = 61,    // another attach has taken over
+  kNotYours = 62,       // the offset is held by another consumer
   kCreditOverflow = 63,
   // Node.
-  kOverloaded = 80,         // a queue is full; try again
+  kOverloaded = 80,  // a queue is full; try again
   kDiskFull = 81,
-  kStorageFailed = 82,      // the storage shard has stopped: EIO, failed or hung fsync
+  kStorageFailed = 82,  // the storage shard has stopped: EIO, failed or hung fsync
   kShuttingDown = 83,
   kTimedOut = 84,
-  kCorrupt = 85,            // stored data fails its checksum: never served
-  kDataLoss = 86,           // less was recovered than was acknowledged
+  kCorrupt = 85,   // stored data fails its checksum: never served
+  kDataLoss = 86,  // less was recovered than was acknowledged
   kDataDirLocked = 87,
   kDataDirVersion = 88,
   kAddressInUse = 89,
-  kConnectionLost = 90,     // client side: the answer will never come
-  kUnreachable = 91,        // client side
+  kConnectionLost = 90,  // client side: the answer will never come
+  kUnreachable = 91,     // client side
   kIo = 92,
   kInternal = 99,
 };

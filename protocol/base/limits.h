@@ -12,8 +12,9 @@ inline constexpr std::size_t kMiB = 1024 * kKiB;
 
 // Wire.
 inline constexpr std::size_t kMaxMessageBytes = 8 * kMiB;  // key + headers + payload of one message
-inline constexpr std::size_t kMaxBatchBytes = 9 * kMiB;    // one record batch, and its decompressed body
-inline constexpr std::size_t kMaxFrameBytes = 10 * kMiB;   // value of the length prefix
+inline constexpr std::size_t kMaxBatchBytes =
+    9 * kMiB;  // one record batch, and its decompressed body
+inline constexpr std::size_t kMaxFrameBytes = 10 * kMiB;  // value of the length prefix
 inline constexpr std::size_t kMaxRequestBytesBeforeHello = 4 * kKiB;
 inline constexpr std::uint32_t kMaxBatchRecords = 1u << 20;
 inline constexpr std::uint32_t kFrameVerifyDepth = 16;
@@ -28,13 +29,14 @@ inline constexpr std::uint32_t kMaxPartitionsPerTopic = 10'000;
 inline constexpr std::uint32_t kMaxPartitionsPerNode = 100'000;
 
 // Connections.
-inline constexpr std::uint32_t kMaxConnections = 20'000;           // default of max-connections
+inline constexpr std::uint32_t kMaxConnections = 20'000;  // default of max-connections
 inline constexpr std::size_t kReceiveSlabBytes = 256 * kKiB;
 inline constexpr std::size_t kMinPinShare = 4;  // a batch under 1/4 of its slab is copied out of it
 inline constexpr std::uint32_t kMaxInFlightRequestsPerConnection = 1'024;
 inline constexpr std::size_t kMaxInFlightBytesPerConnection = 16 * kMiB;
 inline constexpr std::size_t kMaxQueuedSendBytesPerConnection = 32 * kMiB;
 inline constexpr std::size_t kMaxInFlightBytesPerNode = 256 * kMiB;
+inline constexpr std::uint32_t kMaxStreamsPerConnection = 100'000;
 inline constexpr std::uint32_t kHandshakeTimeoutMs = 15'000;
 inline constexpr std::uint32_t kKeepAliveIntervalMs = 15'000;
 inline constexpr std::uint32_t kIdleTimeoutMs = 60'000;  // nothing received, pings included
@@ -44,9 +46,12 @@ inline constexpr std::uint32_t kMailboxMessages = 64 * 1024;
 inline constexpr std::uint32_t kProducerBatchesRemembered = 5;
 inline constexpr std::uint32_t kMaxProducersPerPartition = 100'000;
 inline constexpr std::uint64_t kProducerIdleMs = 24ull * 3600 * 1000;
-inline constexpr std::size_t kTailCacheBytesPerLoop = 64 * kMiB;  // default of tail-cache-bytes / cores
+inline constexpr std::size_t kTailCacheBytesPerLoop =
+    64 * kMiB;  // default of tail-cache-bytes / cores
+inline constexpr std::uint32_t kMaxParkedReadsPerPartition = 10'000;
 inline constexpr std::uint32_t kMaxSubscriptionsPerTopic = 10'000;
-inline constexpr std::uint32_t kMaxAnsweredRanges = 100'000;  // above the floor, each subscription and partition
+inline constexpr std::uint32_t kMaxAnsweredRanges =
+    100'000;  // above the floor, each subscription and partition
 inline constexpr std::uint64_t kMaxCreditBytes = 256 * kMiB;
 inline constexpr std::uint64_t kMaxCreditMessages = 10'000'000;
 
@@ -61,11 +66,11 @@ inline constexpr std::uint32_t kMaxNodes = 1'000;
 inline constexpr std::uint32_t kMaxReplicationFactor = 7;
 inline constexpr std::uint32_t kMaxSubscriptions = 200'000;  // of all topics
 inline constexpr std::size_t kMaxHostBytes = 255;
-inline constexpr std::uint32_t kMaxProducerIdsReserved = 1'000'000;    // by one command
-inline constexpr std::uint32_t kCommandsRemembered = 4'096;            // ids, against repetition
-inline constexpr std::uint32_t kMaxPendingProposals = 20'000;          // default of the controller
-inline constexpr std::uint32_t kMaxMetadataAppendEntries = 1'024;      // in one append
-inline constexpr std::size_t kMaxMetadataAppendBytes = 1 * kMiB;       // but at least one entry
+inline constexpr std::uint32_t kMaxProducerIdsReserved = 1'000'000;  // by one command
+inline constexpr std::uint32_t kCommandsRemembered = 4'096;          // ids, against repetition
+inline constexpr std::uint32_t kMaxPendingProposals = 20'000;        // default of the controller
+inline constexpr std::uint32_t kMaxMetadataAppendEntries = 1'024;    // in one append
+inline constexpr std::size_t kMaxMetadataAppendBytes = 1 * kMiB;     // but at least one entry
 inline constexpr std::uint64_t kMetadataSnapshotEntries = 20'000;
 inline constexpr std::uint64_t kMetadataSnapshotBytes = 8 * kMiB;
 

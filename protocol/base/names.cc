@@ -71,7 +71,8 @@ Result<TopicName> TopicName::parse(std::string_view text) {
                     " parts; it is NAME or [andyx://]tenant/product/component/topic");
   }
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    const std::string what = "the " + std::string(kLevels[i]) + " of the topic name " + quoted(whole) + ",";
+    const std::string what =
+        "the " + std::string(kLevels[i]) + " of the topic name " + quoted(whole) + ",";
     if (auto status = check_name(parts[i], what); !status) return std::unexpected(status.error());
   }
   return TopicName{std::string(parts[0]), std::string(parts[1]), std::string(parts[2]),
@@ -81,8 +82,13 @@ Result<TopicName> TopicName::parse(std::string_view text) {
 std::string TopicName::path() const {
   std::string out;
   out.reserve(tenant.size() + product.size() + component.size() + topic.size() + 3);
-  return out.append(tenant).append("/").append(product).append("/").append(component).append("/").append(
-      topic);
+  return out.append(tenant)
+      .append("/")
+      .append(product)
+      .append("/")
+      .append(component)
+      .append("/")
+      .append(topic);
 }
 
 std::string TopicName::url() const { return std::string(kScheme) + path(); }

@@ -1,7 +1,7 @@
-// Ref-counted bytes: a slab that many slices share. A slice keeps its whole slab alive, so memory is
-// charged by capacity (charged_bytes). The count is atomic: slices may be copied and dropped on any
-// thread. The bytes must not change once they are shared, except by the single owner of a batch who
-// patches the server's fields before he hands it on.
+// Ref-counted bytes: a slab that many slices share. A slice keeps its whole slab alive, so memory
+// is charged by capacity (charged_bytes). The count is atomic: slices may be copied and dropped on
+// any thread. The bytes must not change once they are shared, except by the single owner of a batch
+// who patches the server's fields before he hands it on.
 #pragma once
 
 #include <cstddef>
@@ -23,15 +23,16 @@ class SharedBytes {
   static SharedBytes allocate(std::size_t size_bytes);  // uninitialised; aborts when memory is out
   static SharedBytes copy_of(ByteSpan bytes);
 
-  SharedBytes slice(std::size_t offset, std::size_t size_bytes) const;  // shares the slab; asserts the range
+  SharedBytes slice(std::size_t offset,
+                    std::size_t size_bytes) const;  // shares the slab; asserts the range
 
   const std::uint8_t* data() const { return data_; }
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   ByteSpan span() const { return {data_, size_}; }
-  std::uint8_t* mutable_data() { return data_; }    // see the rule above
-  std::size_t charged_bytes() const;                // capacity of the whole slab
-  bool unique() const;                              // nobody else holds the slab
+  std::uint8_t* mutable_data() { return data_; }  // see the rule above
+  std::size_t charged_bytes() const;              // capacity of the whole slab
+  bool unique() const;                            // nobody else holds the slab
 
  private:
   struct Slab;

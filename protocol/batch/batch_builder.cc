@@ -27,8 +27,8 @@ BatchBuilder::BatchBuilder(Compression compression) : compression_(compression) 
 std::uint32_t BatchBuilder::count() const { return static_cast<std::uint32_t>(table_.size()); }
 
 std::size_t BatchBuilder::size_bytes() const {
-  return kHeaderBytes + table_.size() * kTableEntryBytes + deliver_at_.size() * kDeliverAtEntryBytes +
-         body_used_;
+  return kHeaderBytes + table_.size() * kTableEntryBytes +
+         deliver_at_.size() * kDeliverAtEntryBytes + body_used_;
 }
 
 Status BatchBuilder::check_limits(const RecordInput& record, std::size_t message_bytes) const {
@@ -39,9 +39,10 @@ Status BatchBuilder::check_limits(const RecordInput& record, std::size_t message
   }
   for (const auto& header : record.headers) {
     if (header.name.empty() || header.name.size() > limits::kMaxHeaderNameBytes) {
-      return fail(ErrorCode::kBadArgument, "the name of a header has " + std::to_string(header.name.size()) +
-                                               " bytes; 1 to " +
-                                               std::to_string(limits::kMaxHeaderNameBytes) + " are allowed");
+      return fail(ErrorCode::kBadArgument,
+                  "the name of a header has " + std::to_string(header.name.size()) +
+                      " bytes; 1 to " + std::to_string(limits::kMaxHeaderNameBytes) +
+                      " are allowed");
     }
   }
   if (message_bytes > limits::kMaxMessageBytes) {
@@ -63,7 +64,8 @@ std::uint8_t* BatchBuilder::reserve(std::size_t size_bytes) {
 Status BatchBuilder::add(const RecordInput& record) {
   const std::size_t key_bytes = record.key ? record.key->size() : 0;
   std::size_t message_bytes = key_bytes + record.payload.size();
-  for (const auto& header : record.headers) message_bytes += header.name.size() + header.value.size();
+  for (const auto& header : record.headers)
+    message_bytes += header.name.size() + header.value.size();
   if (message_bytes > limits::kMaxMessageBytes || !record.headers.empty()) [[unlikely]] {
     if (auto status = check_limits(record, message_bytes); !status) return status;
   }
@@ -73,7 +75,8 @@ Status BatchBuilder::add(const RecordInput& record) {
   // Three numbers of the record, and two for each header.
   const std::size_t most_bytes = message_bytes + kMaxVarintBytes * (3 + 2 * record.headers.size());
   const bool timed = record.deliver_at_us != 0;
-  const std::size_t columns = kTableEntryBytes + (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0);
+  const std::size_t columns =
+      kTableEntryBytes + (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0);
   // The column of times comes into being for all records once one has a time.
   const std::size_t fixed_bytes = kHeaderBytes + (table_.size() + 1) * columns;
   if (table_.size() == limits::kMaxBatchRecords ||
@@ -85,9 +88,9 @@ Status BatchBuilder::add(const RecordInput& record) {
 
   std::uint8_t* const begin = reserve(most_bytes);
   // Wraps around for times further apart than 2^63; the reader wraps back.
-  std::uint8_t* out = put_varint(begin, zigzag(static_cast<std::int64_t>(
-                                            static_cast<std::uint64_t>(record.time_us) -
-                                            static_cast<std::uint64_t>(first_time_us))));
+  std::uint8_t* out = put_varint(
+      begin, zigzag(static_cast<std::int64_t>(static_cast<std::uint64_t>(record.time_us) -
+                                              static_cast<std::uint64_t>(first_time_us))));
   out = put_varint(out, record.key ? key_bytes + 1 : 0);
   if (record.key) out = put_bytes(out, *record.key);
   out = put_varint(out, record.headers.size());
@@ -99,7 +102,8 @@ Status BatchBuilder::add(const RecordInput& record) {
 
   if (timed && deliver_at_.empty()) deliver_at_.resize(table_.size());
   if (timed || !deliver_at_.empty()) deliver_at_.push_back(record.deliver_at_us);
-  table_.push_back({static_cast<std::uint32_t>(body_used_), record.key ? table_key_hash(*record.key) : 0});
+  table_.push_back(
+      {static_cast<std::uint32_t>(body_used_), record.key ? table_key_hash(*record.key) : 0});
   body_used_ += static_cast<std::size_t>(out - begin);
   first_time_us_ = first_time_us;
   last_time_us_ = first ? record.time_us : std::max(last_time_us_, record.time_us);
@@ -134,7 +138,8 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
   store(out + at::kFirstTime, first_time_us_);
   store(out + at::kLastTime, last_time_us_);
   std::memcpy(out + kHeaderBytes, table_.data(), table_bytes);
-  if (times_bytes != 0) std::memcpy(out + kHeaderBytes + table_bytes, deliver_at_.data(), times_bytes);
+  if (times_bytes != 0)
+    std::memcpy(out + kHeaderBytes + table_bytes, deliver_at_.data(), times_bytes);
   std::memcpy(out + kHeaderBytes + table_bytes + times_bytes, body.data(), body.size());
   store(out + at::kChecksum, checksum64(batch.span().subspan(kChecksumFrom)));
   restart();

@@ -1,4 +1,5 @@
-// Building record batches on the producer's side (clients, and the server's internal logs). One thread.
+// Building record batches on the producer's side (clients, and the server's internal logs). One
+// thread.
 #pragma once
 
 #include <optional>
@@ -32,8 +33,9 @@ class BatchBuilder {
  public:
   explicit BatchBuilder(Compression compression = Compression::kNone);
 
-  // kMessageTooLarge when the message alone is over kMaxMessageBytes, kBadArgument for header limits,
-  // kLimitReached when it does not fit into this batch any more (then build() and add again).
+  // kMessageTooLarge when the message alone is over kMaxMessageBytes, kBadArgument for header
+  // limits, kLimitReached when it does not fit into this batch any more (then build() and add
+  // again).
   Status add(const RecordInput& record);
 
   std::uint32_t count() const;
@@ -50,7 +52,8 @@ class BatchBuilder {
   void restart();
 
   Compression compression_;
-  std::vector<std::uint8_t> body_;  // only the first body_used_ bytes count: growing it zeroes, once
+  std::vector<std::uint8_t>
+      body_;  // only the first body_used_ bytes count: growing it zeroes, once
   std::size_t body_used_ = 0;
   std::vector<TableEntry> table_;
   std::vector<TimeUs> deliver_at_;  // empty until one record has a time

@@ -1,6 +1,6 @@
-// Record batch v1: the byte layout. The same bytes on the wire, in the WAL, in memory, to replicas and
-// to consumers. FORMAT.md says the same in prose; tests/protocol holds golden files. All integers are
-// little-endian; read with memcpy (alignment is not promised).
+// Record batch v1: the byte layout. The same bytes on the wire, in the WAL, in memory, to replicas
+// and to consumers. FORMAT.md says the same in prose; tests/protocol holds golden files. All
+// integers are little-endian; read with memcpy (alignment is not promised).
 //
 //   header (88 bytes) | record table | body
 //
@@ -23,13 +23,14 @@
 //   72  i64  first_time_us    producer's clock, of the first record
 //   80  i64  last_time_us     the largest producer time of the batch
 //
-//   record table, never compressed: count x { u32 position in the decompressed body; u32 key_hash },
-//   then, with flag bit 0, count x i64 deliver_at_us (0: at once). key_hash: low 32 bits of XXH3-64 of
-//   the key, 0 replaced by 1; 0 means "no key".
+//   record table, never compressed: count x { u32 position in the decompressed body; u32 key_hash
+//   }, then, with flag bit 0, count x i64 deliver_at_us (0: at once). key_hash: low 32 bits of
+//   XXH3-64 of the key, 0 replaced by 1; 0 means "no key".
 //
 //   body: records one after the other, record i at position i (position 0 is 0, strictly rising):
 //     varint zigzag(time_us - first_time_us) | varint key_bytes + 1 (0: no key) | key |
-//     varint headers | headers x { varint n | name | varint n | value } | payload up to the next record
+//     varint headers | headers x { varint n | name | varint n | value } | payload up to the next
+//     record
 #pragma once
 
 #include <cstddef>

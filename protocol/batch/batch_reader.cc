@@ -32,10 +32,11 @@ Status check_sizes(const Header& header, std::size_t available) {
   }
   const std::size_t body_at = body_offset(header);
   if (body_at >= header.size_bytes || header.body_bytes == 0) {
-    return bad_batch("no room for a table of " + std::to_string(header.count) + " records and a body in " +
-                     std::to_string(header.size_bytes) + " bytes");
+    return bad_batch("no room for a table of " + std::to_string(header.count) +
+                     " records and a body in " + std::to_string(header.size_bytes) + " bytes");
   }
-  if (header.compression == Compression::kNone && header.body_bytes != header.size_bytes - body_at) {
+  if (header.compression == Compression::kNone &&
+      header.body_bytes != header.size_bytes - body_at) {
     return bad_batch("body_bytes is " + std::to_string(header.body_bytes) + ", the body has " +
                      std::to_string(header.size_bytes - body_at));
   }
@@ -77,7 +78,8 @@ Result<Header> read_header(ByteSpan bytes) {
                       .producer_epoch = load<std::uint32_t>(in + at::kProducerEpoch),
                       .first_time_us = load<std::int64_t>(in + at::kFirstTime),
                       .last_time_us = load<std::int64_t>(in + at::kLastTime)};
-  if (auto status = check_sizes(header, bytes.size()); !status) return std::unexpected(status.error());
+  if (auto status = check_sizes(header, bytes.size()); !status)
+    return std::unexpected(status.error());
   return header;
 }
 
@@ -88,14 +90,16 @@ Status verify_checksum(ByteSpan batch, const Header& header) {
   }
   const std::uint64_t computed = checksum64(batch.subspan(kChecksumFrom));
   if (computed != header.checksum) {
-    return fail(ErrorCode::kBadChecksum,
-                "record batch of " + std::to_string(batch.size()) + " bytes: the checksum is stated as " +
-                    std::to_string(header.checksum) + ", the bytes give " + std::to_string(computed));
+    return fail(ErrorCode::kBadChecksum, "record batch of " + std::to_string(batch.size()) +
+                                             " bytes: the checksum is stated as " +
+                                             std::to_string(header.checksum) + ", the bytes give " +
+                                             std::to_string(computed));
   }
   return {};
 }
 
-void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offset, TimeUs append_time_us) {
+void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offset,
+                         TimeUs append_time_us) {
   store(batch + at::kMainEpoch, epoch);
   store(batch + at::kBaseOffset, base_offset);
   store(batch + at::kAppendTime, append_time_us);
@@ -115,7 +119,8 @@ TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index) 
 Result<BatchReader> BatchReader::open(ByteSpan batch) {
   auto header = read_header(batch);
   if (!header) return std::unexpected(header.error());
-  if (auto status = verify_checksum(batch, *header); !status) return std::unexpected(status.error());
+  if (auto status = verify_checksum(batch, *header); !status)
+    return std::unexpected(status.error());
 
   BatchReader reader;
   reader.header_ = *header;
@@ -123,7 +128,8 @@ Result<BatchReader> BatchReader::open(ByteSpan batch) {
   reader.body_ = batch.subspan(body_offset(*header));
   if (header->compression != Compression::kNone) {
     reader.decompressed_.resize(header->body_bytes);
-    if (auto status = decompress(header->compression, reader.body_, reader.decompressed_); !status) {
+    if (auto status = decompress(header->compression, reader.body_, reader.decompressed_);
+        !status) {
       return std::unexpected(status.error());
     }
     reader.body_ = reader.decompressed_;

@@ -33,27 +33,29 @@ struct Header {
   Offset end_offset() const { return base_offset + count; }
 };
 
-// Reads the header and checks the cheap things: version, sizes against bytes.size() (which must be at
-// least size_bytes; more may follow), zeros, count, table inside the batch. kBadBatch otherwise.
+// Reads the header and checks the cheap things: version, sizes against bytes.size() (which must be
+// at least size_bytes; more may follow), zeros, count, table inside the batch. kBadBatch otherwise.
 Result<Header> read_header(ByteSpan bytes);
 
-// Checksum of a whole batch (bytes.size() == size_bytes) against its header. kBadChecksum otherwise.
+// Checksum of a whole batch (bytes.size() == size_bytes) against its header. kBadChecksum
+// otherwise.
 Status verify_checksum(ByteSpan batch, const Header& header);
 
-// Everything a server checks before it accepts a batch: header, exact size, checksum, table, the body
-// decompressed and every record's structure and limits. kBadBatch, kBadChecksum, kDecompressionFailed
-// or kMessageTooLarge. Uses a thread-local scratch buffer for compressed bodies (bounded by
-// kMaxBatchBytes); allocates nothing else.
+// Everything a server checks before it accepts a batch: header, exact size, checksum, table, the
+// body decompressed and every record's structure and limits. kBadBatch, kBadChecksum,
+// kDecompressionFailed or kMessageTooLarge. Uses a thread-local scratch buffer for compressed
+// bodies (bounded by kMaxBatchBytes); allocates nothing else.
 Result<Header> verify_batch(ByteSpan batch);
 
 // The server's fields, in place. `batch` starts at the batch's first byte.
-void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offset, TimeUs append_time_us);
+void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offset,
+                         TimeUs append_time_us);
 
 struct TableEntry {
   std::uint32_t position;
   std::uint32_t key_hash;
 };
-TableEntry table_entry(ByteSpan batch, std::uint32_t index);          // no checks: after verify_batch
+TableEntry table_entry(ByteSpan batch, std::uint32_t index);  // no checks: after verify_batch
 TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index);
 
 struct RecordHeader {

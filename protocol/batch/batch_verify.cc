@@ -60,7 +60,8 @@ Fault check_records(const std::uint8_t* table, const Header& header, ByteSpan bo
     begin = end;
   }
   if (last_time_us != header.last_time_us) {
-    return {"last_time_us is not the largest time of the records", ErrorCode::kBadBatch, header.count - 1};
+    return {"last_time_us is not the largest time of the records", ErrorCode::kBadBatch,
+            header.count - 1};
   }
   return {};
 }
@@ -70,7 +71,8 @@ Fault check_records(const std::uint8_t* table, const Header& header, ByteSpan bo
 Result<Header> verify_batch(ByteSpan batch) {
   auto header = read_header(batch);
   if (!header) return header;
-  if (auto status = verify_checksum(batch, *header); !status) return std::unexpected(status.error());
+  if (auto status = verify_checksum(batch, *header); !status)
+    return std::unexpected(status.error());
 
   ByteSpan body = batch.subspan(body_offset(*header));
   if (header->compression != Compression::kNone) {

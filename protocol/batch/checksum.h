@@ -7,6 +7,7 @@
 
 namespace andyx::batch {
 
-std::uint64_t checksum64(ByteSpan bytes);  // XXH3-64, seed 0, with the widest instructions of the CPU
+std::uint64_t checksum64(
+    ByteSpan bytes);  // XXH3-64, seed 0, with the widest instructions of the CPU
 
 }  // namespace andyx::batch

@@ -1,10 +1,10 @@
 #include "protocol/batch/compression.h"
 
-#include <limits>
 #include <lz4.h>
+#include <zstd.h>
+#include <limits>
 #include <memory>
 #include <string>
-#include <zstd.h>
 
 namespace andyx::batch {
 namespace {
@@ -36,8 +36,8 @@ std::size_t compress_into(Compression kind, ByteSpan in, std::span<std::uint8_t>
       return written > 0 ? static_cast<std::size_t>(written) : 0;
     }
     case Compression::kZstd: {
-      const std::size_t written = ZSTD_compressCCtx(compress_context(), out.data(), out.size(), in.data(),
-                                                    in.size(), ZSTD_CLEVEL_DEFAULT);
+      const std::size_t written = ZSTD_compressCCtx(compress_context(), out.data(), out.size(),
+                                                    in.data(), in.size(), ZSTD_CLEVEL_DEFAULT);
       return ZSTD_isError(written) ? 0 : written;
     }
   }
@@ -60,17 +60,17 @@ Status decompress(Compression kind, ByteSpan in, std::span<std::uint8_t> out) {
   const auto failed = [&](std::string_view algorithm, std::string_view why) {
     return fail(ErrorCode::kDecompressionFailed,
                 std::string(algorithm) + " input of " + std::to_string(in.size()) +
-                    " bytes does not decompress to " + std::to_string(out.size()) + " bytes: " +
-                    std::string(why));
+                    " bytes does not decompress to " + std::to_string(out.size()) +
+                    " bytes: " + std::string(why));
   };
   switch (kind) {
     case Compression::kNone:
       break;
     case Compression::kLz4: {
       if (in.size() > kMax || out.size() > kMax) return failed("LZ4", "too large");
-      const int got = LZ4_decompress_safe(reinterpret_cast<const char*>(in.data()),
-                                          reinterpret_cast<char*>(out.data()), static_cast<int>(in.size()),
-                                          static_cast<int>(out.size()));
+      const int got = LZ4_decompress_safe(
+          reinterpret_cast<const char*>(in.data()), reinterpret_cast<char*>(out.data()),
+          static_cast<int>(in.size()), static_cast<int>(out.size()));
       if (got < 0) return failed("LZ4", "damaged, or larger than stated");
       if (static_cast<std::size_t>(got) != out.size()) {
         return failed("LZ4", "it gives " + std::to_string(got));

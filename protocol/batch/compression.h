@@ -11,7 +11,8 @@
 
 namespace andyx::batch {
 
-// Appends the compressed bytes to `out`; false when they would not be smaller (out is unchanged then).
+// Appends the compressed bytes to `out`; false when they would not be smaller (out is unchanged
+// then).
 bool compress(Compression kind, ByteSpan in, std::vector<std::uint8_t>& out);
 
 // Fills exactly `out`; kDecompressionFailed when the input is damaged or has another size.

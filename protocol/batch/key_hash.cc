@@ -2,8 +2,8 @@
 #define XXH_INLINE_ALL
 #include "protocol/batch/key_hash.h"
 
-#include <cassert>
 #include <xxhash.h>
+#include <cassert>
 
 namespace andyx::batch {
 

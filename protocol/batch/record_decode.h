@@ -1,5 +1,5 @@
-// One record of a batch's body, taken apart with every bound checked: shared by the server's check and
-// by the reader, so that they cannot disagree. Pure functions; any thread.
+// One record of a batch's body, taken apart with every bound checked: shared by the server's check
+// and by the reader, so that they cannot disagree. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -34,10 +34,11 @@ inline bool take(const std::uint8_t*& at, const std::uint8_t* end, std::uint64_t
   return true;
 }
 
-// Decodes [at, end). Calls `on_header(name, value)` for each header. Gives nullptr, or what is wrong.
+// Decodes [at, end). Calls `on_header(name, value)` for each header. Gives nullptr, or what is
+// wrong.
 template <typename OnHeader>
-inline const char* decode_record(const std::uint8_t* at, const std::uint8_t* end, TimeUs first_time_us,
-                                 RecordParts& parts, OnHeader&& on_header) {
+inline const char* decode_record(const std::uint8_t* at, const std::uint8_t* end,
+                                 TimeUs first_time_us, RecordParts& parts, OnHeader&& on_header) {
   std::uint64_t number = 0;
   if ((at = get_varint(at, end, number)) == nullptr) return "its time is cut off";
   parts.time_us = static_cast<TimeUs>(static_cast<std::uint64_t>(first_time_us) +
@@ -46,7 +47,8 @@ inline const char* decode_record(const std::uint8_t* at, const std::uint8_t* end
   if ((at = get_varint(at, end, number)) == nullptr) return "its key's length is cut off";
   parts.has_key = number != 0;
   parts.key = {};
-  if (parts.has_key && !take(at, end, number - 1, parts.key)) return "its key is longer than the record";
+  if (parts.has_key && !take(at, end, number - 1, parts.key))
+    return "its key is longer than the record";
 
   std::uint64_t headers = 0;
   if ((at = get_varint(at, end, headers)) == nullptr) return "its number of headers is cut off";
@@ -55,7 +57,8 @@ inline const char* decode_record(const std::uint8_t* at, const std::uint8_t* end
     std::string_view name, value;
     if ((at = get_varint(at, end, number)) == nullptr) return "a header name's length is cut off";
     if (number == 0) return "a header has an empty name";
-    if (number > limits::kMaxHeaderNameBytes) return "a header name is over the limit of 1024 bytes";
+    if (number > limits::kMaxHeaderNameBytes)
+      return "a header name is over the limit of 1024 bytes";
     if (!take(at, end, number, name)) return "a header name is longer than the record";
     if ((at = get_varint(at, end, number)) == nullptr) return "a header value's length is cut off";
     if (!take(at, end, number, value)) return "a header value is longer than the record";

@@ -11,8 +11,8 @@ namespace {
 constexpr std::size_t kPrefixBytes = 4;
 constexpr std::size_t kMinLength = 8;
 constexpr std::size_t kFrameAlignment = 8;
-// A connection starts with a small slab and comes back to it after a while of small receives, so that
-// thousands of idle ones cost little.
+// A connection starts with a small slab and comes back to it after a while of small receives, so
+// that thousands of idle ones cost little.
 constexpr std::size_t kSmallSlabBytes = 4 * limits::kKiB;
 constexpr unsigned kSmallReceivesBeforeShrink = 8;
 constexpr std::size_t kLargeSlabs = 4;  // the largest slab taken ahead, in ordinary ones
@@ -42,8 +42,10 @@ std::size_t FrameReader::frame_bytes() const {
 std::span<std::uint8_t> FrameReader::receive_buffer() {
   const std::size_t buffered = buffered_bytes();
   const std::size_t frame = frame_bytes();
-  // What the frame may take now: all of it where it fits an ordinary slab, else what has arrived, doubled.
-  const std::size_t wanted = std::max(buffered + 1, std::min(frame, std::max(next_slab_bytes_, kGrowth * buffered)));
+  // What the frame may take now: all of it where it fits an ordinary slab, else what has arrived,
+  // doubled.
+  const std::size_t wanted =
+      std::max(buffered + 1, std::min(frame, std::max(next_slab_bytes_, kGrowth * buffered)));
   if (buffered == 0 && slab_.unique()) begin_ = end_ = 0;
   const std::size_t room = slab_.size() - end_;
   const bool worth_receiving = frame > kPrefixBytes || room >= slab_.size() / 4;
@@ -88,11 +90,13 @@ Result<std::optional<SharedBytes>> FrameReader::next() {
   const std::size_t length = length_at(slab_.data() + begin_);
   if (length > max_frame_bytes_) {
     return fail(ErrorCode::kFrameTooLarge, "the length prefix says " + std::to_string(length) +
-                                               " bytes, the limit is " + std::to_string(max_frame_bytes_));
+                                               " bytes, the limit is " +
+                                               std::to_string(max_frame_bytes_));
   }
   if (length < kMinLength) {
     return fail(ErrorCode::kBadFrame, "the length prefix says " + std::to_string(length) +
-                                          " bytes; no frame is shorter than " + std::to_string(kMinLength));
+                                          " bytes; no frame is shorter than " +
+                                          std::to_string(kMinLength));
   }
   const std::size_t size = kPrefixBytes + length;
   if (buffered < size) return std::nullopt;

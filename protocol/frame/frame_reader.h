@@ -1,6 +1,7 @@
-// Cuts a byte stream into frames without copying: bytes are received into ref-counted slabs, a frame is
-// a slice of one. A frame that does not fit into what is left of its slab moves to a fresh one, which
-// grows with what has really arrived (a length prefix alone reserves nothing). One thread.
+// Cuts a byte stream into frames without copying: bytes are received into ref-counted slabs, a
+// frame is a slice of one. A frame that does not fit into what is left of its slab moves to a fresh
+// one, which grows with what has really arrived (a length prefix alone reserves nothing). One
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +24,9 @@ class FrameReader {
   // `n` bytes were received into it.
   void received(std::size_t n);
 
-  // The next whole frame, size prefix included, or nothing yet. kFrameTooLarge (length over the limit)
-  // and kBadFrame (length under 8) are final: close the connection. The frame starts at an address
-  // aligned to 8 bytes (it is moved where it does not), so that FlatBuffers may verify it.
+  // The next whole frame, size prefix included, or nothing yet. kFrameTooLarge (length over the
+  // limit) and kBadFrame (length under 8) are final: close the connection. The frame starts at an
+  // address aligned to 8 bytes (it is moved where it does not), so that FlatBuffers may verify it.
   Result<std::optional<SharedBytes>> next();
 
   void set_max_frame_bytes(std::size_t bytes) { max_frame_bytes_ = bytes; }

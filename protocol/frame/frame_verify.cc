@@ -20,7 +20,8 @@ constexpr flatbuffers::Verifier::Options kOptions{.max_depth = limits::kFrameVer
 bool is_valid(ByteSpan bytes) {
   // The verifier checks alignment relative to the buffer's start, which FrameReader aligns.
   assert(reinterpret_cast<std::uintptr_t>(bytes.data()) % 8 == 0);
-  if (bytes.size() < kPrefixBytes || bytes.size() > kPrefixBytes + limits::kMaxFrameBytes) return false;
+  if (bytes.size() < kPrefixBytes || bytes.size() > kPrefixBytes + limits::kMaxFrameBytes)
+    return false;
   flatbuffers::Verifier verifier(bytes.data(), bytes.size(), kOptions);
   return protocol::VerifySizePrefixedFrameBuffer(verifier);
 }
@@ -29,8 +30,9 @@ bool is_valid(ByteSpan bytes) {
 
 Result<const protocol::Frame*> verify_frame(ByteSpan bytes) {
   if (!is_valid(bytes)) {
-    return fail(ErrorCode::kBadFrame, "a frame of " + std::to_string(bytes.size()) +
-                                          " bytes is not a valid FlatBuffers buffer of this protocol");
+    return fail(ErrorCode::kBadFrame,
+                "a frame of " + std::to_string(bytes.size()) +
+                    " bytes is not a valid FlatBuffers buffer of this protocol");
   }
   const auto* const root = protocol::GetSizePrefixedFrame(bytes.data());
   const auto type = root->body_type();
@@ -40,8 +42,9 @@ Result<const protocol::Frame*> verify_frame(ByteSpan bytes) {
                 "the body's type " + std::to_string(static_cast<int>(type)) + " is not known here");
   }
   if (root->body() == nullptr) {
-    return fail(ErrorCode::kUnknownBody,
-                std::string("the frame says ") + protocol::EnumNameBody(type) + ", but its body is null");
+    return fail(
+        ErrorCode::kUnknownBody,
+        std::string("the frame says ") + protocol::EnumNameBody(type) + ", but its body is null");
   }
   return root;
 }

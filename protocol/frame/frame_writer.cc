@@ -11,8 +11,8 @@ namespace andyx::frame {
 namespace {
 
 constexpr std::size_t kPrefixBytes = sizeof(flatbuffers::uoffset_t);
-// The strictest alignment of the schemas. A vector of N bytes and one of N % 8 bytes lead to the same
-// padding everywhere in the frame.
+// The strictest alignment of the schemas. A vector of N bytes and one of N % 8 bytes lead to the
+// same padding everywhere in the frame.
 constexpr std::size_t kAlignment = 8;
 // A builder that grew beyond this for one frame gives its memory back.
 constexpr std::size_t kKeptBuilderBytes = 64 * 1024;
@@ -28,7 +28,8 @@ std::size_t padding_after(std::size_t size) {
   return (kPrefixBytes - size % kPrefixBytes) % kPrefixBytes;
 }
 
-void finish_frame(flatbuffers::FlatBufferBuilder& builder, std::uint64_t correlation_id, Body body) {
+void finish_frame(flatbuffers::FlatBufferBuilder& builder, std::uint64_t correlation_id,
+                  Body body) {
   const auto type = static_cast<protocol::Body>(body.type);
   assert(type > protocol::Body::NONE && type <= protocol::Body::MAX);
   builder.FinishSizePrefixed(protocol::CreateFrame(builder, correlation_id, type, body.offset));
@@ -67,7 +68,9 @@ OutFrame FrameWriter::finish_with_payload(std::uint64_t correlation_id, Body bod
   patch_u32(head.mutable_data() + head_bytes - kPrefixBytes, size);
   patch_u32(head.mutable_data(), head_bytes - kPrefixBytes + size + padding);
   if (builder_.GetSize() > kKeptBuilderBytes) builder_.Reset();
-  return {.head = std::move(head), .payload = std::move(payload), .padding = static_cast<std::uint8_t>(padding)};
+  return {.head = std::move(head),
+          .payload = std::move(payload),
+          .padding = static_cast<std::uint8_t>(padding)};
 }
 
 }  // namespace andyx::frame
