@@ -47,6 +47,10 @@ Status verify_checksum(ByteSpan batch, const Header& header);
 // bodies (bounded by kMaxBatchBytes); allocates nothing else.
 Result<Header> verify_batch(ByteSpan batch);
 
+// Key, headers and payload of the largest message of a batch that verify_batch has accepted: for
+// servers with a limit below kMaxMessageBytes.
+std::size_t largest_message_bytes(ByteSpan batch, const Header& header);
+
 // The server's fields, in place. `batch` starts at the batch's first byte.
 void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offset,
                          TimeUs append_time_us);

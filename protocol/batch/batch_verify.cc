@@ -1,5 +1,6 @@
 // What a server checks before it accepts a batch: one pass over the records, without allocation.
 #include <algorithm>
+#include <cassert>
 #include <string>
 
 #include "protocol/base/limits.h"
@@ -24,6 +25,17 @@ std::span<std::uint8_t> scratch(std::size_t size_bytes) {
   thread_local std::vector<std::uint8_t> bytes;
   if (bytes.size() < size_bytes) bytes.resize(size_bytes);
   return std::span(bytes).first(size_bytes);
+}
+
+// The body as it was before compression: the batch's own bytes, or the scratch.
+Result<ByteSpan> plain_body(ByteSpan batch, const Header& header) {
+  const ByteSpan stored = batch.subspan(body_offset(header));
+  if (header.compression == Compression::kNone) return stored;
+  const auto plain = scratch(header.body_bytes);
+  if (auto status = decompress(header.compression, stored, plain); !status) {
+    return std::unexpected(status.error());
+  }
+  return plain;
 }
 
 Fault check_records(const std::uint8_t* table, const Header& header, ByteSpan body) {
@@ -74,20 +86,37 @@ Result<Header> verify_batch(ByteSpan batch) {
   if (auto status = verify_checksum(batch, *header); !status)
     return std::unexpected(status.error());
 
-  ByteSpan body = batch.subspan(body_offset(*header));
-  if (header->compression != Compression::kNone) {
-    const auto plain = scratch(header->body_bytes);
-    if (auto status = decompress(header->compression, body, plain); !status) {
-      return std::unexpected(status.error());
-    }
-    body = plain;
-  }
-  const Fault fault = check_records(batch.data() + kHeaderBytes, *header, body);
+  const auto body = plain_body(batch, *header);
+  if (!body) return std::unexpected(body.error());
+  const Fault fault = check_records(batch.data() + kHeaderBytes, *header, *body);
   if (fault.what != nullptr) {
     return fail(fault.code, "record batch: record " + std::to_string(fault.record) + " of " +
                                 std::to_string(header->count) + ": " + fault.what);
   }
   return header;
+}
+
+std::size_t largest_message_bytes(ByteSpan batch, const Header& header) {
+  const auto body = plain_body(batch, header);
+  assert(body);
+  std::size_t largest = 0;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    const std::size_t begin = table_entry(batch, i).position;
+    const std::size_t end =
+        i + 1 < header.count ? table_entry(batch, i + 1).position : body->size();
+    // Most records are too small to matter, whatever their parts are.
+    if (end - begin <= largest) continue;
+    RecordParts parts;
+    std::size_t header_bytes = 0;
+    const char* const fault =
+        decode_record(body->data() + begin, body->data() + end, header.first_time_us, parts,
+                      [&](std::string_view name, std::string_view value) {
+                        header_bytes += name.size() + value.size();
+                      });
+    assert(fault == nullptr);
+    largest = std::max(largest, parts.key.size() + header_bytes + parts.payload.size());
+  }
+  return largest;
 }
 
 }  // namespace andyx::batch

@@ -172,6 +172,18 @@ TEST_CASE("a message over the limit inside of a batch that is not is refused") {
   CHECK(verify_code(batch_of_body(body)) == ErrorCode::kMessageTooLarge);
 }
 
+TEST_CASE("the largest message counts key, headers and payload, not their lengths") {
+  auto messages = test::many_messages();
+  messages[7] = {.key = "1234567890", .headers = {{"ab", "cde"}}, .payload = std::string(985, 'p')};
+  for (const auto compression : {batch::Compression::kNone, batch::Compression::kZstd}) {
+    const auto built = test::build_batch(messages, compression);
+    const auto header = batch::verify_batch(built.span());
+    REQUIRE(header);
+    CHECK(header->compression == compression);
+    CHECK(batch::largest_message_bytes(built.span(), *header) == 1'000);
+  }
+}
+
 TEST_CASE("a body that decompresses to another size, or over the limit, is refused") {
   for (const auto compression : {batch::Compression::kLz4, batch::Compression::kZstd}) {
     const auto good = bytes_of(test::build_batch(test::many_messages(), compression));
