@@ -159,15 +159,15 @@ ControllerCompletion ControllerCore::evaluate(const Proposal& proposal,
     completion.status = std::unexpected(std::move(resolved.error()));
     return completion;
   }
-  if (!resolved->command) {
+  if (!resolved->write) {
     completion.result = resolved->result;
     return completion;
   }
   EntryHead head{proposal.command_id, draft_->cluster_id, proposal.time_us, draft_->chain_hash};
-  if (const auto* bootstrap = std::get_if<BootstrapCommand>(&*resolved->command)) {
+  if (const auto* bootstrap = std::get_if<BootstrapCommand>(&resolved->command)) {
     head.cluster_id = bootstrap->cluster_id;
   }
-  EntryBytes entry = encode_entry(head, *resolved->command);
+  EntryBytes entry = encode_entry(head, resolved->command);
   auto applied = apply_entry(*draft_, entry);
   if (!applied) {
     completion.status = std::unexpected(std::move(applied.error()));

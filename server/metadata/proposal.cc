@@ -32,7 +32,7 @@ class Resolver {
   explicit Resolver(const Image& image) : image_(image) {}
 
   Result<Resolved> operator()(const BootstrapCommand& command) const {
-    if (!image_.cluster_id.is_zero()) return Resolved{};
+    if (!image_.cluster_id.is_zero()) return answer(0);
     return write(command);
   }
   Result<Resolved> operator()(const RegisterNodeCommand& command) const { return write(command); }
@@ -42,7 +42,7 @@ class Resolver {
 
   Result<Resolved> operator()(const TopicProposal& wish) const {
     if (wish.if_exists == IfExists::kAnswer) {
-      if (const auto topic = image_.find_topic(wish.name)) return Resolved{{}, topic->id};
+      if (const auto topic = image_.find_topic(wish.name)) return answer(topic->id);
     }
     if (wish.partitions < 1 || wish.partitions > limits::kMaxPartitionsPerTopic) {
       return fail(ErrorCode::kBadArgument,
@@ -68,7 +68,7 @@ class Resolver {
     if (wish.if_exists == IfExists::kAnswer) {
       const auto there = topic->subscriptions.find(std::string_view(wish.command.name));
       if (there && there->type == wish.command.type && there->mode == wish.command.mode) {
-        return Resolved{{}, there->id};
+        return answer(there->id);
       }
     }
     CreateSubscriptionCommand command = wish.command;
@@ -88,7 +88,17 @@ class Resolver {
   }
 
  private:
-  static Result<Resolved> write(Command command) { return Resolved{std::move(command), 0}; }
+  static Result<Resolved> write(Command command) {
+    Resolved resolved;
+    resolved.write = true;
+    resolved.command = std::move(command);
+    return resolved;
+  }
+  static Result<Resolved> answer(std::uint64_t result) {
+    Resolved resolved;
+    resolved.result = result;
+    return resolved;
+  }
 
   const Image& image_;
 };

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <variant>
 
@@ -45,9 +44,10 @@ struct Proposal {
   Wish wish;
 };
 
-// Nothing to write, and the answer; or a command for the log; or a refusal.
+// A command for the log; or nothing to write, and the answer.
 struct Resolved {
-  std::optional<Command> command;
+  bool write = false;
+  Command command;
   std::uint64_t result = 0;
 };
 Result<Resolved> resolve(const Image& image, const Wish& wish);
