@@ -1,0 +1,196 @@
+#include "tools/cli/arguments.h"
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "tools/bench/options.h"
+
+using namespace andyx;
+
+namespace {
+
+template <typename Parsed>
+Parsed parse(Parsed (*parser)(int, const char* const*), const char* program,
+             std::initializer_list<const char*> words) {
+  std::vector<const char*> argv{program};
+  argv.insert(argv.end(), words);
+  return parser(static_cast<int>(argv.size()), argv.data());
+}
+
+auto parse_cli(std::initializer_list<const char*> words) {
+  return parse(&cli::parse_arguments, "andyx-cli", words);
+}
+
+auto parse_bench(std::initializer_list<const char*> words) {
+  return parse(&bench::parse_options, "andyx-bench", words);
+}
+
+template <typename Command>
+Command command(std::initializer_list<const char*> words) {
+  auto parsed = parse_cli(words);
+  REQUIRE(std::holds_alternative<cli::Arguments>(parsed));
+  auto& arguments = std::get<cli::Arguments>(parsed);
+  REQUIRE(std::holds_alternative<Command>(arguments.command));
+  return std::get<Command>(arguments.command);
+}
+
+bool wrong_usage(std::initializer_list<const char*> words) {
+  const auto parsed = parse_cli(words);
+  const auto* status = std::get_if<tools::ExitStatus>(&parsed);
+  return status != nullptr && *status == tools::kWrongUsage;
+}
+
+}  // namespace
+
+TEST_CASE("global options stand before or after the command") {
+  for (const auto& parsed :
+       {parse_cli({"--server", "h:1", "--output", "json", "--timeout", "5", "topic", "list"}),
+        parse_cli({"topic", "list", "--server", "h:1", "--output", "json", "--timeout", "5"})}) {
+    REQUIRE(std::holds_alternative<cli::Arguments>(parsed));
+    const auto& global = std::get<cli::Arguments>(parsed).global;
+    CHECK(global.server == "h:1");
+    CHECK(global.output == cli::OutputFormat::kJson);
+    CHECK(global.timeout_ms == 5);
+  }
+}
+
+TEST_CASE("the server comes from the flag, else from the environment, else is the default") {
+  const auto server = [](std::initializer_list<const char*> words) {
+    return std::get<cli::Arguments>(parse_cli(words)).global.server;
+  };
+  ::unsetenv("ANDYX_SERVER");
+  CHECK(server({"node", "status"}) == "127.0.0.1:6540");
+  ::setenv("ANDYX_SERVER", "there:9", 1);
+  CHECK(server({"node", "status"}) == "there:9");
+  CHECK(server({"node", "status", "--server", "here:8"}) == "here:8");
+  ::unsetenv("ANDYX_SERVER");
+}
+
+TEST_CASE("produce: keys, headers, acknowledgements, compression") {
+  const auto plain = command<cli::Produce>({"produce", "t"});
+  CHECK(plain.topic == "t");
+  CHECK(plain.file == "-");
+  CHECK_FALSE(plain.key.has_value());
+  CHECK(plain.acks == client::Acks::kMain);
+
+  const auto full =
+      command<cli::Produce>({"produce", "--header", "a=b", "--header", "c=d=e", "t", "--file", "f",
+                             "--key", "k", "--acks", "quorum", "--compression", "zstd"});
+  CHECK(full.topic == "t");
+  CHECK(full.headers == std::vector<std::pair<std::string, std::string>>{{"a", "b"}, {"c", "d=e"}});
+  CHECK(full.key == "k");
+  CHECK(full.acks == client::Acks::kQuorum);
+  CHECK(full.compression == client::Compression::kZstd);
+
+  CHECK(command<cli::Produce>({"produce", "t", "--key-separator", "\\t"}).key_separator == "\t");
+  CHECK(command<cli::Produce>({"produce", "t", "--key-separator", "::"}).key_separator == "::");
+  CHECK(command<cli::Produce>({"produce", "t", "--key", ""}).key == "");
+}
+
+TEST_CASE("read and consume: positions, also those that start with a minus") {
+  const auto read = command<cli::Read>({"read", "t", "--partition", "2", "--since", "-1h",
+                                        "--count", "7", "--follow", "--print", "key-value"});
+  CHECK(read.partition == 2u);
+  CHECK(read.since.has_value());
+  CHECK(read.count == 7u);
+  CHECK(read.follow);
+  CHECK(read.print == cli::Print::kKeyValue);
+
+  const auto consume = command<cli::Consume>({"consume", "t", "--subscription", "s"});
+  CHECK_FALSE(consume.type.has_value());
+  CHECK_FALSE(consume.mode.has_value());
+  CHECK_FALSE(consume.from.has_value());
+  CHECK(consume.answer == client::AnswerKind::kAcknowledge);
+
+  const auto from = [](const char* text) {
+    return *command<cli::Consume>({"consume", "t", "--subscription", "s", "--from", text}).from;
+  };
+  CHECK(from("earliest").kind == client::Start::Kind::kEarliest);
+  CHECK(from("latest").kind == client::Start::Kind::kLatest);
+  CHECK(from("offset:42").kind == client::Start::Kind::kOffset);
+  CHECK(from("offset:42").value == 42);
+  CHECK(from("-30s").kind == client::Start::Kind::kTime);
+  CHECK(from("1970-01-01T00:00:01Z").value == 1'000'000);
+}
+
+TEST_CASE("subscription and topic commands take their names in order") {
+  const auto create = command<cli::SubscriptionCreate>(
+      {"subscription", "create", "t", "s", "--mode", "nonresilient", "--from", "earliest"});
+  CHECK(create.topic == "t");
+  CHECK(create.subscription == "s");
+  CHECK(create.mode == client::SubscriptionMode::kNonresilient);
+  const auto reset = command<cli::SubscriptionReset>(
+      {"subscription", "reset", "t", "s", "--to", "-2d", "--partition", "3"});
+  CHECK(reset.to->kind == client::Start::Kind::kTime);
+  CHECK(reset.partition == 3u);
+  CHECK(command<cli::TopicCreate>({"topic", "create", "t", "--partitions", "4"}).partitions == 4);
+}
+
+TEST_CASE("wrong usage is status 1, help and version are status 0") {
+  CHECK(wrong_usage({}));
+  CHECK(wrong_usage({"topic"}));
+  CHECK(wrong_usage({"nonsense"}));
+  CHECK(wrong_usage({"topic", "create"}));
+  CHECK(wrong_usage({"topic", "create", "t", "extra"}));
+  CHECK(wrong_usage({"topic", "create", "t", "--partitions", "0"}));
+  CHECK(wrong_usage({"topic", "create", "t", "--partitions", "10001"}));
+  CHECK(wrong_usage({"topic", "list", "--output", "xml"}));
+  CHECK(wrong_usage({"topic", "list", "--timeout", "0"}));
+  CHECK(wrong_usage({"produce", "t", "--key", "k", "--key-separator", ":"}));
+  CHECK(wrong_usage({"produce", "t", "--key-separator", ""}));
+  CHECK(wrong_usage({"produce", "t", "--header", "novalue"}));
+  CHECK(wrong_usage({"produce", "t", "--acks", "all"}));
+  CHECK(wrong_usage({"read", "t", "--offset", "-1"}));
+  CHECK(wrong_usage({"read", "t", "--offset", "1", "--since", "-1h"}));
+  CHECK(wrong_usage({"read", "t", "--since", "yesterday"}));
+  CHECK(wrong_usage({"consume", "t"}));
+  CHECK(wrong_usage({"consume", "t", "--subscription", "s", "--from", "offset:x"}));
+  CHECK(wrong_usage({"subscription", "reset", "t", "s"}));
+  for (const auto& parsed : {parse_cli({"--help"}), parse_cli({"--version"}),
+                             parse_cli({"topic", "create", "--help"}), parse_cli({"read", "-h"})}) {
+    REQUIRE(std::holds_alternative<tools::ExitStatus>(parsed));
+    CHECK(std::get<tools::ExitStatus>(parsed) == tools::kDone);
+  }
+}
+
+TEST_CASE("separators may be written with escapes") {
+  CHECK(cli::unescape_separator(R"(\t)") == "\t");
+  CHECK(cli::unescape_separator(R"(a\x1Fb\\)") ==
+        "a\x1F"
+        "b\\");
+  for (const char* text : {"", "\\", "\\q", "\\x1", "\\xZZ"}) {
+    CAPTURE(text);
+    CHECK_FALSE(cli::unescape_separator(text).has_value());
+  }
+}
+
+TEST_CASE("the load generator's defaults are those that its documents state") {
+  const auto parsed = parse_bench({"consume", "t"});
+  REQUIRE(std::holds_alternative<bench::Options>(parsed));
+  const auto& options = std::get<bench::Options>(parsed);
+  CHECK(options.command == bench::BenchCommand::kConsume);
+  CHECK(options.type == client::SubscriptionType::kUnique);
+  CHECK(options.mode == client::SubscriptionMode::kNonresilient);
+  CHECK(options.batch_bytes == 64 * 1024);
+  CHECK(options.size_bytes == 100);
+}
+
+TEST_CASE("the load generator refuses contradictions") {
+  const auto refused = [](std::initializer_list<const char*> words) {
+    const auto parsed = parse_bench(words);
+    const auto* status = std::get_if<tools::ExitStatus>(&parsed);
+    return status != nullptr && *status == tools::kWrongUsage;
+  };
+  CHECK(refused({}));
+  CHECK(refused({"produce"}));
+  CHECK(refused({"produce", "t", "--messages", "1", "--seconds", "1"}));
+  CHECK(refused({"produce", "t", "--messages", "0"}));
+  CHECK(refused({"end-to-end", "t", "--size", "15"}));
+  CHECK(refused({"consume", "t", "--consumers", "2"}));
+  CHECK_FALSE(refused({"consume", "t", "--consumers", "2", "--type", "shared"}));
+  CHECK_FALSE(refused({"limit", "--seconds", "0.5", "--json", "-"}));
+}

@@ -1,0 +1,148 @@
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tools/bench/histogram.h"
+#include "tools/bench/limit.h"
+#include "tools/bench/report.h"
+
+using namespace andyx;
+
+namespace {
+
+class TemporaryDirectory {
+ public:
+  TemporaryDirectory() {
+    std::string name = std::filesystem::temp_directory_path() / "andyx-bench-test-XXXXXX";
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace
+
+TEST_CASE("quantiles are right within the width of a step, over nine decades") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937_64 random(seed);
+  bench::Histogram histogram;
+  bench::Histogram half;
+  std::vector<std::uint64_t> values;
+  for (int i = 0; i < 20'000; ++i) {
+    values.push_back(random() >> (24 + random() % 40));
+    (i % 2 == 0 ? histogram : half).add(values.back());
+  }
+  histogram.merge(half);
+  std::ranges::sort(values);
+  CHECK(histogram.count() == values.size());
+  CHECK(histogram.min_ns() == values.front());
+  CHECK(histogram.max_ns() == values.back());
+  for (const double quantile : {0.001, 0.1, 0.5, 0.9, 0.99, 0.999, 1.0}) {
+    const auto rank =
+        static_cast<std::size_t>(std::ceil(quantile * static_cast<double>(values.size())));
+    const std::uint64_t exact = values[rank - 1];
+    const std::uint64_t found = histogram.quantile_ns(quantile);
+    CAPTURE(quantile);
+    CHECK(found >= exact);
+    CHECK(static_cast<double>(found) <= static_cast<double>(exact) * (1 + 1.0 / 64) + 1);
+  }
+}
+
+TEST_CASE("an empty histogram is zero, a huge value is its maximum") {
+  bench::Histogram histogram;
+  CHECK(histogram.quantile_ns(0.5) == 0);
+  CHECK(histogram.min_ns() == 0);
+  histogram.add(5);
+  histogram.add(~std::uint64_t{0});
+  CHECK(histogram.max_ns() == ~std::uint64_t{0});
+  CHECK(histogram.quantile_ns(0.5) == 5);
+}
+
+TEST_CASE("limit counts every message of every batch, syncs, and leaves no file behind") {
+  const TemporaryDirectory directory;
+  bench::LimitOptions options;
+  options.directory = directory.path();
+  options.message_bytes = 100;
+  options.batch_bytes = 1000;
+  options.window_bytes = 4000;
+  options.messages = 5'000;
+  std::uint64_t last_progress = 0;
+  options.on_progress = [&](std::uint64_t bytes) { last_progress = bytes; };
+  const auto result = bench::run_limit(options);
+  REQUIRE(result.has_value());
+  CHECK(result->batches == 500);
+  CHECK(result->messages == 5'000);
+  CHECK(result->bytes == 500'000);
+  CHECK(last_progress == 500'000);
+  // A window holds four batches: at least a quarter of them needs a sync of its own.
+  CHECK(result->syncs >= 125);
+  CHECK(std::filesystem::is_empty(directory.path()));
+}
+
+TEST_CASE("limit says what is wrong with its directory, batch and window") {
+  bench::LimitOptions options;
+  options.directory = "/nonexistent/directory";
+  options.messages = 1;
+  auto result = bench::run_limit(options);
+  REQUIRE_FALSE(result.has_value());
+  CHECK(result.error().code == ErrorCode::kIo);
+  CHECK(result.error().message.find("/nonexistent/directory") != std::string::npos);
+  options.batch_bytes = options.window_bytes + 1;
+  CHECK(bench::run_limit(options).error().code == ErrorCode::kBadArgument);
+  options.message_bytes = 0;
+  CHECK(bench::run_limit(options).error().code == ErrorCode::kBadArgument);
+}
+
+TEST_CASE("a report has the names that scripts rely on, at top level") {
+  bench::Report report;
+  report.command = "produce";
+  report.messages_acked = 1'000;
+  report.bytes = 100'000;
+  report.elapsed_s = 0.5;
+  report.acks = "main";
+  auto json = nlohmann::json::parse(bench::to_json(report));
+  CHECK(json["messages_acked"] == 1'000);
+  CHECK(json["messages_consumed"] == 0);
+  CHECK(json["elapsed_s"] == 0.5);
+  CHECK(json["messages_per_s"] == 2'000.0);
+  CHECK(json["bytes_per_s"] == 200'000.0);
+  CHECK(json["errors"] == 0);
+  CHECK(json["acks"] == "main");
+  CHECK_FALSE(json.contains("fsync"));
+  CHECK_FALSE(json.contains("limit_share"));
+  report.fsync = true;
+  report.limit_share = 0.5;
+  json = nlohmann::json::parse(bench::to_json(report));
+  CHECK(json["fsync"] == true);
+  CHECK(json["limit_share"] == 0.5);
+}
+
+TEST_CASE("a saved report of limit is read back, and nothing else is taken for one") {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() / "report.json";
+  bench::Report report;
+  report.command = "limit";
+  report.messages_acked = 100;
+  report.elapsed_s = 2;
+  REQUIRE(bench::write_json(report, path).has_value());
+  CHECK(bench::read_limit_messages_per_s(path) == 50.0);
+  report.command = "produce";
+  REQUIRE(bench::write_json(report, path).has_value());
+  CHECK(bench::read_limit_messages_per_s(path).error().code == ErrorCode::kBadArgument);
+  std::ofstream(path) << "not json";
+  CHECK(bench::read_limit_messages_per_s(path).error().code == ErrorCode::kBadArgument);
+  CHECK(bench::read_limit_messages_per_s(directory.path() / "none").error().code == ErrorCode::kIo);
+}

@@ -1,0 +1,38 @@
+// What this machine could do at most: batches over loopback TCP from a sender thread to a receiver,
+// which appends what has arrived to a raw file, calls fdatasync once and acknowledges. The same
+// batch size and the same window as a producer, and no features: no parsing, no checksum, no index,
+// no second copy. Blocks the calling thread, which receives and writes; starts one more, which
+// sends.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "protocol/base/error.h"
+
+namespace andyx::bench {
+
+struct LimitOptions {
+  std::string directory = ".";  // where the file is written; it is removed at the end
+  std::uint64_t message_bytes = 100;
+  std::uint64_t batch_bytes = 64 * 1024;
+  std::uint64_t window_bytes = 4 * 1024 * 1024;  // sent and not yet acknowledged
+  std::uint64_t messages = 0;                    // 0: until `seconds` have passed
+  double seconds = 5;                            // with messages: ignored
+  bool sync = true;                              // fdatasync before each acknowledgement
+  std::function<void(std::uint64_t acked_bytes)> on_progress;  // called after each acknowledgement
+};
+
+struct LimitResult {
+  std::uint64_t messages = 0;  // whole messages that were acknowledged
+  std::uint64_t bytes = 0;     // of these messages
+  std::uint64_t batches = 0;
+  std::uint64_t syncs = 0;
+  double elapsed_s = 0;  // first send to last acknowledgement
+};
+
+// kIo (the directory, the file, the socket), kDiskFull, kBadArgument.
+Result<LimitResult> run_limit(const LimitOptions& options);
+
+}  // namespace andyx::bench

@@ -1,0 +1,61 @@
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "tools/bench/options.h"
+#include "tools/bench/run.h"
+
+namespace andyx::bench {
+namespace {
+
+constexpr const char* kProgram = "andyx-bench";
+constexpr std::uint32_t kConnectTimeoutMs = 5'000;
+
+tools::ExitStatus finish(const Options& options, const Result<RunResult>& result) {
+  if (!result) {
+    tools::print_error(kProgram, result.error());
+    return tools::exit_status_of(result.error());
+  }
+  if (options.json_file != "-") std::fputs(to_text(result->report).c_str(), stdout);
+  if (!options.json_file.empty()) {
+    if (Status written = write_json(result->report, options.json_file); !written) {
+      tools::print_error(kProgram, written.error());
+      return tools::kWrongUsage;
+    }
+  }
+  if (!result->error) return tools::kDone;
+  tools::print_error(kProgram, *result->error);
+  return tools::exit_status_of(*result->error);
+}
+
+tools::ExitStatus run(const Options& options) {
+  std::signal(SIGPIPE, SIG_IGN);
+  if (options.command == BenchCommand::kLimit) return finish(options, run_limit_command(options));
+  client::ClientOptions client_options;
+  client_options.servers = {options.server};
+  client_options.name = kProgram;
+  client_options.connect_timeout_ms = std::min(kConnectTimeoutMs, options.timeout_ms);
+  client_options.request_timeout_ms = options.timeout_ms;
+  Result<client::Client> control = client::Client::connect(std::move(client_options));
+  if (!control) {
+    tools::print_error(kProgram, control.error());
+    return tools::exit_status_of_start(control.error());
+  }
+  switch (options.command) {
+    case BenchCommand::kProduce:
+      return finish(options, run_produce(options, *control));
+    case BenchCommand::kConsume:
+      return finish(options, run_consume(options, *control));
+    default:
+      return finish(options, run_end_to_end(options, *control));
+  }
+}
+
+}  // namespace
+}  // namespace andyx::bench
+
+int main(int argc, char** argv) {
+  const auto parsed = andyx::bench::parse_options(argc, argv);
+  if (const auto* status = std::get_if<andyx::tools::ExitStatus>(&parsed)) return *status;
+  return andyx::bench::run(std::get<andyx::bench::Options>(parsed));
+}

@@ -1,0 +1,172 @@
+#include "tools/bench/options.h"
+
+#include "protocol/base/limits.h"
+#include "tools/common/options.h"
+
+namespace andyx::bench {
+namespace {
+
+using tools::add_choice;
+using tools::add_number;
+
+constexpr std::uint32_t kMaxWorkers = 256;
+constexpr std::uint64_t kMinStampedBytes = 16;  // end-to-end: time and run id
+
+CLI::App& add_command(CLI::App& app, Options& options, const std::string& name,
+                      const std::string& what, BenchCommand command) {
+  CLI::App* added = app.add_subcommand(name, what);
+  added->callback([&options, command] { options.command = command; });
+  return *added;
+}
+
+void add_amount(CLI::App& app, Options& options) {
+  CLI::Option* messages =
+      add_number<std::uint64_t>(app, "--messages", options.messages, "N", "how many messages", 1);
+  app.add_option("--seconds", options.seconds, "how long (default 10, without --messages)")
+      ->type_name("S")
+      ->check(CLI::Range(0.01, 86'400.0))
+      ->excludes(messages);
+}
+
+void add_size(CLI::App& app, Options& options, std::uint64_t least) {
+  add_number<std::uint64_t>(app, "--size", options.size_bytes, "BYTES",
+                            "of a payload (default 100)", least, limits::kMaxMessageBytes);
+}
+
+void add_batch(CLI::App& app, Options& options) {
+  add_number<std::uint64_t>(app, "--batch", options.batch_bytes, "BYTES",
+                            "of a batch (default 65536)", 1, limits::kMaxBatchBytes);
+}
+
+void add_json(CLI::App& app, Options& options) {
+  app.add_option("--json", options.json_file, "write the report there; - is standard output")
+      ->type_name("FILE");
+}
+
+void add_connection(CLI::App& app, Options& options) {
+  app.add_option("TOPIC", options.topic, "NAME or andyx://tenant/product/component/NAME")
+      ->required()
+      ->type_name("");
+  add_number<std::uint32_t>(app, "--partitions", options.partitions, "N",
+                            "of a topic that is missing, and so is created (default 4)", 1,
+                            limits::kMaxPartitionsPerTopic);
+}
+
+void add_producing(CLI::App& app, Options& options) {
+  add_number<std::uint32_t>(app, "--producers", options.producers, "N",
+                            "each with a connection of its own (default 1)", 1, kMaxWorkers);
+  add_number<std::uint64_t>(app, "--rate", options.rate, "N",
+                            "messages/s of all producers together (default: as many as possible)",
+                            1);
+  add_choice(app, "--acks", options.acks, tools::acks_choices(), "(default main)");
+  add_choice(app, "--compression", options.compression, tools::compression_choices(),
+             "of batches (default none)");
+  add_batch(app, options);
+  add_number<std::uint32_t>(app, "--linger", options.linger_ms, "MS",
+                            "how long a batch waits for more messages (default 2)", 0, 60'000);
+}
+
+void add_consuming(CLI::App& app, Options& options) {
+  add_number<std::uint32_t>(app, "--consumers", options.consumers, "N",
+                            "each with a connection of its own (default 1)", 1, kMaxWorkers);
+  app.add_option("--subscription", options.subscription,
+                 "its name (default: one of its own, deleted at the end)")
+      ->type_name("NAME");
+  add_choice(app, "--type", options.type, tools::type_choices(), "(default unique)");
+  add_choice(app, "--mode", options.mode, tools::mode_choices(), "(default nonresilient)");
+}
+
+void add_limit_share(CLI::App& app, Options& options) {
+  CLI::Option* file = app.add_option("--limit-file", options.limit_file,
+                                     "compare with this report of `limit --json`")
+                          ->type_name("FILE");
+  app.add_option(
+         "--with-limit", options.limit_directory,
+         "run `limit` in this directory before and after, and compare with the mean; use the "
+         "server's disk")
+      ->type_name("DIRECTORY")
+      ->excludes(file);
+}
+
+void add_limit(CLI::App& app, Options& options) {
+  CLI::App& limit = add_command(
+      app, options, "limit",
+      "What this machine can do: loopback TCP, append to a raw file, fdatasync, no features",
+      BenchCommand::kLimit);
+  add_amount(limit, options);
+  add_size(limit, options, 1);
+  add_batch(limit, options);
+  add_number<std::uint64_t>(
+      limit, "--window", options.window_bytes, "BYTES",
+      "sent and not yet acknowledged (default: 5 batches for each of 4 partitions)", 1, 1u << 30);
+  limit
+      .add_option("--directory", options.directory,
+                  "where the file is written; use the server's disk")
+      ->capture_default_str()
+      ->type_name("DIRECTORY");
+  add_json(limit, options);
+}
+
+// What no single option can check.
+void check(const Options& options) {
+  const bool unique = options.type == client::SubscriptionType::kUnique;
+  const bool consuming =
+      options.command == BenchCommand::kConsume || options.command == BenchCommand::kEndToEnd;
+  if (consuming && unique && options.consumers > 1) {
+    throw CLI::ValidationError("--consumers",
+                               "a unique subscription has one consumer; give --type shared");
+  }
+}
+
+}  // namespace
+
+std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* const* argv) {
+  CLI::App app(
+      "Loads an Andy X node and measures it; BENCHMARKS.md describes the runs and the report.\n"
+      "Exit status: 0 done, 1 wrong usage, 2 no server reached, 3 refused by the server, 4 timed out",
+      "andyx-bench");
+  app.require_subcommand(1);
+  app.fallthrough();  // --server and --timeout may follow the command
+  Options options;
+  options.server = tools::kDefaultServer;
+  app.set_version_flag("--version", "andyx-bench " ANDYX_VERSION);
+  app.add_option("--server", options.server, "the node to load")
+      ->envname("ANDYX_SERVER")
+      ->capture_default_str()
+      ->type_name("HOST:PORT");
+  add_number<std::uint32_t>(
+      app, "--timeout", options.timeout_ms, "MS",
+      "give up, with status 4, after so long without progress (default 30000)", 1, 86'400'000);
+  add_limit(app, options);
+
+  CLI::App& produce =
+      add_command(app, options, "produce", "Send messages as fast as they are acknowledged",
+                  BenchCommand::kProduce);
+  CLI::App& consume = add_command(
+      app, options, "consume",
+      "Receive and acknowledge: what is there at the start, or --messages, or --seconds",
+      BenchCommand::kConsume);
+  CLI::App& end_to_end = add_command(
+      app, options, "end-to-end",
+      "Send and receive at once; the latency is that from send (or, with --rate, from when it "
+      "was due) to receipt",
+      BenchCommand::kEndToEnd);
+  for (CLI::App* command : {&produce, &consume, &end_to_end}) {
+    add_connection(*command, options);
+    add_amount(*command, options);
+  }
+  add_size(produce, options, 0);
+  add_size(end_to_end, options, kMinStampedBytes);
+  for (CLI::App* command : {&produce, &end_to_end}) add_producing(*command, options);
+  for (CLI::App* command : {&consume, &end_to_end}) add_consuming(*command, options);
+  for (CLI::App* command : {&produce, &consume, &end_to_end}) {
+    if (command != &consume) add_limit_share(*command, options);
+    add_json(*command, options);
+  }
+  app.callback([&options] { check(options); });
+
+  if (const auto status = tools::run_parser(app, argc, argv)) return *status;
+  return options;
+}
+
+}  // namespace andyx::bench

@@ -1,0 +1,48 @@
+// The command line of andyx-bench, parsed. Values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "andyx/types.h"
+#include "tools/common/exit_status.h"
+
+namespace andyx::bench {
+
+enum class BenchCommand : std::uint8_t { kLimit, kProduce, kConsume, kEndToEnd };
+
+struct Options {
+  BenchCommand command = BenchCommand::kLimit;
+  std::string server;
+  std::uint32_t timeout_ms = 30'000;  // without any progress
+  std::string topic;
+  std::uint64_t messages = 0;  // 0: by `seconds`
+  std::optional<double> seconds;
+  std::uint64_t size_bytes = 100;  // of a payload
+  std::uint32_t producers = 1;     // each with a connection and threads of its own
+  std::uint32_t consumers = 1;
+  std::uint64_t rate = 0;  // messages/s of all producers together; 0: as fast as possible
+  client::Acks acks = client::Acks::kMain;
+  client::Compression compression = client::Compression::kNone;
+  std::uint64_t batch_bytes = 64 * 1024;
+  std::uint32_t linger_ms = 2;
+  std::uint32_t partitions = 4;  // of a topic that is created because it is missing
+  std::string subscription;      // empty: one of its own, deleted at the end
+  client::SubscriptionType type = client::SubscriptionType::kUnique;
+  client::SubscriptionMode mode = client::SubscriptionMode::kNonresilient;
+  std::string json_file;  // empty: none; "-": stdout, instead of the text
+  // limit, and the comparison with it.
+  std::string directory = ".";
+  std::uint64_t window_bytes = 0;  // 0: what a producer has in flight
+  std::string limit_file;          // a report of `limit --json`
+  std::string limit_directory;     // run limit there, before and after
+
+  double seconds_or_default() const { return seconds.value_or(10); }
+};
+
+// Prints help and version to stdout, what is wrong to stderr; then the status says how to exit.
+std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* const* argv);
+
+}  // namespace andyx::bench

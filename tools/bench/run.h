@@ -1,0 +1,27 @@
+// The runs of andyx-bench. Each blocks until it is over and gives what it found; an error is what
+// kept it from running at all, errors while it ran are counted in the report.
+#pragma once
+
+#include "andyx/client.h"
+#include "tools/bench/options.h"
+#include "tools/bench/report.h"
+
+namespace andyx::bench {
+
+struct RunResult {
+  Report report;
+  std::optional<Error> error;  // the first one while it ran
+};
+
+Result<RunResult> run_limit_command(const Options& options);
+
+// `control`: for describing and cleaning up; the load has connections of its own.
+Result<RunResult> run_produce(const Options& options, client::Client& control);
+Result<RunResult> run_consume(const Options& options, client::Client& control);
+Result<RunResult> run_end_to_end(const Options& options, client::Client& control);
+
+// messages/s of `limit` with the batches and the window of these producers, in --with-limit's
+// directory.
+Result<double> measure_limit(const Options& options, std::uint32_t partitions);
+
+}  // namespace andyx::bench

@@ -1,0 +1,61 @@
+#include <algorithm>
+
+#include "tools/bench/limit.h"
+#include "tools/bench/run.h"
+#include "tools/common/progress.h"
+
+namespace andyx::bench {
+namespace {
+
+constexpr std::uint64_t kBatchesInFlight = 5;  // of each partition: as the producer's default
+constexpr std::uint64_t kPartitions = 4;  // of the run that `limit` is compared with, by default
+constexpr double kSecondsBesideARun = 3;
+
+}  // namespace
+
+Result<RunResult> run_limit_command(const Options& options) {
+  tools::Progress progress;
+  LimitOptions limit;
+  limit.directory = options.directory;
+  limit.message_bytes = options.size_bytes;
+  limit.batch_bytes = std::max(options.batch_bytes, options.size_bytes);
+  limit.window_bytes = options.window_bytes != 0
+                           ? options.window_bytes
+                           : kPartitions * kBatchesInFlight * limit.batch_bytes;
+  limit.messages = options.messages;
+  limit.seconds = options.seconds_or_default();
+  limit.on_progress = [&progress](std::uint64_t bytes) {
+    progress.update([bytes] {
+      return "limit: " + tools::short_bytes(static_cast<double>(bytes)) + " written and synced";
+    });
+  };
+  const Result<LimitResult> found = run_limit(limit);
+  if (!found) return std::unexpected(found.error());
+  RunResult result;
+  Report& report = result.report;
+  report.command = "limit";
+  report.messages_acked = found->messages;
+  report.bytes = found->bytes;
+  report.elapsed_s = found->elapsed_s;
+  report.details = {{"message_bytes", limit.message_bytes},
+                    {"batch_bytes", limit.batch_bytes},
+                    {"window_bytes", limit.window_bytes},
+                    {"batches", found->batches},
+                    {"syncs", found->syncs}};
+  return result;
+}
+
+Result<double> measure_limit(const Options& options, std::uint32_t partitions) {
+  Options limit = options;
+  limit.directory = options.limit_directory;
+  limit.messages = 0;
+  limit.seconds = kSecondsBesideARun;
+  const std::uint64_t batch_bytes = std::max(options.batch_bytes, options.size_bytes);
+  limit.window_bytes =
+      std::uint64_t{options.producers} * partitions * kBatchesInFlight * batch_bytes;
+  const auto found = run_limit_command(limit);
+  if (!found) return std::unexpected(found.error());
+  return found->report.messages_per_s();
+}
+
+}  // namespace andyx::bench

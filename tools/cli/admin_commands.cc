@@ -1,0 +1,99 @@
+// topic, subscription and node commands: one request, one answer printed.
+#include <unistd.h>
+
+#include "tools/cli/session.h"
+#include "tools/cli/show.h"
+#include "tools/cli/show_text.h"
+#include "tools/common/output.h"
+
+namespace andyx::cli {
+namespace {
+
+Outcome print(std::string text) {
+  tools::Output output(STDOUT_FILENO);
+  output.buffer() = std::move(text);
+  if (Status flushed = output.flush(); !flushed) return std::unexpected(flushed.error());
+  return tools::kDone;
+}
+
+// Prints what came, as JSON or as a table; or hands the error on.
+template <typename Value>
+Outcome show(const Session& session, const Result<Value>& value, std::string (*json)(const Value&),
+             std::string (*table)(const Value&)) {
+  if (!value) return std::unexpected(value.error());
+  return print(session.json() ? json(*value) : table(*value));
+}
+
+std::string subscription_of(const std::string& subscription, const std::string& topic) {
+  return "subscription " + subscription + " of " + topic_url(topic);
+}
+
+}  // namespace
+
+Outcome run_command(Session& session, const TopicCreate& command) {
+  const auto topic = session.client.admin().create_topic(command.topic, command.partitions);
+  return show(session, topic, &topic_json, &topic_table);
+}
+
+Outcome run_command(Session& session, const TopicList&) {
+  return show(session, session.client.admin().list_topics(), &topics_json, &topics_table);
+}
+
+Outcome run_command(Session& session, const TopicDescribe& command) {
+  return show(session, session.client.admin().describe_topic(command.topic), &topic_json,
+              &topic_table);
+}
+
+Outcome run_command(Session& session, const TopicDelete& command) {
+  const Status deleted = session.client.admin().delete_topic(command.topic);
+  if (!deleted) return std::unexpected(deleted.error());
+  return print(session.json() ? json_line({{"deleted", topic_url(command.topic)}})
+                              : "deleted " + topic_url(command.topic) + '\n');
+}
+
+Outcome run_command(Session& session, const SubscriptionCreate& command) {
+  client::SubscriptionSpec spec;
+  spec.type = command.type;
+  spec.mode = command.mode;
+  spec.start = command.from.value_or(client::Start::latest());
+  const auto created =
+      session.client.admin().create_subscription(command.topic, command.subscription, spec);
+  if (!created) return std::unexpected(created.error());
+  return run_command(session, SubscriptionDescribe{command.topic, command.subscription});
+}
+
+Outcome run_command(Session& session, const SubscriptionList& command) {
+  return show(session, session.client.admin().list_subscriptions(command.topic),
+              &subscriptions_json, &subscriptions_table);
+}
+
+Outcome run_command(Session& session, const SubscriptionDescribe& command) {
+  return show(session,
+              session.client.admin().describe_subscription(command.topic, command.subscription),
+              &subscription_json, &subscription_table);
+}
+
+Outcome run_command(Session& session, const SubscriptionReset& command) {
+  const std::int32_t partition =
+      command.partition ? static_cast<std::int32_t>(*command.partition) : -1;
+  const Status reset = session.client.admin().reset_subscription(
+      command.topic, command.subscription, *command.to, partition);
+  if (!reset) return std::unexpected(reset.error());
+  return run_command(session, SubscriptionDescribe{command.topic, command.subscription});
+}
+
+Outcome run_command(Session& session, const SubscriptionDelete& command) {
+  const Status deleted =
+      session.client.admin().delete_subscription(command.topic, command.subscription);
+  if (!deleted) return std::unexpected(deleted.error());
+  return print(
+      session.json()
+          ? json_line({{"deleted", command.subscription}, {"topic", topic_url(command.topic)}})
+          : "deleted " + subscription_of(command.subscription, command.topic) + '\n');
+}
+
+Outcome run_command(Session& session, const NodeStatus&) {
+  return show(session, session.client.admin().node_status(), &node_json, &node_table);
+}
+
+}  // namespace andyx::cli

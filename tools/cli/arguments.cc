@@ -1,0 +1,292 @@
+#include "tools/cli/arguments.h"
+
+#include <charconv>
+
+#include "protocol/base/limits.h"
+#include "tools/common/options.h"
+
+namespace andyx::cli {
+namespace {
+
+using tools::add_choice;
+using tools::add_number;
+using tools::add_parsed;
+
+constexpr std::uint32_t kMaxTimeoutMs = 86'400'000;
+
+const tools::Choices<Print>& print_choices() {
+  static const tools::Choices<Print> kChoices{
+      {{"value", Print::kValue}, {"key-value", Print::kKeyValue}, {"json", Print::kJson}}};
+  return kChoices;
+}
+
+const tools::Choices<OutputFormat>& output_choices() {
+  static const tools::Choices<OutputFormat> kChoices{
+      {{"table", OutputFormat::kTable}, {"json", OutputFormat::kJson}}};
+  return kChoices;
+}
+
+// Every command's values, to which its options are bound; the one that was asked for becomes the
+// Command.
+struct Values {
+  TopicCreate topic_create;
+  TopicList topic_list;
+  TopicDescribe topic_describe;
+  TopicDelete topic_delete;
+  Produce produce;
+  Read read;
+  Consume consume;
+  SubscriptionCreate subscription_create;
+  SubscriptionList subscription_list;
+  SubscriptionDescribe subscription_describe;
+  SubscriptionReset subscription_reset;
+  SubscriptionDelete subscription_delete;
+  NodeStatus node_status;
+  std::optional<Command> chosen;
+};
+
+template <typename Value>
+CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& what,
+                      Values& values, Value& value) {
+  CLI::App* app = parent.add_subcommand(name, what);
+  app->callback([&values, &value] { values.chosen = value; });
+  return *app;
+}
+
+CLI::App& add_group(CLI::App& parent, const std::string& name, const std::string& what) {
+  return *parent.add_subcommand(name, what)->require_subcommand(1);
+}
+
+void add_topic_name(CLI::App& app, std::string& topic) {
+  app.add_option("TOPIC", topic, "NAME or andyx://tenant/product/component/NAME")
+      ->required()
+      ->type_name("");
+}
+
+void add_subscription_name(CLI::App& app, std::string& name) {
+  app.add_option("SUBSCRIPTION", name, "name of the subscription")->required()->type_name("");
+}
+
+void add_topic_commands(CLI::App& app, Values& values) {
+  CLI::App& group = add_group(app, "topic", "Create, list, describe and delete topics");
+  CLI::App& create = add_command(group, "create", "Create a topic", values, values.topic_create);
+  add_topic_name(create, values.topic_create.topic);
+  add_number<std::uint32_t>(create, "--partitions", values.topic_create.partitions, "N",
+                            "how many partitions (default 1)", 1, limits::kMaxPartitionsPerTopic);
+  add_command(group, "list", "List all topics", values, values.topic_list);
+  CLI::App& describe = add_command(group, "describe", "Show a topic and its partitions", values,
+                                   values.topic_describe);
+  add_topic_name(describe, values.topic_describe.topic);
+  CLI::App& remove = add_command(group, "delete", "Delete a topic with all its messages", values,
+                                 values.topic_delete);
+  add_topic_name(remove, values.topic_delete.topic);
+}
+
+std::pair<std::string, std::string> parse_header(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos || equals == 0) {
+    throw CLI::ValidationError("--header", "'" + text + "' should be NAME=VALUE");
+  }
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void add_produce(CLI::App& parent, Values& values) {
+  Produce& produce = values.produce;
+  CLI::App& app = add_command(
+      parent, "produce",
+      "Send every line of a file or of standard input as a message; ends when all are acknowledged",
+      values, produce);
+  add_topic_name(app, produce.topic);
+  app.add_option("--file", produce.file, "what to send; - is standard input")
+      ->capture_default_str()
+      ->type_name("FILE");
+  CLI::Option* key = app.add_option("--key", produce.key, "key of every message")->type_name("KEY");
+  const auto set_separator = [&produce](const CLI::results_t& words) {
+    const Result<std::string> separator = unescape_separator(words.back());
+    if (!separator) throw CLI::ValidationError("--key-separator", separator.error().message);
+    produce.key_separator = *separator;
+    return true;
+  };
+  app.add_option("--key-separator", set_separator,
+                 "a line is KEY, the first separator, payload; a line without it has no key "
+                 "(\\t is a tab)")
+      ->type_name("C")
+      ->expected(1)
+      ->excludes(key);
+  const auto add_headers = [&produce](const CLI::results_t& words) {
+    for (const std::string& word : words) produce.headers.push_back(parse_header(word));
+    return true;
+  };
+  app.add_option("--header", add_headers, "header of every message; may be given several times")
+      ->type_name("NAME=VALUE")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  add_choice(app, "--acks", produce.acks, tools::acks_choices(),
+             "acknowledged: on receipt, when durable on the main, when committed (default main)");
+  add_choice(app, "--compression", produce.compression, tools::compression_choices(),
+             "of batches (default none)");
+}
+
+void add_print(CLI::App& app, Print& print) {
+  add_choice(app, "--print", print, print_choices(),
+             "what to print of a message; key-value puts a tab between (default value)");
+}
+
+void add_read(CLI::App& parent, Values& values) {
+  Read& read = values.read;
+  CLI::App& app = add_command(
+      parent, "read",
+      "Print messages without a subscription: to the end as it was at the start, or --follow",
+      values, read);
+  add_topic_name(app, read.topic);
+  add_number<std::uint32_t>(app, "--partition", read.partition, "P",
+                            "only this one (default: all)");
+  CLI::Option* offset = add_number<std::uint64_t>(app, "--offset", read.offset, "N",
+                                                  "from this offset on, in each partition");
+  add_parsed(app, "--since", read.since, &tools::parse_time, "TIME",
+             "from the first message appended at or after TIME (RFC 3339, or -1h) on")
+      ->excludes(offset);
+  add_number<std::uint64_t>(app, "--count", read.count, "N", "at most this many messages");
+  app.add_flag("--follow", read.follow, "wait for new messages at the end");
+  add_print(app, read.print);
+}
+
+constexpr const char* kStartType = "earliest|latest|offset:N|TIME";
+
+void add_consume(CLI::App& parent, Values& values) {
+  Consume& consume = values.consume;
+  CLI::App& app = add_command(
+      parent, "consume",
+      "Print and answer the messages of a subscription; creates the subscription when it is missing",
+      values, consume);
+  add_topic_name(app, consume.topic);
+  app.add_option("--subscription", consume.subscription, "name of the subscription")
+      ->required()
+      ->type_name("NAME");
+  add_choice(app, "--type", consume.type, tools::type_choices(),
+             "(default: as the subscription is; a new one: unique)");
+  add_choice(app, "--mode", consume.mode, tools::mode_choices(),
+             "(default: as the subscription is; a new one: resilient)");
+  add_parsed(app, "--from", consume.from, &tools::parse_start, kStartType,
+             "where a new subscription starts (default latest)");
+  add_number<std::uint64_t>(
+      app, "--count", consume.count, "N",
+      "exit after this many messages; status 4 when none comes for --idle-exit, "
+      "or else --timeout, before that");
+  add_number<std::uint32_t>(app, "--idle-exit", consume.idle_exit_ms, "MS",
+                            "exit when no message came for so long");
+  add_choice(app, "--answer", consume.answer, tools::answer_choices(),
+             "how to answer each message (default ack)");
+  add_print(app, consume.print);
+}
+
+void add_subscription_commands(CLI::App& app, Values& values) {
+  CLI::App& group =
+      add_group(app, "subscription", "Create, list, describe, reset and delete subscriptions");
+  SubscriptionCreate& create = values.subscription_create;
+  CLI::App& create_app = add_command(group, "create", "Create a subscription", values, create);
+  add_topic_name(create_app, create.topic);
+  add_subscription_name(create_app, create.subscription);
+  add_choice(create_app, "--type", create.type, tools::type_choices(), "(default unique)");
+  add_choice(create_app, "--mode", create.mode, tools::mode_choices(), "(default resilient)");
+  add_parsed(create_app, "--from", create.from, &tools::parse_start, kStartType,
+             "where it starts (default latest)");
+
+  CLI::App& list = add_command(group, "list", "List the subscriptions of a topic", values,
+                               values.subscription_list);
+  add_topic_name(list, values.subscription_list.topic);
+
+  CLI::App& describe = add_command(group, "describe", "Show a subscription, its position and lag",
+                                   values, values.subscription_describe);
+  add_topic_name(describe, values.subscription_describe.topic);
+  add_subscription_name(describe, values.subscription_describe.subscription);
+
+  SubscriptionReset& reset = values.subscription_reset;
+  CLI::App& reset_app =
+      add_command(group, "reset", "Move a subscription to another position", values, reset);
+  add_topic_name(reset_app, reset.topic);
+  add_subscription_name(reset_app, reset.subscription);
+  add_parsed(reset_app, "--to", reset.to, &tools::parse_start, kStartType, "the next message")
+      ->required();
+  add_number<std::uint32_t>(reset_app, "--partition", reset.partition, "P",
+                            "only this one (default: all)", 0, limits::kMaxPartitionsPerTopic - 1);
+
+  CLI::App& remove = add_command(group, "delete", "Delete a subscription and its position", values,
+                                 values.subscription_delete);
+  add_topic_name(remove, values.subscription_delete.topic);
+  add_subscription_name(remove, values.subscription_delete.subscription);
+}
+
+void add_global_options(CLI::App& app, GlobalOptions& global) {
+  app.set_version_flag("--version", "andyx-cli " ANDYX_VERSION);
+  app.add_option("--server", global.server, "the node to talk to")
+      ->envname("ANDYX_SERVER")
+      ->capture_default_str()
+      ->type_name("HOST:PORT");
+  add_choice(app, "--output", global.output, output_choices(),
+             "how to print results (default table); JSON.md describes the JSON");
+  add_number<std::uint32_t>(
+      app, "--timeout", global.timeout_ms, "MS",
+      "give up, with status 4, after so long without progress (default 30000)", 1, kMaxTimeoutMs);
+}
+
+}  // namespace
+
+Result<std::string> unescape_separator(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (text.front() != '\\') {
+      out += text.front();
+      text.remove_prefix(1);
+      continue;
+    }
+    const char kind = text.size() > 1 ? text[1] : '\0';
+    std::size_t used = 2;
+    unsigned code = 0;
+    if (kind == 't') {
+      code = '\t';
+    } else if (kind == 'n') {
+      code = '\n';
+    } else if (kind == '\\') {
+      code = '\\';
+    } else if (kind == '0') {
+      code = 0;
+    } else if (kind == 'x' && text.size() >= 4 &&
+               std::from_chars(text.data() + 2, text.data() + 4, code, 16).ptr == text.data() + 4) {
+      used = 4;
+    } else {
+      return fail(ErrorCode::kBadArgument,
+                  "a backslash should start one of \\t \\n \\0 \\\\ \\xHH");
+    }
+    out += static_cast<char>(code);
+    text.remove_prefix(used);
+  }
+  if (out.empty()) return fail(ErrorCode::kBadArgument, "the separator should not be empty");
+  return out;
+}
+
+std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char* const* argv) {
+  CLI::App app(
+      "Talks to an Andy X node: topics, messages, subscriptions.\n"
+      "Exit status: 0 done, 1 wrong usage, 2 no server reached, 3 refused by the server, 4 timed out",
+      "andyx-cli");
+  app.require_subcommand(1);
+  app.fallthrough();  // global options may follow the command
+  Arguments arguments;
+  arguments.global.server = tools::kDefaultServer;
+  Values values;
+  add_global_options(app, arguments.global);
+  add_topic_commands(app, values);
+  add_produce(app, values);
+  add_read(app, values);
+  add_consume(app, values);
+  add_subscription_commands(app, values);
+  CLI::App& node = add_group(app, "node", "Show the state of a node");
+  add_command(node, "status", "Show the state of the node", values, values.node_status);
+
+  if (const auto status = tools::run_parser(app, argc, argv)) return *status;
+  arguments.command = std::move(*values.chosen);
+  return arguments;
+}
+
+}  // namespace andyx::cli

@@ -1,0 +1,112 @@
+// The command line of andyx-cli, parsed. Values.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "andyx/consumer.h"
+#include "andyx/types.h"
+#include "tools/cli/message_text.h"
+#include "tools/common/exit_status.h"
+
+namespace andyx::cli {
+
+enum class OutputFormat : std::uint8_t { kTable, kJson };
+
+struct GlobalOptions {
+  std::string server;
+  OutputFormat output = OutputFormat::kTable;
+  std::uint32_t timeout_ms = 30'000;  // without any progress
+};
+
+struct TopicCreate {
+  std::string topic;
+  std::uint32_t partitions = 1;
+};
+struct TopicList {};
+struct TopicDescribe {
+  std::string topic;
+};
+struct TopicDelete {
+  std::string topic;
+};
+
+struct Produce {
+  std::string topic;
+  std::string file = "-";
+  std::optional<std::string> key;            // of every message
+  std::optional<std::string> key_separator;  // between key and payload, in each line
+  std::vector<std::pair<std::string, std::string>> headers;
+  client::Acks acks = client::Acks::kMain;
+  client::Compression compression = client::Compression::kNone;
+};
+
+struct Read {
+  std::string topic;
+  std::optional<std::uint32_t> partition;
+  std::optional<Offset> offset;
+  std::optional<TimeUs> since;
+  std::optional<std::uint64_t> count;
+  bool follow = false;
+  Print print = Print::kValue;
+};
+
+struct Consume {
+  std::string topic;
+  std::string subscription;
+  std::optional<client::SubscriptionType> type;  // not given: the subscription's own, or unique
+  std::optional<client::SubscriptionMode> mode;  // not given: the subscription's own, or resilient
+  std::optional<client::Start> from;             // not given: latest
+  std::optional<std::uint64_t> count;
+  std::optional<std::uint32_t> idle_exit_ms;
+  client::AnswerKind answer = client::AnswerKind::kAcknowledge;
+  Print print = Print::kValue;
+};
+
+struct SubscriptionCreate {
+  std::string topic;
+  std::string subscription;
+  client::SubscriptionType type = client::SubscriptionType::kUnique;
+  client::SubscriptionMode mode = client::SubscriptionMode::kResilient;
+  std::optional<client::Start> from;  // not given: latest
+};
+struct SubscriptionList {
+  std::string topic;
+};
+struct SubscriptionDescribe {
+  std::string topic;
+  std::string subscription;
+};
+struct SubscriptionReset {
+  std::string topic;
+  std::string subscription;
+  std::optional<client::Start> to;  // always set by the parser
+  std::optional<std::uint32_t> partition;
+};
+struct SubscriptionDelete {
+  std::string topic;
+  std::string subscription;
+};
+
+struct NodeStatus {};
+
+using Command = std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read,
+                             Consume, SubscriptionCreate, SubscriptionList, SubscriptionDescribe,
+                             SubscriptionReset, SubscriptionDelete, NodeStatus>;
+
+struct Arguments {
+  GlobalOptions global;
+  Command command;
+};
+
+// Prints help and version to stdout, what is wrong to stderr; then the status says how to exit.
+std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char* const* argv);
+
+// `\t`, `\n`, `\0`, `\\` and `\xHH` in a separator. kBadArgument for an empty or unfinished one.
+Result<std::string> unescape_separator(std::string_view text);
+
+}  // namespace andyx::cli

@@ -1,0 +1,142 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "protocol/net/loop.h"
+#include "tools/cli/session.h"
+#include "tools/cli/stop_signal.h"
+#include "tools/common/output.h"
+
+namespace andyx::cli {
+namespace {
+
+constexpr std::uint32_t kPollMs = 200;  // how soon a signal is noticed
+
+std::uint64_t now_ms() { return net::monotonic_ns() / 1'000'000; }
+
+// What was not given is as the subscription is; a new one is unique and resilient.
+Result<client::ConsumerOptions> consumer_options(Session& session, const Consume& command) {
+  client::ConsumerOptions options;
+  options.topic = command.topic;
+  options.subscription = command.subscription;
+  options.start = command.from.value_or(client::Start::latest());
+  options.answer_timeout_ms = session.options.timeout_ms;
+  if (!command.type || !command.mode) {
+    const auto existing =
+        session.client.admin().describe_subscription(command.topic, command.subscription);
+    if (existing) {
+      options.type = existing->type;
+      options.mode = existing->mode;
+    } else if (existing.error().code != ErrorCode::kUnknownSubscription) {
+      return std::unexpected(existing.error());
+    }
+  }
+  options.type = command.type.value_or(options.type);
+  options.mode = command.mode.value_or(options.mode);
+  return options;
+}
+
+class Consuming {
+ public:
+  Consuming(Session& session, client::Consumer& consumer, const Consume& command)
+      : session_(session), consumer_(consumer), command_(command), output_(STDOUT_FILENO) {}
+
+  Status run() {
+    restart_idle();
+    while (!enough() && !signal_.stopped() && !output_.closed()) {
+      const std::uint64_t idle_ms = now_ms() - last_message_ms_;
+      const std::uint64_t left_ms = idle_limit_ms() - std::min(idle_limit_ms(), idle_ms);
+      auto batch =
+          consumer_.poll(static_cast<std::uint32_t>(std::min<std::uint64_t>(kPollMs, left_ms)));
+      if (!batch) return std::unexpected(batch.error());
+      if (!batch->empty()) {
+        if (Status handled = handle(*batch); !handled) return handled;
+        restart_idle();
+      } else if (now_ms() - last_message_ms_ >= idle_limit_ms()) {
+        const Result<bool> ended = at_idle_limit();
+        if (!ended) return std::unexpected(ended.error());
+        if (*ended) break;
+      }
+    }
+    return {};
+  }
+
+ private:
+  // Answers only what has been written out: a message whose output is lost is delivered again.
+  Status handle(client::MessageBatch& batch) {
+    client::Message message;
+    Offset last = kNoOffset;
+    while (!enough() && batch.next(message)) {
+      append_message(output_.buffer(), command_.print, message);
+      last = message.offset;
+      ++consumed_;
+      if (Status written = output_.written(); !written) return written;
+    }
+    const Status read = batch.status();
+    if (Status flushed = output_.flush(); !flushed) return flushed;
+    if (output_.closed() || last == kNoOffset) return read;
+    for (client::OffsetRange range : batch.ranges()) {
+      if (range.first > last) break;
+      range.last = std::min(range.last, last);
+      consumer_.answer(command_.answer, batch.partition(), range);
+    }
+    return read;
+  }
+
+  bool enough() const { return command_.count && consumed_ >= *command_.count; }
+
+  std::uint64_t idle_limit_ms() const {
+    return command_.idle_exit_ms.value_or(session_.options.timeout_ms);
+  }
+
+  void restart_idle() {
+    last_message_ms_ = now_ms();
+    reconnects_ = consumer_.stats().reconnects;
+  }
+
+  // Whether to end: kTimedOut before --count. Silence counts only while the server is there: this
+  // asks it, which waits for a lost connection, at most --timeout.
+  Result<bool> at_idle_limit() {
+    const auto alive = session_.client.admin().node_status();
+    if (!alive) return std::unexpected(alive.error());
+    if (consumer_.stats().reconnects != reconnects_) {
+      restart_idle();
+      return false;
+    }
+    if (command_.count) {
+      return fail(ErrorCode::kTimedOut, "no message came for " + std::to_string(idle_limit_ms()) +
+                                            " ms, after " + std::to_string(consumed_) + " of " +
+                                            std::to_string(*command_.count));
+    }
+    if (command_.idle_exit_ms) return true;
+    restart_idle();
+    return false;
+  }
+
+  Session& session_;
+  client::Consumer& consumer_;
+  const Consume& command_;
+  tools::Output output_;
+  StopSignal signal_;
+  std::uint64_t consumed_ = 0;
+  std::uint64_t last_message_ms_ = 0;
+  std::uint64_t reconnects_ = 0;
+};
+
+}  // namespace
+
+Outcome run_command(Session& session, const Consume& command) {
+  auto options = consumer_options(session, command);
+  if (!options) return std::unexpected(options.error());
+  auto consumer = session.client.subscribe(std::move(*options));
+  if (!consumer) return std::unexpected(consumer.error());
+  Consuming consuming(session, *consumer, command);
+  const Status consumed = consuming.run();
+  const Status confirmed = consumer->close();
+  if (!consumed) return std::unexpected(consumed.error());
+  if (!confirmed) return std::unexpected(confirmed.error());
+  return tools::kDone;
+}
+
+}  // namespace andyx::cli

@@ -1,0 +1,131 @@
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "protocol/net/loop.h"
+#include "tools/cli/line_reader.h"
+#include "tools/cli/session.h"
+#include "tools/cli/show_text.h"
+#include "tools/common/output.h"
+#include "tools/common/progress.h"
+
+namespace andyx::cli {
+namespace {
+
+class InputFile {
+ public:
+  static Result<InputFile> open(const std::string& path) {
+    if (path == "-") return InputFile(STDIN_FILENO);
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+      return fail(ErrorCode::kIo, "cannot read '" + path + "': " + std::strerror(errno));
+    }
+    return InputFile(fd);
+  }
+  InputFile(InputFile&& other) noexcept : fd_(std::exchange(other.fd_, STDIN_FILENO)) {}
+  InputFile& operator=(InputFile&&) = delete;
+  ~InputFile() {
+    if (fd_ != STDIN_FILENO) ::close(fd_);
+  }
+  int fd() const { return fd_; }
+
+ private:
+  explicit InputFile(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+// A line with the separator is key and payload; without it, payload alone.
+void split_key(std::string_view line, const std::optional<std::string>& separator,
+               client::OutMessage& message) {
+  message.payload = line;
+  if (!separator) return;
+  message.key.reset();
+  const std::size_t at = line.find(*separator);
+  if (at == std::string_view::npos) return;
+  message.key = line.substr(0, at);
+  message.payload = line.substr(at + separator->size());
+}
+
+// Sends every line; stops at the first that is refused, and soon after a batch has failed.
+Status send_lines(LineReader& reader, client::Producer& producer, const Produce& command,
+                  const std::atomic<bool>& failed) {
+  std::vector<client::Header> headers;
+  for (const auto& [name, value] : command.headers) headers.push_back({name, value});
+  client::OutMessage message;
+  message.headers = headers;
+  if (command.key) message.key = *command.key;
+  tools::Progress progress;
+  const auto progress_text = [&] {
+    return tools::short_count(static_cast<double>(reader.lines())) + " messages read, " +
+           tools::short_count(static_cast<double>(producer.stats().messages_acked)) +
+           " acknowledged, " + tools::short_bytes(static_cast<double>(reader.bytes()));
+  };
+  constexpr std::uint64_t kProgressEveryLines = 1024;
+  std::string_view line;
+  while (!failed.load(std::memory_order_relaxed)) {
+    const Result<bool> more = reader.next(line);
+    if (!more) return std::unexpected(more.error());
+    if (!*more) break;
+    split_key(line, command.key_separator, message);
+    if (Status sent = producer.send(message); !sent) {
+      sent.error().message = "line " + std::to_string(reader.lines()) + ": " + sent.error().message;
+      return sent;
+    }
+    if (reader.lines() % kProgressEveryLines == 0) progress.update(progress_text);
+  }
+  return {};
+}
+
+Outcome print_result(const Session& session, const client::ProducerStats& stats,
+                     std::uint64_t bytes, double elapsed_s) {
+  tools::Output output(STDOUT_FILENO);
+  if (session.json()) {
+    output.buffer() = json_line(
+        {{"messages_acked", stats.messages_acked}, {"bytes", bytes}, {"elapsed_s", elapsed_s}});
+  } else {
+    char text[128];
+    std::snprintf(text, sizeof text, "%llu messages acknowledged in %.3f s\n",
+                  static_cast<unsigned long long>(stats.messages_acked), elapsed_s);
+    output.buffer() = text;
+  }
+  if (Status flushed = output.flush(); !flushed) return std::unexpected(flushed.error());
+  return tools::kDone;
+}
+
+}  // namespace
+
+Outcome run_command(Session& session, const Produce& command) {
+  const Result<InputFile> input = InputFile::open(command.file);
+  if (!input) return std::unexpected(input.error());
+
+  std::atomic<bool> failed = false;
+  client::ProducerOptions options;
+  options.topic = command.topic;
+  options.acks = command.acks;
+  options.compression = command.compression;
+  options.delivery_timeout_ms = session.options.timeout_ms;
+  options.on_batch = [&failed](const client::BatchOutcome& outcome) {
+    if (outcome.error != nullptr) failed.store(true, std::memory_order_relaxed);
+  };
+  Result<client::Producer> producer = session.client.producer(std::move(options));
+  if (!producer) return std::unexpected(producer.error());
+
+  const std::uint64_t started_ns = net::monotonic_ns();
+  LineReader reader(input->fd());
+  const Status sent = send_lines(reader, *producer, command, failed);
+  // What was accepted before a bad line is sent all the same. A batch that failed says more than a
+  // send that was refused because of it.
+  const Status flushed = producer->close();
+  const double elapsed_s = static_cast<double>(net::monotonic_ns() - started_ns) / 1e9;
+  const client::ProducerStats stats = producer->stats();
+  if (sent && flushed) return print_result(session, stats, reader.bytes(), elapsed_s);
+  std::fprintf(stderr, "andyx-cli: %llu messages were acknowledged before this:\n",
+               static_cast<unsigned long long>(stats.messages_acked));
+  return std::unexpected(flushed ? sent.error() : flushed.error());
+}
+
+}  // namespace andyx::cli

@@ -1,0 +1,37 @@
+// What every command works with: the connected client and the global options. One thread.
+#pragma once
+
+#include "andyx/client.h"
+#include "tools/cli/arguments.h"
+
+namespace andyx::cli {
+
+struct Session {
+  GlobalOptions options;
+  client::Client client;
+
+  bool json() const { return options.output == OutputFormat::kJson; }
+};
+
+// How a command ended: a status, or the error that ended it.
+using Outcome = Result<tools::ExitStatus>;
+
+// Connects and runs the command; prints the error there was. Ignores SIGPIPE in this process:
+// output that nobody reads ends a command quietly.
+tools::ExitStatus run(const Arguments& arguments);
+
+Outcome run_command(Session& session, const TopicCreate& command);
+Outcome run_command(Session& session, const TopicList& command);
+Outcome run_command(Session& session, const TopicDescribe& command);
+Outcome run_command(Session& session, const TopicDelete& command);
+Outcome run_command(Session& session, const Produce& command);
+Outcome run_command(Session& session, const Read& command);
+Outcome run_command(Session& session, const Consume& command);
+Outcome run_command(Session& session, const SubscriptionCreate& command);
+Outcome run_command(Session& session, const SubscriptionList& command);
+Outcome run_command(Session& session, const SubscriptionDescribe& command);
+Outcome run_command(Session& session, const SubscriptionReset& command);
+Outcome run_command(Session& session, const SubscriptionDelete& command);
+Outcome run_command(Session& session, const NodeStatus& command);
+
+}  // namespace andyx::cli

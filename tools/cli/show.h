@@ -1,0 +1,26 @@
+// Topics, subscriptions and the node's status as tables and as the JSON that JSON.md describes. Any
+// thread.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "andyx/admin.h"
+
+namespace andyx::cli {
+
+// Each ends with LF.
+std::string topic_table(const client::TopicInfo& topic);
+std::string topic_json(const client::TopicInfo& topic);
+std::string topics_table(const std::vector<client::TopicInfo>& topics);
+std::string topics_json(const std::vector<client::TopicInfo>& topics);
+
+std::string subscription_table(const client::SubscriptionInfo& subscription);
+std::string subscription_json(const client::SubscriptionInfo& subscription);
+std::string subscriptions_table(const std::vector<client::SubscriptionInfo>& subscriptions);
+std::string subscriptions_json(const std::vector<client::SubscriptionInfo>& subscriptions);
+
+std::string node_table(const client::NodeStatus& node);
+std::string node_json(const client::NodeStatus& node);
+
+}  // namespace andyx::cli

@@ -1,0 +1,62 @@
+#include "tools/cli/show.h"
+#include "tools/cli/show_text.h"
+#include "tools/cli/table.h"
+#include "tools/common/time_text.h"
+
+namespace andyx::cli {
+namespace {
+
+Json summary(const client::TopicInfo& topic) {
+  return Json{{"topic", topic_url(topic.topic)},
+              {"topic_id", topic.topic_id},
+              {"created", tools::format_time(topic.created_us)},
+              {"partition_count", topic.partitions.size()}};
+}
+
+}  // namespace
+
+std::string topic_table(const client::TopicInfo& topic) {
+  Table table({">PARTITION", ">MAIN", ">EPOCH", "REPLICAS", "IN-SYNC", ">START", ">COMMITTED",
+               ">MESSAGES", ">BYTES"});
+  for (const client::PartitionInfo& p : topic.partitions) {
+    table.add({number(p.partition), number(p.main), number(p.main_epoch), number_list(p.replicas),
+               number_list(p.in_sync), number(p.start_offset), number(p.committed_offset),
+               number(p.committed_offset - p.start_offset), number(p.bytes)});
+  }
+  return topic_url(topic.topic) + "  id " + number(topic.topic_id) + "  created " +
+         tools::format_time(topic.created_us) + '\n' + table.text();
+}
+
+std::string topic_json(const client::TopicInfo& topic) {
+  Json json = summary(topic);
+  json["partitions"] = Json::array();
+  for (const client::PartitionInfo& p : topic.partitions) {
+    json["partitions"].push_back(Json{{"partition", p.partition},
+                                      {"partition_id", p.partition_id},
+                                      {"main", p.main},
+                                      {"main_epoch", p.main_epoch},
+                                      {"replicas", p.replicas},
+                                      {"in_sync", p.in_sync},
+                                      {"start_offset", p.start_offset},
+                                      {"committed_offset", p.committed_offset},
+                                      {"bytes", p.bytes}});
+  }
+  return json_line(json);
+}
+
+std::string topics_table(const std::vector<client::TopicInfo>& topics) {
+  Table table({"TOPIC", ">PARTITIONS", "CREATED"});
+  for (const client::TopicInfo& topic : topics) {
+    table.add({topic_url(topic.topic), number(topic.partitions.size()),
+               tools::format_time(topic.created_us)});
+  }
+  return table.text();
+}
+
+std::string topics_json(const std::vector<client::TopicInfo>& topics) {
+  Json json{{"topics", Json::array()}};
+  for (const client::TopicInfo& topic : topics) json["topics"].push_back(summary(topic));
+  return json_line(json);
+}
+
+}  // namespace andyx::cli
