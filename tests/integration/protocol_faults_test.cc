@@ -2,14 +2,12 @@
 // everyone else untouched, nothing stored, memory bounded.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
-#include <functional>
-#include <iostream>
 #include <random>
 #include <string>
 
 #include "protocol/base/limits.h"
 #include "tests/integration/support/raw_connection.h"
+#include "tests/integration/support/seed.h"
 #include "tests/integration/support/server_process.h"
 
 namespace andyx::test {
@@ -63,17 +61,9 @@ Bytes length_prefix(std::uint32_t length) {
           static_cast<std::uint8_t>(length >> 16), static_cast<std::uint8_t>(length >> 24)};
 }
 
-std::uint64_t seed() {
-  const char* given = std::getenv("ANDYX_SEED");
-  const std::uint64_t value =
-      given != nullptr ? std::strtoull(given, nullptr, 10) : std::random_device{}();
-  std::cout << "seed " << value << " (again with ANDYX_SEED)" << std::endl;
-  return value;
-}
-
 TEST_CASE_FIXTURE(Fixture, "random bytes end their own connection only") {
   Witness witness(server);
-  std::mt19937_64 random(seed());
+  std::mt19937_64 random(printed_seed());
   for (int round = 0; round < 200; ++round) {
     RawConnection connection(server.port());
     if (round % 2 == 1) connection.hello();

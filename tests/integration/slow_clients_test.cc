@@ -161,5 +161,24 @@ TEST_CASE("a connection that never says hello is closed, and those that say hell
   polite.ping();
 }
 
+TEST_CASE("a silent client is closed after the idle timeout, one that pings stays") {
+  ServerProcess server({.flags = {"--idle-timeout-ms", "1000"}});
+  server.start();
+  RawConnection silent(server.port());
+  silent.hello();
+  RawConnection polite(server.port());
+  polite.hello();
+  std::optional<Received> farewell;
+  CHECK(wait_until([&] {
+    polite.ping();
+    farewell = silent.receive(Millis(50));
+    return farewell.has_value();
+  }));
+  REQUIRE(farewell.has_value());
+  require_error(*farewell, ErrorCode::kIdleTimeout);
+  CHECK(silent.wait_closed());
+  polite.ping();
+}
+
 }  // namespace
 }  // namespace andyx::test

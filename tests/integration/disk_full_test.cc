@@ -1,0 +1,137 @@
+// A disk that fills up under a real server, on a small tmpfs: produce is refused and may be tried again,
+// reads and answers go on, and it works again without a restart once there is room. Without the right to
+// mount, the same is shown with a bound on free space that nothing can meet.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <string>
+
+#include "protocol/base/limits.h"
+#include "tests/integration/support/batch_forge.h"
+#include "tests/integration/support/cli.h"
+#include "tests/integration/support/raw_connection.h"
+#include "tests/integration/support/server_process.h"
+#include "tests/integration/support/topic_reader.h"
+
+namespace andyx::test {
+namespace {
+
+using limits::kMiB;
+
+// A tmpfs of its own, gone at the end.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const std::string& size_option) {
+    mounted_ = mount("andyx-test", directory_.path().c_str(), "tmpfs", 0, size_option.c_str()) == 0;
+    if (!mounted_) reason_ = std::strerror(errno);
+  }
+  ~SmallDisk() {
+    if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
+  }
+
+  bool mounted() const { return mounted_; }
+  const std::string& reason() const { return reason_; }
+  std::string data_dir() const { return directory_.file("data"); }
+
+  // Takes all room but `bytes`; release() gives it back.
+  void leave_free(std::uint64_t bytes) {
+    const std::uint64_t available = std::filesystem::space(directory_.path()).available;
+    REQUIRE(available > bytes);
+    const int fd = open(filler().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    REQUIRE(fd >= 0);
+    const int failed = posix_fallocate(fd, 0, static_cast<off_t>(available - bytes));
+    close(fd);
+    REQUIRE(failed == 0);
+  }
+  void release() { std::filesystem::remove(filler()); }
+
+ private:
+  std::string filler() const { return directory_.file("filler"); }
+
+  TempDir directory_;
+  bool mounted_ = false;
+  std::string reason_;
+};
+
+bool accepted(RawConnection& connection, RawConnection::Partition partition, const Bytes& batch) {
+  const Received answer = connection.produce(partition, batch);
+  if (answer.as<protocol::ProduceReply>() != nullptr) return true;
+  require_error(answer, ErrorCode::kDiskFull);
+  return false;
+}
+
+TEST_CASE("a full disk refuses produce, serves the rest, and recovers by itself") {
+  SmallDisk disk("size=400m");
+  if (!disk.mounted()) {
+    MESSAGE("not shown here, mount says: ", disk.reason());
+    return;
+  }
+  ServerProcess server({.flags = {"--min-free-bytes", "67108864", "--generation-bytes", "4194304"},
+                        .environment = {},
+                        .data_dir = disk.data_dir()});
+  server.start();
+  const Cli cli(server);
+  RawConnection connection(server.port());
+  connection.hello();
+  const RawConnection::Partition partition{.topic_id = connection.create_topic("t"), .index = 0};
+  const Bytes batch = good_batch(10, 1'000);
+  Offset stored = 0;
+  for (; stored < 1'000; stored += 10) REQUIRE(accepted(connection, partition, batch));
+
+  disk.leave_free(32 * kMiB);
+  CHECK(wait_until([&] {
+    const bool taken = accepted(connection, partition, batch);
+    if (taken) stored += 10;
+    return !taken;
+  }));
+  // What is there is served, and answers to it are kept.
+  CHECK(read_partition(connection, partition, 0, [](const batch::Record&) {}) == stored);
+  cli.ok({"consume", "t", "--subscription", "s", "--mode", "nonresilient", "--from", "earliest",
+          "--count", "500"});
+  CHECK(describe_cursors(connection, "default/default/default/t", "s").at(0).floor == 500);
+  CHECK(cli.json({"node", "status"}).at("storage")[0].at("state") != "serving");
+  // A client that tries again until its time is up says why.
+  const CommandResult produced = cli.run({"--timeout", "1500", "produce", "t"}, "more\n");
+  CHECK((produced.exit_code == kRefused || produced.exit_code == kTimedOut));
+  CHECK(produced.err.find("disk_full") != std::string::npos);
+  const Offset before = connection.committed_offset(partition);
+  CHECK(before == stored);
+
+  disk.release();
+  CHECK(wait_until([&] { return accepted(connection, partition, batch); }));
+  CHECK(connection.committed_offset(partition) == before + 10);
+  CHECK(wait_until([&] {
+    return cli.json({"node", "status"}).at("storage")[0].at("state") == "serving";
+  }));
+  // Nothing of it hangs on this process.
+  server.kill_now();
+  server.start();
+  RawConnection again(server.port());
+  again.hello();
+  CHECK(again.committed_offset(partition) == before + 10);
+}
+
+TEST_CASE("a disk without the room that must stay free refuses produce from the start") {
+  ServerProcess server({.flags = {"--min-free-bytes", "4611686018427387904"}});
+  server.start();
+  RawConnection connection(server.port());
+  connection.hello();
+  const Received created = connection.request<protocol::TopicCreate>([](Builder& builder) {
+    return protocol::CreateTopicCreateDirect(builder, "default/default/default/t", 1);
+  });
+  if (created.as<protocol::ErrorReply>() != nullptr) {
+    require_error(created, ErrorCode::kDiskFull);
+    return;
+  }
+  const TopicId topic = created.as<protocol::TopicReply>()->topics()->Get(0)->topic_id();
+  require_error(connection.produce({topic, 0}, good_batch(1)), ErrorCode::kDiskFull);
+  connection.ping();
+}
+
+}  // namespace
+}  // namespace andyx::test
