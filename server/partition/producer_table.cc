@@ -161,12 +161,14 @@ std::vector<std::uint8_t> ProducerTable::encode(Offset covered) const {
     const auto end =
         std::partition_point(batches.begin(), batches.end(),
                              [&](const ProducerBatch& b) { return b.end_offset <= covered; });
+    const auto begin =
+        end - std::min<std::ptrdiff_t>(end - batches.begin(), limits::kProducerBatchesRemembered);
     put(out, id);
     put(out, producer.epoch);
     put(out, end == batches.end() ? producer.next_sequence : end->sequence);
     put(out, batch::zigzag(producer.last_append_time_us));
-    put(out, static_cast<std::uint64_t>(end - batches.begin()));
-    for (auto b = batches.begin(); b != end; ++b) {
+    put(out, static_cast<std::uint64_t>(end - begin));
+    for (auto b = begin; b != end; ++b) {
       put(out, b->sequence);
       put(out, b->base_offset);
       put(out, b->end_offset - b->base_offset);

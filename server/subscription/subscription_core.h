@@ -235,6 +235,7 @@ class SubscriptionCore {
   bool may_fetch_redelivery() const;
   Offset next_redelivery() const;
   std::uint64_t allowance(const Stream& stream, const Batch& batch) const;
+  void share(bool redelivery, std::int64_t messages);
   Offset emit(Offset first, Offset last, StreamId stream, TimeUs now_us, Delivery& delivery);
   void take_fresh(const Batch& batch, std::uint64_t allowed, StreamId stream, TimeUs now_us,
                   Delivery& delivery);
@@ -260,8 +261,8 @@ class SubscriptionCore {
   std::size_t turn_ = 0;  // round robin over streams_
   Lane fresh_, redelivery_;
   std::uint64_t next_ticket_ = 1;
-  Offset redelivery_from_ = 0;  // goes round, so that one message cannot starve the others
-  std::uint64_t fresh_since_redelivery_ = 0;  // messages, while redeliveries wait
+  Offset redelivery_from_ = 0;        // goes round, so that one message cannot starve the others
+  std::int64_t redelivery_owed_ = 0;  // fresh messages that passed waiting ones, less their share
 
   // Changes since the last take_change().
   CursorChange change_;

@@ -9,7 +9,7 @@ namespace andyx::server {
 namespace {
 
 // Fresh messages that may pass for each redelivered one while redeliveries wait.
-constexpr std::uint64_t kFreshPerRedelivery = 4;
+constexpr std::int64_t kFreshPerRedelivery = 4;
 
 }  // namespace
 
@@ -55,7 +55,7 @@ std::optional<SubscriptionCore::Want> SubscriptionCore::next_want() {
   if (!fresh && !redelivery) return std::nullopt;
   const Stream* stream = next_stream_with_credit();
   if (stream == nullptr) return std::nullopt;
-  const bool redeliver = redelivery && (!fresh || fresh_since_redelivery_ >= kFreshPerRedelivery);
+  const bool redeliver = redelivery && (!fresh || redelivery_owed_ >= kFreshPerRedelivery);
   Lane& lane = redeliver ? redelivery_ : fresh_;
   lane = {.pending = true, .stream = stream->id, .ticket = next_ticket_++};
   return Want{.stream = stream->id,
@@ -95,13 +95,19 @@ SubscriptionCore::Taken SubscriptionCore::take(const Want& want, const Batch& ba
   stream.credit_messages -= messages;
   stream.credit_bytes -=
       static_cast<std::int64_t>(credit_charge(batch.size_bytes, batch.count, messages));
-  if (waiting_.empty())
-    fresh_since_redelivery_ = 0;
-  else if (want.redelivery)
-    fresh_since_redelivery_ -= std::min(fresh_since_redelivery_, kFreshPerRedelivery * messages);
-  else
-    fresh_since_redelivery_ += messages;
+  share(want.redelivery, static_cast<std::int64_t>(messages));
   return delivery.taken;
+}
+
+// What a lane got while the other one had work, too. One large redelivery is paid back at most
+// once, and nothing is owed for what was redelivered while there was nothing else to do.
+void SubscriptionCore::share(bool redelivery, std::int64_t messages) {
+  if (waiting_.empty() || next_fresh() >= committed_)
+    redelivery_owed_ = 0;
+  else if (redelivery)
+    redelivery_owed_ = std::max(redelivery_owed_, std::int64_t{0}) - kFreshPerRedelivery * messages;
+  else
+    redelivery_owed_ += messages;
 }
 
 void SubscriptionCore::take_fresh(const Batch& batch, std::uint64_t allowed, StreamId stream,
