@@ -62,7 +62,7 @@ struct OffsetInfo {
 };
 
 struct ReadResult {
-  MessageBatch messages;  // from the offset asked for; empty when there is none yet
+  MessageBatch messages;   // from the offset asked for; empty when there is none yet
   Offset next_offset = 0;  // where to read on
   Offset start_offset = 0, committed_offset = 0;
 };
@@ -110,8 +110,8 @@ class Admin {
   Status reset_subscription(const std::string& topic, const std::string& name, Start to,
                             std::int32_t partition = -1);
 
-  // From `offset` (kOffsetOutOfRange below the start or over the end); waits up to `max_wait_ms` when
-  // nothing is there yet.
+  // From `offset` (kOffsetOutOfRange below the start or over the end); waits up to `max_wait_ms`
+  // when nothing is there yet.
   Result<ReadResult> read(const std::string& topic, std::uint32_t partition, Offset offset,
                           std::uint32_t max_bytes = 1'048'576, std::uint32_t max_wait_ms = 0);
   Result<OffsetInfo> lookup_offset(const std::string& topic, std::uint32_t partition, Start at);

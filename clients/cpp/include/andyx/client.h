@@ -1,5 +1,5 @@
-// The connection of a program to Andy X: one thread of its own does all I/O; producers, consumers and
-// administration share it. Thread-safe. Outlives what was made from it, or those end with
+// The connection of a program to Andy X: one thread of its own does all I/O; producers, consumers
+// and administration share it. Thread-safe. Outlives what was made from it, or those end with
 // kShuttingDown. Lost connections come back by themselves, with back-off.
 #pragma once
 
@@ -21,11 +21,11 @@ struct ClientOptions {
   std::vector<std::string> servers = {"127.0.0.1:6540"};  // HOST:PORT; tried in turn
   std::string name = "andyx-cpp";                         // shown by the server
   std::string cluster_id;                                 // refuses every other cluster; empty: any
-  std::uint32_t connect_timeout_ms = 5'000;   // of connect(), over all servers
-  std::uint32_t request_timeout_ms = 30'000;  // of one call, reconnects included
-  std::uint32_t backoff_min_ms = 20;          // doubles with each failed attempt, with jitter
+  std::uint32_t connect_timeout_ms = 5'000;               // of connect(), over all servers
+  std::uint32_t request_timeout_ms = 30'000;              // of one call, reconnects included
+  std::uint32_t backoff_min_ms = 20;  // doubles with each failed attempt, with jitter
   std::uint32_t backoff_max_ms = 1'000;
-  std::uint64_t seed = 0;                     // of jitter and round robin; 0: a random one
+  std::uint64_t seed = 0;  // of jitter and round robin; 0: a random one
 };
 
 class Client {

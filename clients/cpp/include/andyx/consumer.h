@@ -1,7 +1,7 @@
-// Receiving the messages of one subscription. Thread-safe. The server pushes, within credits; messages
-// wait here until poll() takes them or the handler gets them. Every message is answered: acknowledged,
-// skipped, or unacknowledged (delivered again). After a reconnect, what was not confirmed may be
-// delivered again: at least once.
+// Receiving the messages of one subscription. Thread-safe. The server pushes, within credits;
+// messages wait here until poll() takes them or the handler gets them. Every message is answered:
+// acknowledged, skipped, or unacknowledged (delivered again). After a reconnect, what was not
+// confirmed may be delivered again: at least once.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct ConsumerOptions {
   std::string name;  // of this consumer; empty: a random one
   SubscriptionType type = SubscriptionType::kUnique;
   SubscriptionMode mode = SubscriptionMode::kResilient;
-  Start start = Start::latest();  // for a subscription that this call creates
-  bool create = true;             // where it is missing; else kUnknownSubscription
+  Start start = Start::latest();                // for a subscription that this call creates
+  bool create = true;                           // where it is missing; else kUnknownSubscription
   std::size_t credit_bytes = 16 * 1024 * 1024;  // received and not yet taken, over all partitions
   std::uint64_t credit_messages = 1'000'000;    // the same in messages
   std::uint32_t answer_timeout_ms = 30'000;     // of flush_answers(), without any progress
@@ -51,17 +51,21 @@ class Consumer {
   Consumer& operator=(Consumer&&) noexcept;
   ~Consumer();  // detaches without waiting for answers
 
-  // The next received messages, all of one partition; an empty batch when none came in time. An error
-  // when the consumer cannot go on: kSubscriptionBusy, kUnknownSubscription, kUnknownTopic,
+  // The next received messages, all of one partition; an empty batch when none came in time. An
+  // error when the consumer cannot go on: kSubscriptionBusy, kUnknownSubscription, kUnknownTopic,
   // kStaleAttach (another one has taken over), kBadBatch…, kShuttingDown.
   Result<MessageBatch> poll(std::uint32_t timeout_ms);
 
-  // Queue an answer and return; neighbours are sent together. An offset that was never delivered, or was
-  // answered before, is ignored by the server.
+  // Queue an answer and return; neighbours are sent together. An offset that was never delivered,
+  // or was answered before, is ignored by the server.
   void answer(AnswerKind kind, std::uint32_t partition, OffsetRange range);
-  void acknowledge(const Message& m) { answer(AnswerKind::kAcknowledge, m.partition, {m.offset, m.offset}); }
+  void acknowledge(const Message& m) {
+    answer(AnswerKind::kAcknowledge, m.partition, {m.offset, m.offset});
+  }
   void skip(const Message& m) { answer(AnswerKind::kSkip, m.partition, {m.offset, m.offset}); }
-  void unacknowledge(const Message& m) { answer(AnswerKind::kUnacknowledge, m.partition, {m.offset, m.offset}); }
+  void unacknowledge(const Message& m) {
+    answer(AnswerKind::kUnacknowledge, m.partition, {m.offset, m.offset});
+  }
   // Every message of the batch.
   void answer(AnswerKind kind, const MessageBatch& batch) {
     for (const auto& range : batch.ranges()) answer(kind, batch.partition(), range);

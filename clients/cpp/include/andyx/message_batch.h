@@ -1,4 +1,5 @@
-// Messages as they were received: whole batches, read in place. A value, used by one thread at a time.
+// Messages as they were received: whole batches, read in place. A value, used by one thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -34,8 +35,8 @@ class MessageBatch {
   };
 
   MessageBatch() = default;
-  // `batches`: a run of record batches; the messages in `ranges` (ascending) are handed out. kBadBatch,
-  // kBadChecksum, kDecompressionFailed.
+  // `batches`: a run of record batches; the messages in `ranges` (in their order) are handed out.
+  // kBadBatch, kBadChecksum, kDecompressionFailed.
   static Result<MessageBatch> open(std::uint32_t partition, SharedBytes batches,
                                    std::vector<OffsetRange> ranges,
                                    std::vector<Redelivery> redeliveries = {});
@@ -46,24 +47,29 @@ class MessageBatch {
   std::size_t size_bytes() const { return bytes_.size(); }
   std::span<const OffsetRange> ranges() const { return ranges_; }
 
-  // The next message in order of offsets, without allocation or copy. False at the end, and where a
+  // The next message, without allocation or copy. False at the end, and where a
   // record is damaged: then status() says so.
   bool next(Message& message);
   const Status& status() const { return status_; }
   void rewind();
 
  private:
-  bool settle();
+  struct Piece {  // a run of messages within one batch
+    std::size_t reader;
+    Offset first, last;
+  };
+  std::uint32_t delivery_count(Offset offset) const;
 
   std::uint32_t partition_ = 0;
   SharedBytes bytes_;
   std::vector<OffsetRange> ranges_;
-  std::vector<Redelivery> redeliveries_;
+  std::vector<Redelivery> redeliveries_;  // ascending
   std::vector<batch::BatchReader> readers_;
+  std::vector<Piece> pieces_;
   std::uint64_t count_ = 0;
   Status status_;
 
-  std::size_t reader_ = 0, range_ = 0, redelivery_ = 0;
+  std::size_t piece_ = 0;
   Offset next_offset_ = 0;
   batch::Record record_;
 };

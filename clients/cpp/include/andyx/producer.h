@@ -50,9 +50,9 @@ struct ProducerOptions {
   std::string name;   // empty: anonymous
   Acks acks = Acks::kMain;
   Compression compression = Compression::kNone;
-  std::uint32_t linger_ms = 2;               // how long a batch waits for more messages; 0: not at all
-  std::size_t batch_bytes = 64 * 1024;       // a batch of this size is sent at once
-  std::uint32_t max_in_flight_batches = 5;   // for each partition, 1..5
+  std::uint32_t linger_ms = 2;          // how long a batch waits for more messages; 0: not at all
+  std::size_t batch_bytes = 64 * 1024;  // a batch of this size is sent at once
+  std::uint32_t max_in_flight_batches = 5;      // for each partition, 1..5
   std::size_t buffer_bytes = 32 * 1024 * 1024;  // not yet answered; over it send() blocks
   std::uint32_t delivery_timeout_ms = 30'000;   // without any progress of the partition
   bool idempotent = true;  // false: after a lost connection messages fail as maybe stored
@@ -69,10 +69,10 @@ struct OutMessage {
 };
 
 struct ProducerStats {
-  std::uint64_t messages_sent = 0;    // accepted by send()
+  std::uint64_t messages_sent = 0;  // accepted by send()
   std::uint64_t messages_acked = 0;
   std::uint64_t messages_failed = 0;
-  std::uint64_t bytes_acked = 0;      // of batches
+  std::uint64_t bytes_acked = 0;  // of batches
   std::uint64_t batches_acked = 0;
   std::uint64_t batches_resent = 0;
   std::size_t buffered_bytes = 0;
@@ -86,9 +86,9 @@ class Producer {
 
   std::uint32_t partitions() const;
 
-  // Blocks while the buffer is full, at most delivery_timeout_ms (then kTimedOut). An error means that
-  // the message was not accepted and that the callback is not called. kMessageTooLarge, kBadArgument,
-  // kUnknownPartition, kShuttingDown.
+  // Blocks while the buffer is full, at most delivery_timeout_ms (then kTimedOut). An error means
+  // that the message was not accepted and that the callback is not called. kMessageTooLarge,
+  // kBadArgument, kUnknownPartition, kShuttingDown.
   Status send(const OutMessage& message, SendCallback callback = nullptr);
   // Never blocks: kOverloaded when the buffer is full.
   Status try_send(const OutMessage& message, SendCallback callback = nullptr);

@@ -13,14 +13,15 @@ namespace andyx::client {
 using batch::Compression;
 using Header = batch::RecordHeader;  // name and value, views
 
-// When a message is answered: on receipt, durable on its main, committed (durable on the in-sync set).
+// When a message is answered: on receipt, durable on its main, committed (durable on the in-sync
+// set).
 enum class Acks : std::uint8_t { kNone = 0, kMain = 1, kQuorum = 2 };
 
 enum class SubscriptionType : std::uint8_t { kUnique = 0, kFailover = 1, kShared = 2 };
 enum class SubscriptionMode : std::uint8_t { kResilient = 0, kNonresilient = 1 };
 
-// A position in a topic: the first or next message, an offset, or the first message that was appended
-// at or after a time (microseconds since 1970).
+// A position in a topic: the first or next message, an offset, or the first message that was
+// appended at or after a time (microseconds since 1970).
 struct Start {
   enum class Kind : std::uint8_t { kEarliest = 0, kLatest = 1, kOffset = 2, kTime = 3 };
   Kind kind = Kind::kEarliest;

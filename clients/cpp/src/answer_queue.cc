@@ -1,0 +1,59 @@
+#include "clients/cpp/src/answer_queue.h"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace andyx::client {
+namespace {
+
+// Sorts and joins.
+void normalise(std::vector<OffsetRange>& ranges) {
+  std::ranges::sort(ranges, {}, &OffsetRange::first);
+  std::size_t kept = 0;
+  for (std::size_t i = 1; i < ranges.size(); ++i) {
+    if (ranges[i].first <= ranges[kept].last + 1) {
+      ranges[kept].last = std::max(ranges[kept].last, ranges[i].last);
+    } else {
+      ranges[++kept] = ranges[i];
+    }
+  }
+  ranges.resize(std::min(ranges.size(), kept + 1));
+}
+
+}  // namespace
+
+void AnswerQueue::add(AnswerKind kind, OffsetRange range) {
+  if (range.last < range.first) return;
+  if (groups_.empty() || groups_.back().kind != kind) groups_.push_back({.kind = kind, .ranges = {}});
+  auto& group = groups_.back();
+  group.given += range.count();
+  if (!group.ranges.empty() && group.ranges.back().last + 1 == range.first) {
+    group.ranges.back().last = range.last;
+  } else {
+    group.ranges.push_back(range);
+  }
+}
+
+AnswerQueue::Group AnswerQueue::take(std::size_t max_ranges) {
+  assert(!groups_.empty());
+  auto& front = groups_.front();
+  normalise(front.ranges);
+  if (front.ranges.size() <= max_ranges) {
+    auto group = std::move(front);
+    groups_.pop_front();
+    return group;
+  }
+  Group group{.kind = front.kind, .ranges = {}};
+  const auto end = front.ranges.begin() + static_cast<std::ptrdiff_t>(max_ranges);
+  group.ranges.assign(front.ranges.begin(), end);
+  front.ranges.erase(front.ranges.begin(), end);
+  for (const auto& range : group.ranges) group.given += range.count();
+  group.given = std::min(group.given, front.given);
+  front.given -= group.given;
+  return group;
+}
+
+void AnswerQueue::put_back(Group group) { groups_.push_front(std::move(group)); }
+
+}  // namespace andyx::client

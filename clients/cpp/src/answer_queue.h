@@ -1,0 +1,31 @@
+// Answers of one partition on their way to the server: neighbours are joined, order between kinds is
+// kept, what was sent and not confirmed can be put back. Pure; the consumer's mutex guards it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "andyx/consumer.h"
+
+namespace andyx::client {
+
+class AnswerQueue {
+ public:
+  struct Group {
+    AnswerKind kind = AnswerKind::kAcknowledge;
+    std::vector<OffsetRange> ranges;  // ascending and apart
+    std::uint64_t given = 0;          // messages answered, counted as often as they were
+  };
+
+  void add(AnswerKind kind, OffsetRange range);
+  // The next request: one kind, at most `max_ranges`. Not when empty().
+  Group take(std::size_t max_ranges);
+  void put_back(Group group);  // in front of everything
+  bool empty() const { return groups_.empty(); }
+
+ private:
+  std::deque<Group> groups_;  // ranges in the order of arrival, joined with the last one where possible
+};
+
+}  // namespace andyx::client

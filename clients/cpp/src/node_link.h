@@ -1,0 +1,157 @@
+// The connection to one node: connects, says hello, keeps alive, comes back with back-off; sends
+// requests and hands each reply to whom asked. The client's thread only; lives as long as the client.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "frame_generated.h"
+#include "protocol/frame/frame_writer.h"
+#include "protocol/net/tcp.h"
+
+namespace andyx::client {
+
+class NodeLink;
+
+struct LinkOptions {
+  std::string client_name, cluster_id;
+  std::uint32_t connect_timeout_ms = 5'000;
+  std::uint32_t backoff_min_ms = 20, backoff_max_ms = 1'000;
+  std::uint64_t seed = 1;
+};
+
+// Who wants the link to be up. A link without users does not reconnect.
+class LinkUser {
+ public:
+  virtual void link_up(NodeLink& link) = 0;
+  // It was up and is not any more, or an attempt to connect has failed.
+  virtual void link_down(NodeLink& link, const Error& reason) = 0;
+
+ protected:
+  ~LinkUser() = default;
+};
+
+// Who gets what the server pushes on a stream.
+class StreamSink {
+ public:
+  virtual void deliver(std::uint32_t stream, const SharedBytes& frame, const protocol::Deliver& body) = 0;
+  virtual void stream_closed(std::uint32_t stream, const Error& error) = 0;
+
+ protected:
+  ~StreamSink() = default;
+};
+
+struct ReplyError : Error {
+  Storedness stored = Storedness::kNotStored;
+  bool retriable = false;
+  std::uint32_t retry_after_ms = 0;
+};
+ReplyError local_error(ErrorCode code, std::string message);
+ReplyError error_of(const protocol::ErrorReply& reply);
+
+// A verified frame that is no error.
+struct ReplyFrame {
+  SharedBytes bytes;
+  const protocol::Frame* frame;
+};
+using Reply = std::expected<ReplyFrame, ReplyError>;
+using OnReply = std::move_only_function<void(Reply)>;
+using Fill = std::function<frame::Body(flatbuffers::FlatBufferBuilder&)>;
+
+// The table of a request, as FrameWriter wants it.
+template <typename Table>
+frame::Body body_of(protocol::Body type, flatbuffers::Offset<Table> table) {
+  return {static_cast<std::uint8_t>(type), table.Union()};
+}
+
+class NodeLink final : private net::ConnectionHandler {
+ public:
+  NodeLink(net::Loop& loop, net::Address address, const LinkOptions& options);
+  ~NodeLink() override;
+
+  const net::Address& address() const { return address_; }
+  bool up() const { return state_ == State::kUp; }
+  const protocol::HelloReply* hello() const { return hello_.frame ? hello_.frame->body_as_HelloReply() : nullptr; }
+
+  void add_user(LinkUser* user);  // connects, where it does not yet; idempotent
+  void remove_user(LinkUser* user);
+
+  // While up. `reply` is called once, from the loop: kConnectionLost when the link goes down first.
+  void call(const Fill& fill, OnReply reply);
+  using FillBatch = std::function<frame::Body(
+      flatbuffers::FlatBufferBuilder&, flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>>)>;
+  void call_with_payload(SharedBytes payload, const FillBatch& fill, OnReply reply);
+  void tell(const Fill& fill);  // nothing comes back
+
+  void add_stream(std::uint32_t stream, StreamSink* sink) { streams_[stream] = sink; }
+  void remove_stream(std::uint32_t stream) { streams_.erase(stream); }
+
+  // Closes for good; open requests fail with `reason`.
+  void shut_down(const Error& reason);
+
+ private:
+  enum class State { kIdle, kConnecting, kHello, kUp, kWaiting, kShutDown };
+  struct Waiting {
+    std::uint64_t id;
+    frame::OutFrame frame;
+  };
+  struct Pending {
+    OnReply reply;
+    std::size_t size_bytes = 0;
+    bool sent = false;
+  };
+
+  void connect();
+  void connected(Result<std::unique_ptr<net::Connection>> made);
+  void say_hello();
+  void hello_answered(ReplyFrame frame);
+  void keep_alive();
+  void attempt_failed(const Error& reason);
+  void lost(Error reason);
+  void wait_and_reconnect();
+
+  void submit(std::uint64_t id, frame::OutFrame frame, OnReply reply);
+  bool has_room(std::size_t size_bytes) const;
+  void send_now(std::uint64_t id, frame::OutFrame frame);
+  void send_waiting();
+  void fail_pending(const Error& reason);
+  void answered(ReplyFrame frame);
+  void pushed(ReplyFrame frame);
+  template <typename Notify>
+  void for_each_user(Notify notify);
+
+  void on_frame(net::Connection& connection, SharedBytes bytes) override;
+  void on_read_end(net::Connection&) override {}
+  void on_writable(net::Connection&) override {}
+  void on_closed(net::Connection& connection, const Error& reason) override;
+
+  net::Loop& loop_;
+  const net::Address address_;
+  const LinkOptions options_;
+  State state_ = State::kIdle;
+  std::uint64_t random_;
+  std::uint32_t failures_ = 0;
+  std::uint64_t not_before_ms_ = 0;
+
+  std::unique_ptr<net::Connecting> connecting_;
+  std::unique_ptr<net::Connection> connection_;
+  std::unique_ptr<net::Loop::Timer> timer_;  // back-off, then hello, then keep-alive
+  ReplyFrame hello_{{}, nullptr};
+  std::uint64_t idle_timeout_ms_;
+
+  frame::FrameWriter writer_;
+  std::uint64_t next_id_ = 1;
+  std::unordered_map<std::uint64_t, Pending> pending_;
+  std::deque<Waiting> waiting_;  // over the connection's bounds
+  std::size_t in_flight_bytes_ = 0;
+  std::size_t in_flight_ = 0;
+
+  std::unordered_map<std::uint32_t, StreamSink*> streams_;
+  std::vector<LinkUser*> users_;
+};
+
+}  // namespace andyx::client

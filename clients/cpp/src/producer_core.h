@@ -1,0 +1,122 @@
+// The decisions of a producer about one partition: what is sent when, what is sent again, what has
+// failed. Pure: events in, actions out; no I/O, clock or threads. Batches are known by number only; the
+// shell (producer_impl.h) keeps their bytes.
+//
+// A batch that may be stored is only ever sent again with the same bytes, in order, and at most
+// `max_in_flight` (5) are unanswered: so the server's memory of the last 5 batches finds duplicates.
+// Where a batch is given up, its sequence number is missing for ever; the partition then goes on under a
+// new producer id (Reopen). Batches that may be stored under the old id fail instead of moving over.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "protocol/base/error.h"
+#include "protocol/base/ids.h"
+
+namespace andyx::client {
+
+using BatchId = std::uint64_t;  // 0, 1, 2… within the partition
+
+class ProducerCore {
+ public:
+  struct Config {
+    std::uint32_t max_in_flight = 5;
+    bool idempotent = true;
+    std::uint64_t delivery_timeout_ms = 30'000;  // without progress
+    std::uint64_t backoff_min_ms = 20, backoff_max_ms = 1'000;
+    std::uint64_t seed = 1;  // of the jitter
+  };
+
+  // What the server said of one batch.
+  struct Success {
+    Offset base_offset = kNoOffset;
+    TimeUs append_time_us = 0;
+    MainEpoch main_epoch = 0;  // 0: not told
+  };
+  struct Refusal {
+    Error error;
+    Storedness stored = Storedness::kNotStored;
+    bool retriable = false;
+    std::uint64_t retry_after_ms = 0;
+  };
+  using Verdict = std::variant<Success, Refusal>;
+
+  // What the shell has to do, in this order.
+  struct Send {
+    BatchId id;
+  };
+  struct Stored {
+    BatchId id;
+    Success success;
+  };
+  struct Failed {
+    BatchId id;
+    Error error;
+    Storedness stored;
+  };
+  struct Reopen {};   // get a producer id, stamp all unresolved batches from sequence 0, call reopened()
+  struct Refresh {};  // the partition's main is another one
+  using Action = std::variant<Send, Stored, Failed, Reopen, Refresh>;
+
+  explicit ProducerCore(const Config& config);
+
+  void add(std::uint64_t now_ms);  // the next batch; ids count up from 0
+  void link_up(MainEpoch epoch, std::uint64_t now_ms);
+  void link_down(const Error& reason, std::uint64_t now_ms);
+  // For a batch that was sent since the last link_up; answers to others are the shell's to drop.
+  void answered(BatchId id, const Verdict& verdict, std::uint64_t now_ms);
+  void reopened(std::uint64_t now_ms);
+  void reopen_failed(const Error& reason, std::uint64_t now_ms);
+  void tick(std::uint64_t now_ms);
+  // Everything unresolved fails; with `for_good` also what comes later.
+  void give_up(const Error& reason, bool for_good);
+
+  std::vector<Action> take_actions();
+  std::optional<std::uint64_t> wake_at() const;  // when tick() has something to do
+  bool is_up() const { return up_; }
+  std::size_t unresolved() const { return entries_.size(); }
+  std::uint64_t resent() const { return resent_; }
+
+ private:
+  enum class State { kQueued, kInFlight, kDone };
+  enum class Identity { kGood, kReopenWanted, kReopenAsked };
+  struct Entry {
+    State state = State::kQueued;
+    bool sent_before = false;
+    bool maybe_stored = false;
+  };
+
+  Entry* find(BatchId id);
+  void pump(std::uint64_t now_ms);
+  void stored(BatchId id, const Success& success, std::uint64_t now_ms);
+  void refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms);
+  void send_again(Entry& entry);
+  void fail(BatchId id, const Error& error, Storedness stored);
+  void want_reopen();
+  void ask_for_identity();
+  void back_off(std::uint64_t now_ms, std::uint64_t at_least_ms);
+  void drop_resolved();
+
+  const Config config_;
+  std::deque<Entry> entries_;
+  BatchId first_id_ = 0;
+  std::uint32_t in_flight_ = 0;
+  bool up_ = false;
+  MainEpoch epoch_ = 0;
+  bool hold_ = false;  // something is to be sent again: first let everything in flight be answered
+  Identity identity_ = Identity::kGood;
+  std::uint64_t not_before_ms_ = 0;
+  std::uint64_t last_progress_ms_ = 0;
+  std::uint32_t failures_ = 0;  // in a row
+  std::uint64_t random_;
+  std::uint64_t resent_ = 0;
+  Error last_error_{ErrorCode::kTimedOut, "no answer"};
+  std::optional<Error> dead_;
+  std::vector<Action> actions_;
+};
+
+}  // namespace andyx::client

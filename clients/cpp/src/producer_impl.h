@@ -1,0 +1,125 @@
+// The shell of a producer. Callers append to a batch for each partition under the mutex; a finished
+// batch goes to the client's thread, where one ProducerCore for each partition decides.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "andyx/producer.h"
+#include "clients/cpp/src/client_impl.h"
+#include "clients/cpp/src/producer_core.h"
+#include "protocol/batch/batch_builder.h"
+
+namespace andyx::client {
+
+class ProducerImpl final : public Part,
+                           public LinkUser,
+                           public std::enable_shared_from_this<ProducerImpl> {
+ public:
+  static Result<std::shared_ptr<ProducerImpl>> open(const std::shared_ptr<ClientImpl>& client,
+                                                    ProducerOptions options);
+
+  std::uint32_t partitions() const { return static_cast<std::uint32_t>(slots_.size()); }
+  enum class WhenFull { kWait, kRefuse };
+  Status send(const OutMessage& message, SendCallback callback, WhenFull when_full);
+  Status flush();
+  Status close();
+  void abandon();  // waits until nothing is called any more
+  ProducerStats stats() const;
+  void seal_everything();
+
+ private:
+  struct Batch {
+    SharedBytes bytes;
+    std::uint32_t partition = 0;
+    std::uint32_t count = 0;
+    std::size_t charged_bytes = 0;
+    TimeUs first_time_us = 0;
+    std::vector<std::pair<std::uint32_t, SendCallback>> callbacks;  // by index in the batch
+    bool resolved = false;
+  };
+  // The callers' side of a partition; under the mutex.
+  struct Slot {
+    batch::BatchBuilder builder;
+    batch::ProducerStamp stamp;  // of the next batch
+    TimeUs first_time_us = 0;
+    std::size_t charged_bytes = 0;
+    std::vector<std::pair<std::uint32_t, SendCallback>> callbacks;
+    std::uint64_t sealed = 0, resolved = 0;  // batches; resolved without a gap
+  };
+  // The thread's side of a partition.
+  struct Lane {
+    ProducerCore core;
+    std::deque<Batch> batches;  // unresolved; the first one has number first_id
+    BatchId first_id = 0;
+    NodeLink* link = nullptr;
+    MainEpoch epoch = 0;
+    std::uint64_t generation = 0;  // answers to sends of an earlier one are dropped
+  };
+
+  ProducerImpl(std::shared_ptr<ClientImpl> client, ProducerOptions options, std::string topic);
+
+  // Opening; the thread.
+  void begin(std::move_only_function<void(Result<bool>)> done);
+  void opened(const TopicMetadata& topic, ProducerId id, std::uint32_t epoch);
+  using OnIdentity = std::move_only_function<void(Result<batch::ProducerStamp>)>;
+  void open_identity(const std::string& name, OnIdentity done);
+
+  // Callers, under the mutex.
+  Status admit(std::unique_lock<std::mutex>& lock, WhenFull when_full);
+  Result<std::uint32_t> choose(const OutMessage& message);
+  void seal(std::uint32_t partition);
+  void seal_all();
+  void linger();
+
+  // The thread.
+  void linger_is_over();
+  void take_ready();
+  void run(std::uint32_t partition);
+  void act(std::uint32_t partition, const ProducerCore::Send& action);
+  void act(std::uint32_t partition, const ProducerCore::Stored& action);
+  void act(std::uint32_t partition, const ProducerCore::Failed& action);
+  void act(std::uint32_t partition, const ProducerCore::Reopen& action);
+  void act(std::uint32_t partition, const ProducerCore::Refresh& action);
+  void replied(std::uint32_t partition, BatchId id, Reply reply);
+  void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
+  void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome, TimeUs append_time_us);
+  void refresh();
+  void refresh_later();
+  void refreshed(const TopicMetadata& topic);
+  void give_up(const Error& reason, bool for_good);
+  void arm_timer_for(const ProducerCore& core);
+  void tick();
+
+  void link_up(NodeLink& link) override;
+  void link_down(NodeLink& link, const Error& reason) override;
+  void end(const Error& reason) override;
+
+  const std::shared_ptr<ClientImpl> client_;
+  const ProducerOptions options_;
+  const std::string topic_;  // the full path
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Slot> slots_;   // their number is fixed
+  std::vector<Batch> ready_;  // sealed, not yet taken by the thread
+  std::uint32_t round_robin_ = 0;
+  bool linger_armed_ = false;
+  std::optional<Error> closed_;
+  std::optional<Error> first_error_;  // since the last flush
+  ProducerStats stats_;
+  std::size_t waiters_ = 0;
+
+  std::vector<Lane> lanes_;
+  TopicId topic_id_ = 0;
+  bool refreshing_ = false;
+  bool ended_ = false;
+  std::unique_ptr<net::Loop::Timer> linger_timer_, timer_, refresh_timer_;
+  std::uint64_t timer_at_ms_ = ~0ull;
+};
+
+}  // namespace andyx::client

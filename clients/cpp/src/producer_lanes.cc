@@ -1,0 +1,363 @@
+// The thread's side of a producer: what the core decides is sent, stamped, told.
+#include <algorithm>
+#include <cassert>
+
+#include "clients/cpp/src/batch_stamp.h"
+#include "clients/cpp/src/producer_impl.h"
+
+namespace andyx::client {
+
+// ---- Opening and ending ----
+
+void ProducerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
+  linger_timer_ = client_->loop().timer();
+  timer_ = client_->loop().timer();
+  refresh_timer_ = client_->loop().timer();
+  client_->cluster().topic(
+      topic_, true, [self = shared_from_this(), done = std::move(done)](Result<TopicMetadata> topic) mutable {
+        if (!topic) {
+          done(std::unexpected(topic.error()));
+          return;
+        }
+        if (!self->options_.idempotent) {
+          self->opened(*topic, 0, 0);
+          done(true);
+          return;
+        }
+        self->open_identity(self->options_.name, [self, topic = std::move(*topic), done = std::move(done)](
+                                                     Result<batch::ProducerStamp> stamp) mutable {
+          if (!stamp) {
+            done(std::unexpected(stamp.error()));
+            return;
+          }
+          self->opened(topic, stamp->producer_id, stamp->producer_epoch);
+          done(true);
+        });
+      });
+}
+
+void ProducerImpl::open_identity(const std::string& name, OnIdentity done) {
+  auto fill = [name](flatbuffers::FlatBufferBuilder& builder) {
+    const auto text = builder.CreateString(name);
+    return body_of(protocol::Body::ProducerOpen, protocol::CreateProducerOpen(builder, text));
+  };
+  client_->cluster().call(0, std::move(fill), Cluster::Repeat::kYes, [done = std::move(done)](Reply reply) mutable {
+    if (!reply) {
+      done(std::unexpected(Error(reply.error())));
+      return;
+    }
+    const auto* opened = reply->frame->body_as_ProducerOpenReply();
+    if (opened == nullptr) {
+      done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
+      return;
+    }
+    done(batch::ProducerStamp{.producer_id = opened->producer_id(), .producer_epoch = opened->producer_epoch()});
+  });
+}
+
+void ProducerImpl::opened(const TopicMetadata& topic, ProducerId id, std::uint32_t epoch) {
+  auto& cluster = client_->cluster();
+  {
+    std::lock_guard lock(mutex_);
+    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+      slots_.push_back({.builder = batch::BatchBuilder(options_.compression),
+                        .stamp = {.producer_id = id, .producer_epoch = epoch},
+                        .callbacks = {}});
+    }
+    round_robin_ = static_cast<std::uint32_t>(cluster.random() % slots_.size());
+  }
+  const auto& client = client_->options();
+  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+    lanes_.push_back({.core = ProducerCore({.max_in_flight = options_.max_in_flight_batches,
+                                            .idempotent = options_.idempotent,
+                                            .delivery_timeout_ms = options_.delivery_timeout_ms,
+                                            .backoff_min_ms = client.backoff_min_ms,
+                                            .backoff_max_ms = client.backoff_max_ms,
+                                            .seed = cluster.random()}),
+                      .batches = {}});
+  }
+  client_->remember(shared_from_this());
+  refreshed(topic);
+}
+
+void ProducerImpl::end(const Error& reason) {
+  if (std::exchange(ended_, true)) return;
+  {
+    std::lock_guard lock(mutex_);
+    closed_ = reason;
+    seal_all();
+  }
+  take_ready();
+  give_up(reason, true);
+  for (auto& lane : lanes_) {
+    if (lane.link != nullptr) lane.link->remove_user(this);
+  }
+  linger_timer_.reset();
+  timer_.reset();
+  refresh_timer_.reset();
+  client_->forget(shared_from_this());
+}
+
+void ProducerImpl::give_up(const Error& reason, bool for_good) {
+  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
+    lanes_[partition].core.give_up(reason, for_good);
+    run(partition);
+  }
+}
+
+// ---- Batches ----
+
+void ProducerImpl::linger_is_over() {
+  std::lock_guard lock(mutex_);
+  linger_armed_ = false;
+  seal_all();
+}
+
+void ProducerImpl::take_ready() {
+  std::vector<Batch> ready;
+  {
+    std::lock_guard lock(mutex_);
+    ready.swap(ready_);
+  }
+  const auto now_ms = client_->loop().now_ms();
+  for (auto& batch : ready) {
+    const auto partition = batch.partition;
+    auto& lane = lanes_[partition];
+    lane.batches.push_back(std::move(batch));
+    lane.core.add(now_ms);
+    run(partition);
+  }
+}
+
+void ProducerImpl::run(std::uint32_t partition) {
+  auto& core = lanes_[partition].core;
+  for (auto actions = core.take_actions(); !actions.empty(); actions = core.take_actions()) {
+    for (const auto& action : actions) {
+      std::visit([&](const auto& one) { act(partition, one); }, action);
+    }
+  }
+  if (!ended_) arm_timer_for(core);
+}
+
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Send& action) {
+  auto& lane = lanes_[partition];
+  const auto& batch = lane.batches[action.id - lane.first_id];
+  const auto acks = static_cast<protocol::Acks>(options_.acks);
+  lane.link->call_with_payload(
+      batch.bytes,
+      [&, this](flatbuffers::FlatBufferBuilder& builder, auto bytes) {
+        return body_of(protocol::Body::Produce,
+                       protocol::CreateProduce(builder, topic_id_, partition, lane.epoch, acks, bytes));
+      },
+      [self = shared_from_this(), partition, id = action.id, generation = lane.generation](Reply reply) {
+        if (self->lanes_[partition].generation != generation) return;
+        self->replied(partition, id, std::move(reply));
+      });
+}
+
+void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
+  auto& lane = lanes_[partition];
+  const auto now_ms = client_->loop().now_ms();
+  if (reply) {
+    const auto* stored = reply->frame->body_as_ProduceReply();
+    if (stored != nullptr) {
+      lane.core.answered(id,
+                         ProducerCore::Success{.base_offset = stored->base_offset(),
+                                               .append_time_us = stored->append_time_us(),
+                                               .main_epoch = stored->main_epoch()},
+                         now_ms);
+    } else {
+      lane.core.answered(id,
+                         ProducerCore::Refusal{.error = {ErrorCode::kInternal, "the answer to produce is none"},
+                                               .stored = Storedness::kMaybeStored},
+                         now_ms);
+    }
+  } else if (reply.error().code != ErrorCode::kConnectionLost) {  // else link_down tells the core
+    const auto& error = reply.error();
+    lane.core.answered(id,
+                       ProducerCore::Refusal{.error = error,
+                                             .stored = error.stored,
+                                             .retriable = error.retriable,
+                                             .retry_after_ms = error.retry_after_ms},
+                       now_ms);
+  }
+  run(partition);
+}
+
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Stored& action) {
+  const auto offset = options_.acks == Acks::kNone ? kNoOffset : action.success.base_offset;
+  resolve(partition, action.id, Delivered{.partition = partition, .offset = offset},
+          action.success.append_time_us);
+}
+
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Failed& action) {
+  resolve(partition, action.id, std::unexpected(SendError{action.error, action.stored}), 0);
+}
+
+void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
+                           TimeUs append_time_us) {
+  auto& lane = lanes_[partition];
+  auto& batch = lane.batches[id - lane.first_id];
+  BatchOutcome told{.partition = partition,
+                    .count = batch.count,
+                    .size_bytes = batch.bytes.size(),
+                    .first_time_us = batch.first_time_us,
+                    .base_offset = outcome ? outcome->offset : kNoOffset,
+                    .append_time_us = append_time_us,
+                    .error = outcome ? nullptr : &outcome.error()};
+  const auto charged_bytes = batch.charged_bytes;
+  auto callbacks = std::move(batch.callbacks);
+  batch.bytes = {};
+  batch.resolved = true;
+  std::uint64_t resolved = 0;
+  while (!lane.batches.empty() && lane.batches.front().resolved) {
+    lane.batches.pop_front();
+    ++lane.first_id;
+    ++resolved;
+  }
+  // Told first, so that flush() returns after the callbacks.
+  if (options_.on_batch) options_.on_batch(told);
+  for (auto& [index, callback] : callbacks) {
+    if (!outcome) {
+      callback(outcome);
+      continue;
+    }
+    const auto offset = outcome->offset == kNoOffset ? kNoOffset : outcome->offset + index;
+    callback(Delivered{.partition = partition, .offset = offset, .append_time_us = append_time_us});
+  }
+
+  std::lock_guard lock(mutex_);
+  stats_.buffered_bytes -= charged_bytes;
+  slots_[partition].resolved += resolved;
+  if (outcome) {
+    stats_.messages_acked += told.count;
+    stats_.bytes_acked += told.size_bytes;
+    ++stats_.batches_acked;
+  } else {
+    stats_.messages_failed += told.count;
+    if (!first_error_) first_error_ = outcome.error();
+  }
+  if (waiters_ > 0) changed_.notify_all();
+}
+
+// ---- A new producer id for one partition ----
+
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Reopen&) {
+  // Anonymous: opening the name again would fence the other partitions.
+  open_identity({}, [self = shared_from_this(), partition](Result<batch::ProducerStamp> stamp) {
+    if (self->ended_) return;
+    const auto now_ms = self->client_->loop().now_ms();
+    auto& core = self->lanes_[partition].core;
+    if (stamp) {
+      self->restamp(partition, *stamp);
+      core.reopened(now_ms);
+    } else {
+      core.reopen_failed(stamp.error(), now_ms);
+    }
+    self->run(partition);
+  });
+}
+
+void ProducerImpl::restamp(std::uint32_t partition, const batch::ProducerStamp& stamp) {
+  std::lock_guard lock(mutex_);
+  auto next = stamp;
+  const auto give = [&](Batch& batch) {
+    batch.bytes = with_stamp(std::move(batch.bytes), next);
+    ++next.sequence;
+  };
+  for (auto& batch : lanes_[partition].batches) {
+    if (!batch.resolved) give(batch);
+  }
+  for (auto& batch : ready_) {
+    if (batch.partition == partition) give(batch);
+  }
+  slots_[partition].stamp = next;
+}
+
+// ---- Links and metadata ----
+
+void ProducerImpl::act(std::uint32_t, const ProducerCore::Refresh&) { refresh(); }
+
+void ProducerImpl::refresh() {
+  if (ended_ || std::exchange(refreshing_, true)) return;
+  client_->cluster().topic(topic_, false, [self = shared_from_this()](Result<TopicMetadata> topic) {
+    self->refreshing_ = false;
+    if (self->ended_) return;
+    if (topic) {
+      self->refreshed(*topic);
+    } else if (topic.error().code == ErrorCode::kUnknownTopic) {
+      self->give_up(topic.error(), false);
+      self->refresh_later();
+    } else {
+      self->refresh_later();
+    }
+  });
+}
+
+void ProducerImpl::refresh_later() {
+  refresh_timer_->start(client_->options().backoff_max_ms, 0, [this] { refresh(); });
+}
+
+void ProducerImpl::refreshed(const TopicMetadata& topic) {
+  topic_id_ = topic.topic_id;
+  const auto now_ms = client_->loop().now_ms();
+  bool complete = true;
+  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
+    auto& lane = lanes_[partition];
+    auto* link = partition < topic.partitions.size()
+                     ? client_->cluster().link_to(topic.partitions[partition].main)
+                     : nullptr;
+    if (lane.link != nullptr && lane.link != link) {
+      ++lane.generation;
+      lane.core.link_down({ErrorCode::kNotMain, "the main has moved"}, now_ms);
+    }
+    lane.link = link;
+    if (link == nullptr) {
+      complete = false;
+    } else {
+      lane.epoch = topic.partitions[partition].epoch;
+      link->add_user(this);
+      if (link->up()) lane.core.link_up(lane.epoch, now_ms);
+    }
+    run(partition);
+  }
+  if (!complete) refresh_later();
+}
+
+void ProducerImpl::link_up(NodeLink&) {
+  // A node that comes back leads under a new epoch: ask before sending.
+  refresh();
+}
+
+void ProducerImpl::link_down(NodeLink& link, const Error& reason) {
+  const auto now_ms = client_->loop().now_ms();
+  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
+    auto& lane = lanes_[partition];
+    if (lane.link != &link) continue;
+    ++lane.generation;
+    lane.core.link_down(reason, now_ms);
+    run(partition);
+  }
+}
+
+// ---- Time ----
+
+void ProducerImpl::arm_timer_for(const ProducerCore& core) {
+  const auto wake_at_ms = core.wake_at();
+  if (!wake_at_ms || *wake_at_ms >= timer_at_ms_) return;
+  timer_at_ms_ = *wake_at_ms;
+  const auto now_ms = client_->loop().now_ms();
+  timer_->start(timer_at_ms_ > now_ms ? timer_at_ms_ - now_ms : 1, 0, [this] { tick(); });
+}
+
+void ProducerImpl::tick() {
+  timer_at_ms_ = ~0ull;
+  const auto now_ms = client_->loop().now_ms();
+  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
+    auto& core = lanes_[partition].core;
+    if (const auto wake_at_ms = core.wake_at(); wake_at_ms && *wake_at_ms <= now_ms) core.tick(now_ms);
+    run(partition);
+  }
+}
+
+}  // namespace andyx::client
