@@ -1,6 +1,7 @@
-// The in-memory twin of the RocksDB shard: the same contract on a deque for each log. For tests, above all
-// under TSan (Debian's RocksDB is not instrumented). Its writer thread is real, so that answers come from
-// another thread as they do in the server. One mutex guards everything but the observers' calls.
+// The in-memory twin of the RocksDB shard: the same contract on a deque for each log. For tests,
+// above all under TSan (Debian's RocksDB is not instrumented). Its writer thread is real, so that
+// answers come from another thread as they do in the server. One mutex guards everything but the
+// observers' calls.
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -28,7 +29,8 @@ struct MemoryLog {
   std::deque<StoredBatch> batches;
 
   std::deque<StoredBatch>::const_iterator find(Offset offset) const {
-    return std::ranges::lower_bound(batches, offset, {}, [](const StoredBatch& b) { return b.info.last(); });
+    return std::ranges::lower_bound(batches, offset, {},
+                                    [](const StoredBatch& b) { return b.info.last(); });
   }
 };
 
@@ -93,9 +95,9 @@ Status MemoryShard::check_contiguous(const QueuedGroup& queued) {
       ends[log] = known == logs_.end() ? info.base : known->second.submitted_end;
     }
     if (ends[log] != info.base) {
-      return fail(ErrorCode::kBadArgument, "log " + std::to_string(log) + " ends at offset " +
-                                               std::to_string(ends[log]) + ", the batch starts at " +
-                                               std::to_string(info.base));
+      return fail(ErrorCode::kBadArgument,
+                  "log " + std::to_string(log) + " ends at offset " + std::to_string(ends[log]) +
+                      ", the batch starts at " + std::to_string(info.base));
     }
     ends[log] = info.end;
   }
@@ -114,7 +116,8 @@ Status MemoryShard::submit(WriteGroup group, WriteObserver& observer) {
   const std::lock_guard lock(mutex_);
   if (closing_) return fail(ErrorCode::kShuttingDown, "the storage shard is closed");
   if (queued_bytes_ != 0 && queued_bytes_ + queued->charged_bytes > queue_limit_) {
-    return fail(ErrorCode::kOverloaded, "the storage queue holds " + std::to_string(queued_bytes_) + " bytes");
+    return fail(ErrorCode::kOverloaded,
+                "the storage queue holds " + std::to_string(queued_bytes_) + " bytes");
   }
   if (Status contiguous = check_contiguous(*queued); !contiguous) return contiguous;
   queued_bytes_ += queued->charged_bytes;
@@ -179,8 +182,8 @@ Result<std::vector<SharedBytes>> MemoryShard::read(LogId log, Offset from, std::
   if (from < state.start_offset || from > state.end_offset) {
     return fail(ErrorCode::kOffsetOutOfRange, "log " + std::to_string(log) + " holds offsets " +
                                                   std::to_string(state.start_offset) + " to " +
-                                                  std::to_string(state.end_offset) + ", asked for " +
-                                                  std::to_string(from));
+                                                  std::to_string(state.end_offset) +
+                                                  ", asked for " + std::to_string(from));
   }
   std::vector<SharedBytes> out;
   if (found == nullptr) return out;
@@ -198,7 +201,8 @@ Result<Offset> MemoryShard::find_time(LogId log, TimeUs time_us) {
   const MemoryLog* found = find_log(log);
   if (found == nullptr) return Offset{0};
   for (auto it = found->find(found->state.start_offset); it != found->batches.end(); ++it) {
-    if (it->info.append_time_us >= time_us) return std::max(it->info.base, found->state.start_offset);
+    if (it->info.append_time_us >= time_us)
+      return std::max(it->info.base, found->state.start_offset);
   }
   return found->state.end_offset;
 }
@@ -206,7 +210,9 @@ Result<Offset> MemoryShard::find_time(LogId log, TimeUs time_us) {
 std::optional<LogState> MemoryShard::log_state(LogId log) const {
   const std::lock_guard lock(mutex_);
   const MemoryLog* found = find_log(log);
-  if (found == nullptr || (found->batches.empty() && found->submitted_end != found->state.end_offset)) return {};
+  if (found == nullptr ||
+      (found->batches.empty() && found->submitted_end != found->state.end_offset))
+    return {};
   return found->state;
 }
 
@@ -251,8 +257,8 @@ Result<CutTail> MemoryShard::truncate(LogId log, Offset from) {
   const auto found = logs_.find(log);
   const LogState state = found == logs_.end() ? LogState{} : found->second.state;
   if (from < state.start_offset || from > state.end_offset) {
-    return fail(ErrorCode::kOffsetOutOfRange, "log " + std::to_string(log) + " cannot be cut at offset " +
-                                                  std::to_string(from));
+    return fail(ErrorCode::kOffsetOutOfRange,
+                "log " + std::to_string(log) + " cannot be cut at offset " + std::to_string(from));
   }
   CutTail cut{.log = log, .from = from, .to = state.end_offset};
   if (found == logs_.end()) return cut;
@@ -262,7 +268,8 @@ Result<CutTail> MemoryShard::truncate(LogId log, Offset from) {
   }
   const auto first = memory.find(from);
   if (first != memory.batches.end() && first->info.base != from && from != state.end_offset) {
-    return fail(ErrorCode::kBadArgument, "offset " + std::to_string(from) + " lies inside of a batch");
+    return fail(ErrorCode::kBadArgument,
+                "offset " + std::to_string(from) + " lies inside of a batch");
   }
   for (auto it = first; it != memory.batches.end(); ++it) cut.bytes += it->info.size_bytes;
   memory.batches.erase(first, memory.batches.end());
@@ -282,13 +289,15 @@ Result<std::optional<std::string>> MemoryShard::get(Table table, std::string_vie
   return found->second;
 }
 
-Status MemoryShard::scan(Table table, std::string_view prefix,
-                         const std::function<bool(std::string_view, std::string_view)>& visit) const {
+Status MemoryShard::scan(
+    Table table, std::string_view prefix,
+    const std::function<bool(std::string_view, std::string_view)>& visit) const {
   StateMap copy;  // so that `visit` may call the shard
   {
     const std::lock_guard lock(mutex_);
     const StateMap& map = tables_[static_cast<std::size_t>(table)];
-    for (auto it = map.lower_bound(prefix); it != map.end() && it->first.starts_with(prefix); ++it) {
+    for (auto it = map.lower_bound(prefix); it != map.end() && it->first.starts_with(prefix);
+         ++it) {
       copy.insert(copy.end(), *it);
     }
   }

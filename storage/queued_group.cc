@@ -22,7 +22,8 @@ Result<QueuedGroup> inspect_group(WriteGroup group, WriteObserver& observer) {
     if (!header) return std::unexpected(header.error());
     if (header->size_bytes != append.batch.size()) {
       return fail(ErrorCode::kBadBatch, "append to log " + std::to_string(append.log) + ": " +
-                                            std::to_string(append.batch.size()) + " bytes given, the batch has " +
+                                            std::to_string(append.batch.size()) +
+                                            " bytes given, the batch has " +
                                             std::to_string(header->size_bytes));
     }
     queued.infos.push_back({.base = header->base_offset,
@@ -34,7 +35,8 @@ Result<QueuedGroup> inspect_group(WriteGroup group, WriteObserver& observer) {
   }
   for (const StatePut& put : group.puts) {
     if (put.key.empty()) return fail(ErrorCode::kBadArgument, "state key is empty");
-    queued.charged_bytes += put.key.size() + (put.value ? put.value->size() : 0) + kEntryOverheadBytes;
+    queued.charged_bytes +=
+        put.key.size() + (put.value ? put.value->size() : 0) + kEntryOverheadBytes;
   }
   queued.group = std::move(group);
   return queued;

@@ -1,4 +1,5 @@
-// A group on its way through the writer thread, and its results on their way back. Used by both shards.
+// A group on its way through the writer thread, and its results on their way back. Used by both
+// shards.
 #pragma once
 
 #include <cstddef>
@@ -29,8 +30,8 @@ struct QueuedGroup {
   std::size_t charged_bytes = 0;  // what it holds in memory and will hold in a memtable
 };
 
-// Parses the batch headers and charges the group. kBadBatch when a batch is not exactly one whole batch;
-// kBadArgument for an empty key.
+// Parses the batch headers and charges the group. kBadBatch when a batch is not exactly one whole
+// batch; kBadArgument for an empty key.
 Result<QueuedGroup> inspect_group(WriteGroup group, WriteObserver& observer);
 
 // Collects results and hands each observer all of its own at once, in the order of submission.

@@ -1,0 +1,159 @@
+#include "storage/log_reader.h"
+
+#include <algorithm>
+#include <shared_mutex>
+
+#include "protocol/batch/batch_reader.h"
+
+namespace andyx::storage {
+namespace {
+
+constexpr int kAttempts = 8;  // each after a move of the batches, which are rare
+
+std::unexpected<Error> out_of_range(LogId log, const LogLayout& layout, Offset from) {
+  return fail(ErrorCode::kOffsetOutOfRange,
+              "log " + std::to_string(log) + " holds offsets " + std::to_string(layout.start) +
+                  " to " + std::to_string(layout.end) + ", asked for " + std::to_string(from));
+}
+
+Status check_tiling(LogId log, const LogLayout& layout, Offset from) {
+  Offset next = from;
+  for (const Run& run : layout.runs) {
+    if (run.first > next) break;
+    next = std::max(next, run.end);
+  }
+  if (next >= layout.end) return {};
+  return fail(ErrorCode::kCorrupt, "log " + std::to_string(log) + ": no row says where offset " +
+                                       std::to_string(next) + " lies");
+}
+
+// What is left of a run from `from` on, in bytes.
+std::size_t rest_of(const Run& run, Offset from) {
+  if (from <= run.first) return run.bytes;
+  const auto share = static_cast<double>(run.end - from) / static_cast<double>(run.end - run.first);
+  return static_cast<std::size_t>(static_cast<double>(run.bytes) * share);
+}
+
+}  // namespace
+
+bool LogReader::moved_since(LogId log, std::uint64_t version) const {
+  return table_.layout(log, 0).version != version;
+}
+
+Result<RunList> LogReader::load_sealed_runs(LogId log, const std::vector<Generation>& generations) {
+  RunList runs;
+  bool damaged = false;
+  for (const Generation generation : generations) {
+    const Status read = database_.visit_rows(Family::kIndex, run_prefix(generation, log),
+                                             [&](std::string_view key, std::string_view row) {
+                                               const auto decoded = decode_run(key, row);
+                                               if (decoded) {
+                                                 runs.push_back(decoded->run);
+                                               } else {
+                                                 damaged = true;
+                                               }
+                                               return !damaged;
+                                             });
+    if (!read) return std::unexpected(read.error());
+  }
+  if (damaged) {
+    return fail(ErrorCode::kCorrupt, "an index row of log " + std::to_string(log) + " is damaged");
+  }
+  std::ranges::sort(runs, {}, &Run::first);
+  return runs;
+}
+
+Result<LogLayout> LogReader::layout(LogId log, Offset from) {
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    LogLayout layout = table_.layout(log, from);
+    if (from < layout.start || from > layout.end) return out_of_range(log, layout, from);
+    if (!layout.loaded) {
+      const std::shared_lock nothing_moves(table_.moves());
+      layout = table_.layout(log, from);
+      if (!layout.loaded) {
+        auto runs = load_sealed_runs(log, layout.generations);
+        if (!runs) return std::unexpected(runs.error());
+        table_.loaded(log, layout.version, std::move(*runs));
+        continue;
+      }
+    }
+    if (Status tiled = check_tiling(log, layout, from); !tiled) {
+      if (moved_since(log, layout.version)) continue;
+      return std::unexpected(tiled.error());
+    }
+    return layout;
+  }
+  return fail(ErrorCode::kOverloaded, "log " + std::to_string(log) + " is being moved; try again");
+}
+
+Result<std::vector<SharedBytes>> LogReader::read(LogId log, Offset from, std::size_t max_bytes) {
+  for (int attempt = 0;; ++attempt) {
+    std::uint64_t version = 0;
+    auto batches = read_once(log, from, max_bytes, version);
+    if (batches || batches.error().code != ErrorCode::kCorrupt) return batches;
+    const bool start_passed = from < table_.layout(log, from).start;
+    if (attempt >= kAttempts || (!start_passed && !moved_since(log, version))) return batches;
+  }
+}
+
+Result<std::vector<SharedBytes>> LogReader::read_once(LogId log, Offset from, std::size_t max_bytes,
+                                                      std::uint64_t& version) {
+  auto where = layout(log, from);
+  if (!where) return std::unexpected(where.error());
+  version = where->version;
+  std::vector<SharedBytes> out;
+  std::size_t bytes = 0;
+  bool full = false;
+  for (const Run& run : where->runs) {
+    if (full || from >= where->end) break;
+    const std::size_t wanted = std::min(rest_of(run, from), max_bytes - std::min(bytes, max_bytes));
+    const Status read =
+        database_.visit_run(log, run, from, wanted, [&](const BatchKey& key, ByteSpan batch) {
+          full = !out.empty() && bytes + batch.size() > max_bytes;
+          if (full) return false;
+          out.push_back(SharedBytes::copy_of(batch));
+          bytes += batch.size();
+          from = key.last_offset + 1;
+          full = bytes >= max_bytes;
+          return !full;
+        });
+    if (!read) return std::unexpected(read.error());
+  }
+  return out;
+}
+
+Result<Offset> LogReader::find_time(LogId log, TimeUs time_us) {
+  for (int attempt = 0;; ++attempt) {
+    std::uint64_t version = 0;
+    auto found = find_time_once(log, time_us, version);
+    if (found || attempt >= kAttempts) return found;
+    const bool may_have_moved =
+        found.error().code == ErrorCode::kCorrupt && moved_since(log, version);
+    const bool start_passed = found.error().code == ErrorCode::kOffsetOutOfRange;
+    if (!may_have_moved && !start_passed) return found;
+  }
+}
+
+Result<Offset> LogReader::find_time_once(LogId log, TimeUs time_us, std::uint64_t& version) {
+  const Offset start = table_.layout(log, 0).start;
+  auto where = layout(log, start);
+  if (!where) return std::unexpected(where.error());
+  version = where->version;
+  for (const Run& run : where->runs) {
+    if (run.last_append_time_us < time_us) continue;
+    if (run.first >= start && run.first_append_time_us >= time_us) return run.first;
+    std::optional<Offset> found;
+    const Status read = database_.visit_run(log, run, std::max(run.first, start), run.bytes,
+                                            [&](const BatchKey&, ByteSpan bytes) {
+                                              const auto header = batch::read_header(bytes);
+                                              if (header->append_time_us >= time_us)
+                                                found = std::max(header->base_offset, start);
+                                              return !found.has_value();
+                                            });
+    if (!read) return std::unexpected(read.error());
+    if (found) return *found;
+  }
+  return where->end;
+}
+
+}  // namespace andyx::storage
