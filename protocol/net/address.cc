@@ -1,3 +1,5 @@
+#include <arpa/inet.h>
+
 #include <charconv>
 #include <string_view>
 
@@ -43,6 +45,14 @@ Result<Address> Address::parse(std::string_view text) {
 std::string Address::text() const {
   const bool v6 = host.find(':') != std::string::npos;
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
+}
+
+bool is_loopback(const Address& address) {
+  if (address.host == "localhost") return true;
+  in_addr v4{};
+  if (inet_pton(AF_INET, address.host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, address.host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 }  // namespace andyx::net

@@ -22,6 +22,9 @@ struct Address {
   std::string text() const;
 };
 
+// Does the address name this machine only (127.0.0.0/8, ::1, localhost)? Any thread.
+bool is_loopback(const Address& address);
+
 class Connection;
 
 class ConnectionHandler {

@@ -1,0 +1,16 @@
+// What the node keeps of itself in its data directory, beside logs and metadata.
+#pragma once
+
+#include "server/metadata/image.h"
+#include "storage/storage_shard.h"
+
+namespace andyx::server {
+
+// The id of this data directory, made at its first start. Blocks until it is durable.
+Result<Uuid> disk_id_of(storage::StorageShard& shard);
+
+// Frees the logs of partitions that the image does not have: their topic was deleted, and the node stopped
+// before their space was free.
+void drop_orphan_logs(storage::StorageShard& shard, const Image& image);
+
+}  // namespace andyx::server

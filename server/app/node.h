@@ -1,0 +1,40 @@
+// What the loops of one node share. Made by Server before any loop runs, outlives them all.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "server/app/config.h"
+#include "server/loop/read_pool.h"
+#include "server/metadata/controller.h"
+#include "storage/storage_shard.h"
+
+namespace andyx::server {
+
+class CoreLoop;
+
+struct Node {
+  Config config;
+  net::Address address;    // where it really listens
+  net::Address advertise;  // what clients are told
+  std::uint64_t incarnation = 0;
+  std::uint64_t started_ns = 0;
+  std::unique_ptr<storage::StorageShard> shard;
+  std::unique_ptr<ReadPool> read_pool;
+  Controller* controller = nullptr;
+  std::vector<std::unique_ptr<CoreLoop>> loops;
+
+  std::atomic<std::uint64_t> next_connection_id{1};
+  std::atomic<std::uint32_t> connections{0};
+  std::atomic<std::size_t> bytes_in_flight{0};  // of requests not yet answered
+
+  CoreLoop& loop_of(PartitionId partition) { return *loops[partition % loops.size()]; }
+  bool over_budget() const {
+    return bytes_in_flight.load(std::memory_order_relaxed) > limits::kMaxInFlightBytesPerNode;
+  }
+};
+
+}  // namespace andyx::server

@@ -1,0 +1,205 @@
+#include "server/app/server.h"
+
+#include <pthread.h>
+
+#include <chrono>
+#include <future>
+
+#include "server/app/data_directory.h"
+#include "server/app/log.h"
+#include "server/log_ids.h"
+
+namespace andyx::server {
+namespace {
+
+constexpr auto kDrainTime = std::chrono::seconds(3);
+constexpr unsigned kReadThreads = 2;
+constexpr std::size_t kMaxQueuedReads = 100'000;
+
+// Runs `work` on a loop and waits for it.
+template <typename T>
+T run_on(net::Loop& loop, std::function<T()> work) {
+  std::promise<T> promise;
+  auto future = promise.get_future();
+  loop.post([&] { promise.set_value(work()); });
+  return future.get();
+}
+
+}  // namespace
+
+Server::Server(Config config) {
+  node_.config = std::move(config);
+  node_.incarnation = static_cast<std::uint64_t>(net::wall_time_us());
+  node_.started_ns = net::monotonic_ns();
+}
+
+Result<std::unique_ptr<Server>> Server::start(Config config, std::shared_ptr<rocksdb::FileSystem> file_system) {
+  std::unique_ptr<Server> server(new Server(std::move(config)));
+  auto address = net::claim_address(server->node_.config.listen);
+  if (!address) return std::unexpected(address.error());
+  server->node_.address = *address;
+  server->node_.advertise = server->node_.config.advertise.host.empty() ? *address : server->node_.config.advertise;
+  if (auto opened = server->open_storage(std::move(file_system)); !opened) return std::unexpected(opened.error());
+  if (auto started = server->start_controller(); !started) return std::unexpected(started.error());
+  if (auto started = server->start_loops(); !started) return std::unexpected(started.error());
+  return server;
+}
+
+Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
+  const Config& config = node_.config;
+  storage::ShardOptions options{.directory = config.data_dir,
+                                .fsync = config.fsync,
+                                .accept_data_loss = config.accept_data_loss,
+                                .generation_bytes = config.generation_bytes,
+                                // The loops keep to limits::kStorageQueueBytes in all; one group may be over it.
+                                .queue_bytes = 2 * limits::kStorageQueueBytes,
+                                .min_free_bytes = config.min_free_bytes};
+  storage::RecoveryReport report;
+  auto shard = storage::open_rocksdb_shard(options, std::move(file_system), &report);
+  if (!shard) return std::unexpected(shard.error());
+  node_.shard = std::move(*shard);
+  log::info("storage opened", {{"directory", config.data_dir}, {"clean_stop", report.clean_stop ? "yes" : "no"},
+                               {"logs", report.logs}, {"replayed_batches", report.replayed_batches},
+                               {"replayed_bytes", report.replayed_bytes}, {"cut_batches", report.cut_batches}});
+  if (!report.data_loss.empty()) log::error("data lost", {{"accepted", "yes"}, {"what", report.data_loss}});
+  node_.read_pool = std::make_unique<ReadPool>(kReadThreads, kMaxQueuedReads);
+  return {};
+}
+
+Status Server::start_controller() {
+  auto loop = net::Loop::create();
+  if (!loop) return std::unexpected(loop.error());
+  control_loop_ = std::move(*loop);
+  auto metadata_log = open_local_metadata_log(*node_.shard);
+  if (!metadata_log) return std::unexpected(metadata_log.error());
+  auto disk_id = disk_id_of(*node_.shard);
+  if (!disk_id) return std::unexpected(disk_id.error());
+
+  ControllerOptions options;
+  options.node = {.node_id = node_.config.node_id,
+                  .disk_id = *disk_id,
+                  .incarnation = node_.incarnation,
+                  .host = node_.advertise.host,
+                  .port = node_.advertise.port};
+  controller_ = std::make_unique<Controller>(*control_loop_, std::move(*metadata_log), std::move(options));
+  node_.controller = controller_.get();
+  controller_->on_image([this](std::shared_ptr<const Image> image) { publish(std::move(image)); });
+  controller_->on_failed([](const Error& error) {
+    log::error("metadata stopped", {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
+  });
+  control_thread_ = std::thread([this] { control_loop_->run(); });
+  pthread_setname_np(control_thread_.native_handle(), "andyx-control");
+
+  std::promise<Status> ready;
+  controller_->start([&](Status status) { ready.set_value(std::move(status)); });
+  return ready.get_future().get();
+}
+
+// Control loop. Before the loops listen they take the image that they open.
+void Server::publish(std::shared_ptr<const Image> image) {
+  if (!loops_listen_) return;
+  for (auto& loop : node_.loops) {
+    loop->net_loop().post([loop = loop.get(), image] { loop->apply_image(image); });
+  }
+}
+
+Status Server::start_loops() {
+  for (std::uint32_t index = 0; index < node_.config.cores; ++index) {
+    auto loop = net::Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    node_.loops.push_back(std::make_unique<CoreLoop>(node_, index, std::move(*loop)));
+  }
+  for (auto& loop : node_.loops) {
+    loop_threads_.emplace_back([loop = loop.get()] { loop->run(); });
+    pthread_setname_np(loop_threads_.back().native_handle(), ("andyx-loop-" + std::to_string(loop->index())).c_str());
+  }
+  // From here on images reach the loops by publish(); none is missed, because it runs on the control loop.
+  auto image = run_on<std::shared_ptr<const Image>>(*control_loop_, [this] {
+    loops_listen_ = true;
+    return controller_->image();
+  });
+  std::vector<std::future<Status>> opened;
+  for (auto& loop : node_.loops) {
+    auto promise = std::make_shared<std::promise<Status>>();
+    opened.push_back(promise->get_future());
+    loop->net_loop().post([loop = loop.get(), image, promise] { promise->set_value(loop->open_partitions(image)); });
+  }
+  Status outcome;
+  for (auto& one : opened) {
+    if (auto status = one.get(); !status && outcome) outcome = status;
+  }
+  if (!outcome) return outcome;
+  drop_orphan_logs(*node_.shard, *image);
+  for (auto& loop : node_.loops) {
+    auto listening = run_on<Status>(loop->net_loop(), [&] { return loop->listen(node_.address); });
+    if (!listening) return listening;
+  }
+  return {};
+}
+
+void Server::wait_for_signal() {
+  std::promise<int> signal;
+  auto watch = run_on<std::shared_ptr<net::SignalWatch>>(*control_loop_, [&] {
+    auto fire = [&signal, done = false](int number) mutable {
+      if (!std::exchange(done, true)) signal.set_value(number);
+    };
+    return std::shared_ptr<net::SignalWatch>(net::watch_termination(*control_loop_, fire));
+  });
+  log::info("stopping", {{"signal", signal.get_future().get()}});
+  run_on<bool>(*control_loop_, [&] {
+    watch.reset();
+    return true;
+  });
+}
+
+void Server::drain_loops() {
+  std::vector<std::future<void>> drained;
+  for (auto& loop : node_.loops) {
+    auto promise = std::make_shared<std::promise<void>>();
+    drained.push_back(promise->get_future());
+    loop->net_loop().post([loop = loop.get(), promise] { loop->drain([promise] { promise->set_value(); }); });
+  }
+  auto deadline = std::chrono::steady_clock::now() + kDrainTime;
+  for (auto& one : drained) {
+    if (one.wait_until(deadline) != std::future_status::ready) log::warn("not everything was written before the stop");
+  }
+  // Answers cross from loop to loop: one more turn of each brings them to their connections.
+  for (auto& loop : node_.loops) run_on<bool>(loop->net_loop(), [] { return true; });
+  std::vector<std::future<void>> closed;
+  for (auto& loop : node_.loops) {
+    auto promise = std::make_shared<std::promise<void>>();
+    closed.push_back(promise->get_future());
+    loop->net_loop().post([loop = loop.get(), promise] { loop->close_connections([promise] { promise->set_value(); }); });
+  }
+  for (auto& one : closed) one.wait_until(deadline + std::chrono::seconds(1));
+}
+
+void Server::stop_threads() {
+  if (controller_ && control_thread_.joinable()) {
+    std::promise<void> stopped;
+    controller_->stop([&] { stopped.set_value(); });
+    stopped.get_future().wait_for(std::chrono::seconds(1));
+  }
+  for (auto& loop : node_.loops) loop->stop();
+  for (auto& thread : loop_threads_) thread.join();
+  loop_threads_.clear();
+  if (control_loop_) control_loop_->stop();
+  if (control_thread_.joinable()) control_thread_.join();
+}
+
+Status Server::stop() {
+  if (std::exchange(stopped_, true)) return {};
+  if (!loop_threads_.empty()) drain_loops();
+  stop_threads();
+  controller_.reset();
+  node_.read_pool.reset();
+  // The loops' write queues are told of what is still under way, so they end after the shard.
+  auto closed = node_.shard ? node_.shard->close() : Status{};
+  node_.loops.clear();
+  control_loop_.reset();
+  return closed;
+}
+
+Server::~Server() { stop(); }
+
+}  // namespace andyx::server

@@ -1,0 +1,49 @@
+// The composition root: makes the parts of a node, in order, and ends them in the reverse order.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "server/app/node.h"
+#include "server/loop/core_loop.h"
+#include "storage/rocksdb_shard.h"
+
+namespace andyx::server {
+
+class Server {
+ public:
+  // Opens the data directory, starts the threads, recovers, listens. When it returns the node serves.
+  // `file_system`: for tests that inject faults; null: the real one.
+  static Result<std::unique_ptr<Server>> start(Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+
+  // Stops at once where stop() was not called: nothing acknowledged is lost.
+  ~Server();
+
+  const net::Address& address() const { return node_.address; }
+  // Drains, syncs, closes: everything accepted is answered. Blocks for at most about 5 s. Idempotent.
+  Status stop();
+  // Blocks until SIGTERM or SIGINT.
+  void wait_for_signal();
+
+ private:
+  explicit Server(Config config);
+  Status open_storage(std::shared_ptr<rocksdb::FileSystem> file_system);
+  Status start_controller();
+  Status start_loops();
+  void drain_loops();
+  void stop_threads();
+  void publish(std::shared_ptr<const Image> image);
+
+  Node node_;
+  std::unique_ptr<net::Loop> control_loop_;
+  std::unique_ptr<Controller> controller_;
+  std::unique_ptr<net::SignalWatch> signals_;
+  std::thread control_thread_;
+  std::vector<std::thread> loop_threads_;
+  bool loops_listen_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace andyx::server

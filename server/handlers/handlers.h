@@ -1,0 +1,63 @@
+// One request, one file: what each body of the protocol does on the node. Called on the connection's loop
+// with a verified frame; each answers its Reply once, then or later, here or on another loop.
+#pragma once
+
+#include "protocol/base/shared_bytes.h"
+#include "server/loop/client_connection.h"
+#include "server/loop/reply.h"
+
+namespace andyx::protocol {
+struct Frame;
+struct Hello;
+struct TopicCreate;
+struct TopicDelete;
+struct TopicList;
+struct TopicDescribe;
+struct MetadataRequest;
+struct ProducerOpen;
+struct Produce;
+struct Read;
+struct LookupOffset;
+struct SubscriptionCreate;
+struct SubscriptionDelete;
+struct SubscriptionList;
+struct SubscriptionDescribe;
+struct SubscriptionReset;
+struct Subscribe;
+struct Unsubscribe;
+struct StreamOpen;
+struct StreamClose;
+struct Credit;
+struct Answer;
+struct NodeStatus;
+}  // namespace andyx::protocol
+
+namespace andyx::server {
+
+// Sends the frame's body to its handler below. `frame` keeps the bytes that the body points into.
+void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame, Reply reply);
+
+void handle(ClientConnection& client, const protocol::Hello& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TopicDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TopicList& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TopicDescribe& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataRequest& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ProducerOpen& body, Reply reply);
+void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame, Reply reply);
+void handle(ClientConnection& client, const protocol::Read& body, Reply reply);
+void handle(ClientConnection& client, const protocol::LookupOffset& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionList& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionDescribe& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionReset& body, Reply reply);
+void handle(ClientConnection& client, const protocol::Subscribe& body, Reply reply);
+void handle(ClientConnection& client, const protocol::Unsubscribe& body, Reply reply);
+void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply reply);
+void handle(ClientConnection& client, const protocol::StreamClose& body, Reply reply);
+void handle(ClientConnection& client, const protocol::Credit& body, Reply reply);
+void handle(ClientConnection& client, const protocol::Answer& body, SharedBytes frame, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeStatus& body, Reply reply);
+
+}  // namespace andyx::server

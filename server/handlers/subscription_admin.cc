@@ -1,0 +1,156 @@
+// Subscription create, delete, list, describe, reset.
+#include "frame_generated.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/routing.h"
+#include "server/handlers/subscription_start.h"
+
+namespace andyx::server {
+namespace {
+
+flatbuffers::Offset<protocol::SubscriptionInfo> make_info(
+    flatbuffers::FlatBufferBuilder& builder, const Topic& topic, const SubscriptionRecord& record,
+    flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>>> partitions = 0) {
+  auto path = builder.CreateString(topic.name.path());
+  auto name = builder.CreateString(record.name);
+  return protocol::CreateSubscriptionInfo(builder, path, name, record.id, record.type, record.mode, record.created_us,
+                                          partitions);
+}
+
+struct PartitionView {
+  bool found = false;
+  Offset start = 0;
+  SubscriptionCore::Stats stats;
+  std::string blocked;
+};
+
+void send_description(const Topic& topic, const SubscriptionRecord& record, const std::vector<PartitionView>& views,
+                      const std::string& consumer, Reply reply) {
+  reply.body(protocol::Body::SubscriptionReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    std::vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>> partitions;
+    for (std::uint32_t index = 0; index < views.size(); ++index) {
+      const PartitionView& view = views[index];
+      if (!view.found) continue;
+      const auto& stats = view.stats;
+      auto attached = builder.CreateString(consumer);
+      auto blocked = builder.CreateString(view.blocked);
+      partitions.push_back(protocol::CreateSubscriptionPartitionInfo(
+          builder, index, view.start, stats.committed, stats.floor, stats.answered_above_floor, stats.in_flight,
+          stats.waiting_redelivery, stats.skipped, stats.lag, attached, stats.credit_messages, stats.credit_bytes,
+          blocked));
+    }
+    auto info = make_info(builder, topic, record, builder.CreateVector(partitions));
+    return protocol::CreateSubscriptionReply(builder, builder.CreateVector({info}));
+  });
+}
+
+// From every partition its state, from the coordinator who is attached.
+void describe(CoreLoop& here, std::shared_ptr<const Topic> topic, std::shared_ptr<const SubscriptionRecord> record,
+              Reply reply) {
+  auto views = std::make_shared<std::vector<PartitionView>>(topic->partitions().size());
+  auto visit = [views, id = record->id](Partition& partition, std::uint32_t index) {
+    if (auto* subscription = partition.find_subscription(id)) {
+      const SubscriptionCore& core = subscription->core();
+      (*views)[index] = {true, partition.core().start_offset(), core.stats(), std::string(core.blocked())};
+    }
+  };
+  auto done = [&here, topic, record, views, reply = std::move(reply)]() mutable {
+    CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
+    coordinator.net_loop().post([&coordinator, topic, record, views, reply = std::move(reply)]() mutable {
+      std::string consumer;
+      if (auto* core = coordinator.find_coordinator(record->id); core != nullptr && core->consumer()) {
+        consumer = core->consumer()->name;
+      }
+      send_description(*topic, *record, *views, consumer, std::move(reply));
+    });
+  };
+  for_each_partition(here, topic, visit, std::move(done));
+}
+
+std::shared_ptr<const SubscriptionRecord> find_subscription(const Topic& topic, std::string_view name, Reply& reply) {
+  auto record = topic.subscriptions.find(name);
+  if (!record) {
+    reply.error({ErrorCode::kUnknownSubscription,
+                 "topic " + topic.name.url() + " has no subscription " + std::string(name)});
+  }
+  return record;
+}
+
+}  // namespace
+
+void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, Reply reply) {
+  CoreLoop& here = client.loop();
+  auto name = TopicName::parse(body.topic()->string_view());
+  if (!name) return reply.error(name.error());
+  auto spec = subscription_spec(body.name()->string_view(), body.type(), body.mode(), body.start());
+  if (!spec) return reply.error(spec.error());
+  here.node().controller->create_subscription(
+      *name, *spec,
+      [&here, name = *name, reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
+        if (!record) return reply.error(record.error());
+        when_started(here, name, *record,
+                     [&here, name, record = *record, reply = std::move(reply)](Status started) mutable {
+                       if (!started) return reply.error(started.error());
+                       auto topic = here.image().find_topic(name);
+                       if (!topic) return reply.error({ErrorCode::kUnknownTopic, "the topic was deleted"});
+                       describe(here, std::move(topic), std::move(record), std::move(reply));
+                     });
+      });
+}
+
+void handle(ClientConnection& client, const protocol::SubscriptionDelete& body, Reply reply) {
+  CoreLoop& here = client.loop();
+  auto name = TopicName::parse(body.topic()->string_view());
+  if (!name) return reply.error(name.error());
+  here.node().controller->delete_subscription(
+      *name, body.name()->str(), [&here, reply = std::move(reply)](Status deleted) mutable {
+        if (!deleted) return reply.error(deleted.error());
+        after_all_loops(here.node(), here, [reply = std::move(reply)]() mutable { reply.done(); });
+      });
+}
+
+void handle(ClientConnection& client, const protocol::SubscriptionList& body, Reply reply) {
+  auto topic = find_topic(client.loop(), body.topic()->string_view(), reply);
+  if (!topic) return;
+  reply.body(protocol::Body::SubscriptionReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    std::vector<flatbuffers::Offset<protocol::SubscriptionInfo>> infos;
+    for (const SubscriptionRecord& record : topic->subscriptions) infos.push_back(make_info(builder, *topic, record));
+    return protocol::CreateSubscriptionReply(builder, builder.CreateVector(infos));
+  });
+}
+
+void handle(ClientConnection& client, const protocol::SubscriptionDescribe& body, Reply reply) {
+  auto topic = find_topic(client.loop(), body.topic()->string_view(), reply);
+  if (!topic) return;
+  auto record = find_subscription(*topic, body.name()->string_view(), reply);
+  if (record) describe(client.loop(), std::move(topic), std::move(record), std::move(reply));
+}
+
+void handle(ClientConnection& client, const protocol::SubscriptionReset& body, Reply reply) {
+  CoreLoop& here = client.loop();
+  auto topic = find_topic(here, body.topic()->string_view(), reply);
+  if (!topic) return;
+  auto record = find_subscription(*topic, body.name()->string_view(), reply);
+  if (!record) return;
+  if (body.to()->kind() > protocol::StartKind::MAX) return reply.error({ErrorCode::kBadArgument, "unknown start position"});
+  if (body.partition() >= 0 && static_cast<std::size_t>(body.partition()) >= topic->partitions().size()) {
+    return reply.error({ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(body.partition())});
+  }
+  auto outcome = std::make_shared<FirstError>();
+  auto all_done = std::make_shared<OnLastRelease>(here, [outcome, reply = std::move(reply)]() mutable {
+    if (auto error = outcome->get()) reply.error(*error);
+    else reply.done();
+  });
+  auto visit = [only = body.partition(), id = record->id, kind = body.to()->kind(), value = body.to()->value(), outcome,
+                all_done](Partition& partition, std::uint32_t index) {
+    if (only >= 0 && static_cast<std::uint32_t>(only) != index) return;
+    partition.resolve(kind, value, [keep = partition.shared_from_this(), id, outcome, all_done](Result<Offset> to) {
+      auto* subscription = keep->find_subscription(id);
+      if (subscription == nullptr) return outcome->note(fail(ErrorCode::kUnknownSubscription, "it was deleted"));
+      if (!to) return outcome->note(std::unexpected(to.error()));
+      subscription->reset(*to, [outcome, all_done](Status done) { outcome->note(done); });
+    });
+  };
+  for_each_partition(here, topic, visit, [all_done] {});
+}
+
+}  // namespace andyx::server

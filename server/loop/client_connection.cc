@@ -1,0 +1,167 @@
+#include "server/loop/client_connection.h"
+
+#include <algorithm>
+
+#include "frame_generated.h"
+#include "protocol/frame/frame_verify.h"
+#include "server/app/log.h"
+#include "server/handlers/handlers.h"
+#include "server/loop/core_loop.h"
+#include "server/partition/partition.h"
+
+namespace andyx::server {
+namespace {
+
+constexpr std::uint32_t kLingerMs = 1'000;
+
+}  // namespace
+
+ClientConnection::ClientConnection(CoreLoop& loop, std::uint64_t id, std::unique_ptr<net::Connection> connection)
+    : loop_(loop), id_(id), connection_(std::move(connection)), opened_ms_(loop.net_loop().now_ms()) {
+  connection_->reader().set_max_frame_bytes(limits::kMaxRequestBytesBeforeHello);
+  connection_->set_handler(this);
+}
+
+void ClientConnection::hello_done(std::string client_name) {
+  hello_done_ = true;
+  client_name_ = std::move(client_name);
+  connection_->reader().set_max_frame_bytes(limits::kMaxFrameBytes);
+}
+
+void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
+  if (closing_) return;
+  auto verified = frame::verify_frame(frame.span());
+  if (!verified) return close_with_error(verified.error());
+  const protocol::Frame& root = **verified;
+  if (!hello_done_ && root.body_type() != protocol::Body::Hello) {
+    return close_with_error({ErrorCode::kHelloRequired, "the first frame of a connection is a hello"});
+  }
+  std::size_t charged = frame.size();
+  ++requests_in_flight_;
+  bytes_in_flight_ += charged;
+  loop_.node().bytes_in_flight.fetch_add(charged, std::memory_order_relaxed);
+  throttle();
+  handle_request(*this, root, std::move(frame), Reply(loop_, id_, root.correlation_id(), charged));
+}
+
+void ClientConnection::on_read_end(net::Connection&) {}
+
+bool ClientConnection::over_budget() const {
+  return requests_in_flight_ >= limits::kMaxInFlightRequestsPerConnection ||
+         bytes_in_flight_ >= limits::kMaxInFlightBytesPerConnection ||
+         gate_->congested.load(std::memory_order_relaxed) || loop_.node().over_budget();
+}
+
+void ClientConnection::throttle() {
+  bool pause = over_budget();
+  if (pause == paused_ || closing_) return;
+  paused_ = pause;
+  if (pause) {
+    loop_.add_throttled(id_);
+    connection_->pause_reading();
+  } else {
+    connection_->resume_reading();
+  }
+}
+
+void ClientConnection::answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes) {
+  --requests_in_flight_;
+  bytes_in_flight_ -= charged_bytes;
+  if (closing_) return;
+  if (frame) send(std::move(*frame));
+  if (paused_) throttle();
+}
+
+void ClientConnection::push(frame::OutFrame frame) {
+  if (!closing_) send(std::move(frame));
+}
+
+void ClientConnection::send(frame::OutFrame frame) {
+  if (!connection_->send(std::move(frame))) {
+    gate_->congested.store(true, std::memory_order_relaxed);
+    throttle();
+  }
+}
+
+void ClientConnection::on_writable(net::Connection&) {
+  gate_->congested.store(false, std::memory_order_relaxed);
+  throttle();
+  wake_streams();
+}
+
+void ClientConnection::in_transit_arrived(std::size_t bytes) {
+  gate_->in_transit.fetch_sub(bytes, std::memory_order_relaxed);
+  if (gate_->open()) wake_streams();
+}
+
+void ClientConnection::wake_streams() {
+  if (!gate_->someone_waits.exchange(false)) return;
+  for (const auto& [stream, route] : streams_) loop_.wake_subscription(route);
+}
+
+void ClientConnection::close(Error reason) {
+  if (std::exchange(closing_, true)) return;
+  connection_->close(kLingerMs, std::move(reason));
+}
+
+void ClientConnection::close_with_error(Error reason) {
+  if (closing_) return;
+  log::info("connection refused", {{"peer", peer()}, {"error", reason.name()}, {"message", reason.message}});
+  connection_->send(error_frame(0, reason));
+  close(std::move(reason));
+}
+
+void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms) {
+  if (closing_) return;
+  if (!hello_done_ && now_ms - opened_ms_ > limits::kHandshakeTimeoutMs) {
+    close_with_error({ErrorCode::kIdleTimeout, "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
+  } else if (!paused_ && now_ms - std::max(connection_->last_received_ms(), opened_ms_) > idle_timeout_ms) {
+    close_with_error({ErrorCode::kIdleTimeout, "nothing received for " + std::to_string(idle_timeout_ms) + " ms"});
+  }
+}
+
+void ClientConnection::on_stream_error(net::Connection&, const Error& error) { close_with_error(error); }
+
+void ClientConnection::tell_closed(std::uint32_t stream, const StreamRoute& route) {
+  auto detach = [route, key = StreamKey{id_, stream}] {
+    if (auto* partition = route.owner->find_partition(route.partition)) partition->close_stream(route.subscription, key);
+  };
+  if (route.owner == &loop_) detach();
+  else route.owner->net_loop().post(detach);
+}
+
+void ClientConnection::close_stream(std::uint32_t stream) {
+  auto found = streams_.find(stream);
+  if (found == streams_.end()) return;
+  tell_closed(stream, found->second);
+  streams_.erase(found);
+}
+
+void ClientConnection::close_streams(SubscriptionId subscription) {
+  for (auto it = streams_.begin(); it != streams_.end();) {
+    if (it->second.subscription != subscription) {
+      ++it;
+      continue;
+    }
+    tell_closed(it->first, it->second);
+    it = streams_.erase(it);
+  }
+}
+
+void ClientConnection::release_streams() {
+  for (const auto& [stream, route] : streams_) tell_closed(stream, route);
+  for (const Attachment& attachment : attachments_) {
+    auto detach = [attachment, id = id_] {
+      if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription)) core->connection_lost(id);
+    };
+    if (attachment.coordinator == &loop_) detach();
+    else attachment.coordinator->net_loop().post(detach);
+  }
+}
+
+void ClientConnection::on_closed(net::Connection& connection, const Error& reason) {
+  log::debug("connection closed", {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
+  loop_.remove_connection(id_);  // destroys this
+}
+
+}  // namespace andyx::server

@@ -1,0 +1,108 @@
+// One client: its hello, the requests it has in flight, its streams. Cuts nothing and decides nothing
+// itself: frames come whole from net::Connection, bodies go to server/handlers. Owned by its CoreLoop.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "protocol/base/ids.h"
+#include "protocol/net/tcp.h"
+#include "server/loop/reply.h"
+
+namespace andyx::server {
+
+// Shared by a connection with the partitions that deliver to it from other loops: how much they may still
+// send before its socket has taken what it has. Atomics: no lock on the way of a message.
+struct DeliveryGate {
+  std::atomic<bool> congested{false};       // its send queue is over the bound
+  std::atomic<std::size_t> in_transit{0};   // bytes between a partition's loop and the connection's
+  std::atomic<bool> someone_waits{false};   // a partition stopped for it and wants to be told
+
+  static constexpr std::size_t kMaxInTransitBytes = 4 * limits::kMiB;
+  bool open() const {
+    return !congested.load(std::memory_order_relaxed) &&
+           in_transit.load(std::memory_order_relaxed) < kMaxInTransitBytes;
+  }
+};
+
+// Where the frames of a stream go.
+struct StreamTarget {
+  CoreLoop* home = nullptr;
+  std::uint64_t connection_id = 0;
+  std::uint32_t stream = 0;  // the client's name for it
+  std::shared_ptr<DeliveryGate> gate;
+};
+
+// A stream as its connection knows it.
+struct StreamRoute {
+  CoreLoop* owner = nullptr;
+  PartitionId partition = 0;
+  SubscriptionId subscription = 0;
+};
+
+// An attachment as its connection knows it, for detaching when the connection ends.
+struct Attachment {
+  CoreLoop* coordinator = nullptr;
+  SubscriptionId subscription = 0;
+  std::uint64_t attach_epoch = 0;
+};
+
+class ClientConnection final : public net::ConnectionHandler {
+ public:
+  ClientConnection(CoreLoop& loop, std::uint64_t id, std::unique_ptr<net::Connection> connection);
+
+  std::uint64_t id() const { return id_; }
+  CoreLoop& loop() { return loop_; }
+  const std::string& peer() const { return connection_->peer(); }
+
+  void hello_done(std::string client_name);
+  void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
+  void push(frame::OutFrame frame);
+  void close(Error reason);         // after the queue is sent
+  void close_with_error(Error reason);  // the same, after an error frame
+  // Once a second: hello overdue, or silent for too long.
+  void check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms);
+
+  std::unordered_map<std::uint32_t, StreamRoute>& streams() { return streams_; }
+  std::vector<Attachment>& attachments() { return attachments_; }
+  const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
+  void in_transit_arrived(std::size_t bytes);
+  void try_resume() { if (paused_) throttle(); }
+  // The connection has ended: its streams and attachments with it.
+  void release_streams();
+  void close_stream(std::uint32_t stream);  // nothing happens where there is none
+  void close_streams(SubscriptionId subscription);
+
+  void on_frame(net::Connection& connection, SharedBytes frame) override;
+  void on_read_end(net::Connection& connection) override;
+  void on_writable(net::Connection& connection) override;
+  void on_stream_error(net::Connection& connection, const Error& error) override;
+  void on_closed(net::Connection& connection, const Error& reason) override;
+
+ private:
+  void tell_closed(std::uint32_t stream, const StreamRoute& route);
+  bool over_budget() const;
+  void throttle();
+  void send(frame::OutFrame frame);
+  void wake_streams();
+
+  CoreLoop& loop_;
+  std::uint64_t id_;
+  std::unique_ptr<net::Connection> connection_;
+  std::shared_ptr<DeliveryGate> gate_ = std::make_shared<DeliveryGate>();
+  std::unordered_map<std::uint32_t, StreamRoute> streams_;
+  std::vector<Attachment> attachments_;
+  std::string client_name_;
+  std::uint64_t opened_ms_;
+  std::uint32_t requests_in_flight_ = 0;
+  std::size_t bytes_in_flight_ = 0;
+  bool hello_done_ = false;
+  bool closing_ = false;
+  bool paused_ = false;
+};
+
+}  // namespace andyx::server

@@ -1,0 +1,237 @@
+#include "server/loop/core_loop.h"
+
+#include <cassert>
+
+#include "server/app/log.h"
+#include "server/log_ids.h"
+#include "server/partition/partition.h"
+
+namespace andyx::server {
+namespace {
+
+constexpr std::uint64_t kShortTickMs = 20;
+
+}  // namespace
+
+CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> loop)
+    : node_(node), index_(index), loop_(std::move(loop)),
+      writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
+      cache_budget_(node.config.tail_cache_bytes / node.config.cores),
+      image_(std::make_shared<const Image>()) {}
+
+CoreLoop::~CoreLoop() = default;
+
+void CoreLoop::run() {
+  second_timer_ = loop_->timer();
+  second_timer_->start(1'000, 1'000, [this] { every_second(); });
+  short_timer_ = loop_->timer();
+  short_timer_->start(kShortTickMs, kShortTickMs, [this] {
+    auto parked = std::exchange(parked_, {});
+    for (auto id : parked) {
+      if (auto* partition = find_partition(id)) partition->expire_reads(loop_->now_ms());
+    }
+    auto throttled = std::exchange(throttled_, {});
+    for (auto id : throttled) {
+      if (auto* connection = find_connection(id)) connection->try_resume();
+    }
+    if (draining_) check_drained();
+  });
+  loop_->run();
+  second_timer_.reset();
+  short_timer_.reset();
+  listener_.reset();
+  connections_.clear();
+}
+
+void CoreLoop::stop() { loop_->stop(); }
+
+Status CoreLoop::open_partitions(std::shared_ptr<const Image> image) {
+  for (auto topic = image->topics.begin(); topic != image->topics.end(); ++topic) {
+    for (const PartitionRecord& record : topic->partitions()) {
+      if (&node_.loop_of(record.partition_id) != this) continue;
+      if (auto opened = open_partition(topic.item(), record); !opened) return opened;
+    }
+  }
+  image_ = std::move(image);
+  return {};
+}
+
+Status CoreLoop::open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record) {
+  auto partition = Partition::open(*this, topic, record);
+  if (!partition) {
+    return fail(partition.error().code, topic->name.path() + " partition " + std::to_string(record.index) + ": " +
+                                            partition.error().message);
+  }
+  partitions_.emplace(record.partition_id, std::move(*partition));
+  return {};
+}
+
+void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
+  if (image->position < image_->position) return;
+  // Both are in the order of ids, and what did not change is the same object.
+  auto before = image_->topics_by_id.begin(), before_end = image_->topics_by_id.end();
+  auto after = image->topics_by_id.begin(), after_end = image->topics_by_id.end();
+  while (before != before_end || after != after_end) {
+    if (after == after_end || (before != before_end && before->id < after->id)) {
+      close_topic(*before);
+      ++before;
+    } else if (before == before_end || after->id < before->id) {
+      open_topic(after.item());
+      ++after;
+    } else {
+      if (before.item() != after.item()) change_topic(after.item());
+      ++before;
+      ++after;
+    }
+  }
+  image_ = std::move(image);
+}
+
+void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic) {
+  for (const PartitionRecord& record : topic->partitions()) {
+    if (&node_.loop_of(record.partition_id) != this) continue;
+    if (auto opened = open_partition(topic, record); !opened) {
+      log::error("partition not opened", {{"topic", topic->name.path()}, {"error", opened.error().message}});
+    }
+  }
+}
+
+void CoreLoop::change_topic(const std::shared_ptr<const Topic>& topic) {
+  for (const PartitionRecord& record : topic->partitions()) {
+    if (auto* partition = find_partition(record.partition_id)) partition->apply_topic(*topic);
+  }
+  std::erase_if(coordinators_, [&](const auto& entry) {
+    return entry.second.topic == topic->id && !topic->subscriptions.find(entry.second.name);
+  });
+}
+
+void CoreLoop::close_topic(const Topic& topic) {
+  for (const PartitionRecord& record : topic.partitions()) {
+    auto found = partitions_.find(record.partition_id);
+    if (found == partitions_.end()) continue;
+    found->second->close_deleted();
+    partitions_.erase(found);
+  }
+  std::erase_if(coordinators_, [&](const auto& entry) { return entry.second.topic == topic.id; });
+}
+
+Partition* CoreLoop::find_partition(PartitionId id) {
+  auto found = partitions_.find(id);
+  return found == partitions_.end() ? nullptr : found->second.get();
+}
+
+Status CoreLoop::listen(const net::Address& address) {
+  auto listener = net::listen(*loop_, address, [this](std::unique_ptr<net::Connection> c) { accept(std::move(c)); });
+  if (!listener) return std::unexpected(listener.error());
+  listener_ = std::move(*listener);
+  return {};
+}
+
+void CoreLoop::accept(std::unique_ptr<net::Connection> connection) {
+  auto id = node_.next_connection_id.fetch_add(1, std::memory_order_relaxed);
+  bool full = node_.connections.fetch_add(1, std::memory_order_relaxed) >= node_.config.max_connections;
+  auto client = std::make_unique<ClientConnection>(*this, id, std::move(connection));
+  auto& placed = *connections_.emplace(id, std::move(client)).first->second;
+  if (full) {
+    placed.close_with_error({ErrorCode::kTooManyConnections,
+                             "all " + std::to_string(node_.config.max_connections) + " connections are taken"});
+  }
+}
+
+ClientConnection* CoreLoop::find_connection(std::uint64_t id) {
+  auto found = connections_.find(id);
+  return found == connections_.end() ? nullptr : found->second.get();
+}
+
+void CoreLoop::remove_connection(std::uint64_t id) {
+  auto found = connections_.find(id);
+  if (found == connections_.end()) return;
+  auto connection = std::move(found->second);
+  connections_.erase(found);
+  node_.connections.fetch_sub(1, std::memory_order_relaxed);
+  connection->release_streams();
+  if (connections_.empty() && closed_) std::exchange(closed_, {})();
+}
+
+void CoreLoop::answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame, std::size_t charged_bytes) {
+  node_.bytes_in_flight.fetch_sub(charged_bytes, std::memory_order_relaxed);
+  if (loop_->on_loop_thread()) {
+    if (auto* connection = find_connection(connection_id)) connection->answer(std::move(frame), charged_bytes);
+    return;
+  }
+  loop_->post([this, connection_id, frame = std::move(frame), charged_bytes]() mutable {
+    if (auto* connection = find_connection(connection_id)) connection->answer(std::move(frame), charged_bytes);
+  });
+}
+
+void CoreLoop::push(const StreamTarget& target, frame::OutFrame frame) {
+  if (loop_->on_loop_thread()) {
+    if (auto* connection = find_connection(target.connection_id)) connection->push(std::move(frame));
+    return;
+  }
+  std::size_t bytes = frame.size_bytes();
+  target.gate->in_transit.fetch_add(bytes, std::memory_order_relaxed);
+  loop_->post([this, id = target.connection_id, frame = std::move(frame), bytes]() mutable {
+    auto* connection = find_connection(id);
+    if (connection == nullptr) return;
+    connection->push(std::move(frame));
+    connection->in_transit_arrived(bytes);
+  });
+}
+
+void CoreLoop::wake_subscription(const StreamRoute& route) {
+  auto wake = [owner = route.owner, partition = route.partition, subscription = route.subscription] {
+    if (auto* found = owner->find_partition(partition)) found->wake_subscription(subscription);
+  };
+  if (route.owner == this) wake();
+  else route.owner->net_loop().post(wake);
+}
+
+CoordinatorCore& CoreLoop::coordinator(const Topic& topic, const SubscriptionRecord& subscription) {
+  // Above every epoch of an earlier start: incarnations are microseconds of the wall clock at start.
+  Coordinator fresh{topic.id, subscription.name, CoordinatorCore(subscription.name, node_.incarnation)};
+  return coordinators_.try_emplace(subscription.id, std::move(fresh)).first->second.core;
+}
+
+CoordinatorCore* CoreLoop::find_coordinator(SubscriptionId subscription) {
+  auto found = coordinators_.find(subscription);
+  return found == coordinators_.end() ? nullptr : &found->second.core;
+}
+
+void CoreLoop::every_second() {
+  std::vector<std::uint64_t> ids;
+  ids.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) ids.push_back(id);
+  for (auto id : ids) {
+    if (auto* connection = find_connection(id)) connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
+  }
+  // Producer snapshots follow storage's generations: what recovery replays stays within a few of them.
+  auto generation = node_.shard->status().generation;
+  if (std::exchange(seen_generation_, generation) != generation) {
+    for (auto& [id, partition] : partitions_) partition->snapshot_producers();
+  }
+}
+
+void CoreLoop::drain(net::Task drained) {
+  draining_ = true;
+  drained_ = std::move(drained);
+  listener_.reset();
+  check_drained();
+}
+
+void CoreLoop::check_drained() {
+  if (!drained_ || !writes_.idle()) return;
+  if (!std::exchange(final_snapshots_, true)) {
+    for (auto& [id, partition] : partitions_) partition->snapshot_producers();
+    if (!writes_.idle()) return;
+  }
+  std::exchange(drained_, {})();
+}
+
+void CoreLoop::close_connections(net::Task closed) {
+  closed_ = std::move(closed);
+  for (auto& [id, connection] : connections_) connection->close({ErrorCode::kShuttingDown, "the node stops"});
+  if (connections_.empty()) std::exchange(closed_, {})();
+}
+
+}  // namespace andyx::server

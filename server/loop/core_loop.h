@@ -1,0 +1,111 @@
+// One event loop = one thread: its listener, its connections, and the partitions that it owns. What
+// belongs to another loop is reached by that loop's mailbox, never by a lock.
+//
+// Life: made by Server, run() on its own thread; drain() then stop(). Every call on its thread unless
+// marked otherwise.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "protocol/net/loop.h"
+#include "protocol/net/tcp.h"
+#include "server/app/node.h"
+#include "server/loop/client_connection.h"
+#include "server/loop/write_queue.h"
+#include "server/partition/tail_cache.h"
+#include "server/subscription/coordinator_core.h"
+
+namespace andyx::server {
+
+class Partition;
+
+class CoreLoop {
+ public:
+  CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> loop);
+  ~CoreLoop();
+
+  void run();   // the thread's body; returns after stop()
+  void stop();  // any thread
+
+  // Opens the partitions of the image that this loop owns: reads what recovery needs. Before run().
+  Status open_partitions(std::shared_ptr<const Image> image);
+  Status listen(const net::Address& address);
+
+  // Takes no new work; `drained` when everything under way is durable and answered.
+  void drain(net::Task drained);
+  // Sends what is queued, then closes; `closed` when no connection is left.
+  void close_connections(net::Task closed);
+
+  Node& node() { return node_; }
+  std::uint32_t index() const { return index_; }
+  net::Loop& net_loop() { return *loop_; }
+  WriteQueue& writes() { return writes_; }
+  TailCacheBudget& cache_budget() { return cache_budget_; }
+  const Image& image() const { return *image_; }
+  std::shared_ptr<const Image> image_pointer() const { return image_; }
+  bool draining() const { return draining_; }
+
+  // The loop's part of a new image: opens, changes and closes partitions.
+  void apply_image(std::shared_ptr<const Image> image);
+  Partition* find_partition(PartitionId id);
+  const std::unordered_map<PartitionId, std::shared_ptr<Partition>>& partitions() const { return partitions_; }
+
+  // The one place that knows who is attached to a subscription; on its coordinator's loop only.
+  CoordinatorCore& coordinator(const Topic& topic, const SubscriptionRecord& subscription);
+  CoordinatorCore* find_coordinator(SubscriptionId subscription);
+
+  // Connections of this loop.
+  ClientConnection* find_connection(std::uint64_t id);
+  void remove_connection(std::uint64_t id);
+  // Looked at again at the next short tick.
+  void add_parked(PartitionId partition) { parked_.insert(partition); }
+  void add_throttled(std::uint64_t id) { throttled_.insert(id); }
+  std::size_t connection_count() const { return connections_.size(); }
+
+  // Any thread: the answer to a request of a connection of this loop.
+  void answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
+  // Any loop's thread: a frame that nobody asked for, to a connection of this loop.
+  void push(const StreamTarget& target, frame::OutFrame frame);
+  // Tells the owner of a stream that its connection takes frames again.
+  void wake_subscription(const StreamRoute& route);
+
+ private:
+  struct Coordinator {
+    TopicId topic = 0;
+    std::string name;
+    CoordinatorCore core;
+  };
+
+  void open_topic(const std::shared_ptr<const Topic>& topic);
+  void change_topic(const std::shared_ptr<const Topic>& topic);
+  void close_topic(const Topic& topic);
+  void accept(std::unique_ptr<net::Connection> connection);
+  void every_second();
+  void check_drained();
+  Status open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record);
+
+  Node& node_;
+  std::uint32_t index_;
+  std::unique_ptr<net::Loop> loop_;
+  WriteQueue writes_;
+  TailCacheBudget cache_budget_;
+  std::shared_ptr<const Image> image_;
+  std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
+  std::unordered_map<SubscriptionId, Coordinator> coordinators_;
+  std::unordered_map<std::uint64_t, std::unique_ptr<ClientConnection>> connections_;
+  std::unordered_set<std::uint64_t> throttled_;
+  std::unordered_set<PartitionId> parked_;  // have reads that wait
+  std::unique_ptr<net::Listener> listener_;
+  std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
+  std::uint32_t seen_generation_ = 0;
+  net::Task drained_, closed_;
+  bool draining_ = false;
+  bool final_snapshots_ = false;
+};
+
+}  // namespace andyx::server

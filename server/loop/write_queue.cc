@@ -1,0 +1,92 @@
+#include "server/loop/write_queue.h"
+
+#include <cassert>
+#include <utility>
+
+namespace andyx::server {
+namespace {
+
+constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
+
+}  // namespace
+
+WriteQueue::WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way)
+    : loop_(loop), shard_(shard), max_bytes_under_way_(max_bytes_under_way) {}
+
+void WriteQueue::add(storage::LogAppend append, OnWritten on_written) {
+  gathering_.bytes += append.batch.size();
+  gathering_.group.appends.push_back(std::move(append));
+  gathering_.callbacks.push_back(std::move(on_written));
+  arm();
+}
+
+void WriteQueue::add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts,
+                     OnWritten on_written) {
+  for (auto& append : appends) {
+    gathering_.bytes += append.batch.size();
+    gathering_.group.appends.push_back(std::move(append));
+  }
+  for (auto& put : puts) {
+    gathering_.bytes += put.key.size() + (put.value ? put.value->size() : 0);
+    gathering_.group.puts.push_back(std::move(put));
+  }
+  gathering_.callbacks.push_back(std::move(on_written));
+  arm();
+}
+
+void WriteQueue::arm() {
+  if (gathering_.bytes >= kMaxGroupBytes) return end_of_turn();
+  if (std::exchange(armed_, true)) return;
+  loop_.at_end_of_turn([this] {
+    armed_ = false;
+    end_of_turn();
+  });
+}
+
+void WriteQueue::end_of_turn() {
+  if (gathering_.callbacks.empty()) return;
+  backlog_bytes_ += gathering_.bytes;
+  backlog_.push_back(std::exchange(gathering_, {}));
+  submit_backlog();
+}
+
+void WriteQueue::submit_backlog() {
+  while (!backlog_.empty()) {
+    Pending& next = backlog_.front();
+    if (!under_way_.empty() && bytes_under_way_ + next.bytes > max_bytes_under_way_) return;
+    next.group.token = next_token_++;
+    auto submitted = shard_.submit(std::exchange(next.group, {}), *this);
+    if (!submitted) return refuse_waiting(submitted.error().code);
+    bytes_under_way_ += next.bytes;
+    backlog_bytes_ -= next.bytes;
+    under_way_.push_back(std::move(next));
+    backlog_.pop_front();
+  }
+}
+
+void WriteQueue::on_written(std::vector<storage::WriteResult> results) {
+  loop_.post([this, results = std::move(results)]() mutable { finish(std::move(results)); });
+}
+
+void WriteQueue::finish(std::vector<storage::WriteResult> results) {
+  for (const storage::WriteResult& result : results) {
+    assert(!under_way_.empty());
+    Pending done = std::move(under_way_.front());
+    under_way_.pop_front();
+    bytes_under_way_ -= done.bytes;
+    for (auto& callback : done.callbacks) callback(result.error);
+  }
+  submit_backlog();
+}
+
+// What was gathered behind a refused group builds on it: it is refused as well, in order.
+void WriteQueue::refuse_waiting(ErrorCode error) {
+  auto refused = std::exchange(backlog_, {});
+  backlog_bytes_ = 0;
+  refused.push_back(std::exchange(gathering_, {}));
+  for (auto& pending : refused) {
+    for (auto& callback : pending.callbacks) callback(error);
+  }
+}
+
+}  // namespace andyx::server

@@ -1,0 +1,339 @@
+#include "server/partition/partition.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include "frame_generated.h"
+#include "server/app/log.h"
+#include "server/log_ids.h"
+#include "server/loop/core_loop.h"
+#include "server/partition/state_keys.h"
+
+namespace andyx::server {
+
+Partition::Partition(CoreLoop& loop, const Topic& topic, const PartitionRecord& record,
+                     PartitionCore core)
+    : loop_(loop),
+      id_(record.partition_id),
+      topic_id_(topic.id),
+      index_(record.index),
+      topic_name_(topic.name.path()),
+      core_(std::move(core)),
+      cache_(loop.cache_budget()),
+      cursor_log_(loop, *this, id_) {}
+
+Partition::~Partition() = default;
+
+std::string Partition::describe() const {
+  return topic_name_ + " partition " + std::to_string(index_);
+}
+
+std::uint64_t Partition::stored_bytes() const {
+  auto state = loop_.node().shard->log_state(data_log(id_));
+  return state ? state->bytes : 0;
+}
+
+// ---- Producing ----
+
+void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch,
+                        protocol::Acks acks, Reply reply) {
+  auto produced = core_.produce(header, epoch, net::wall_time_us());
+  if (!produced) {
+    return reply.error({produced.error().code, describe() + ": " + produced.error().message});
+  }
+  bool append_it = !produced->duplicate;
+  if (acks == protocol::Acks::none) {
+    Waiter at_once{std::move(reply), *produced};
+    at_once.produced.base_offset = kNoOffset;
+    answer_produce(std::move(at_once));
+  } else if (produced->duplicate && core_.committed_offset() >= produced->end_offset) {
+    answer_produce({std::move(reply), *produced});
+  } else {
+    waiters_.push(produced->end_offset, {std::move(reply), *produced});
+  }
+  if (append_it) append(*produced, header, std::move(batch));
+}
+
+void Partition::append(const PartitionCore::Produced& produced, const batch::Header& header,
+                       SharedBytes batch) {
+  batch::patch_server_fields(batch.mutable_data(), produced.epoch, produced.base_offset,
+                             produced.append_time_us);
+  bool pins_much = batch.size() * limits::kMinPinShare < batch.charged_bytes();
+  cache_.append(produced.base_offset, header.count,
+                pins_much ? SharedBytes::copy_of(batch.span()) : batch);
+  producers_changed_ |= header.producer_id != 0;
+  ++writes_under_way_;
+  loop_.writes().add(
+      {data_log(id_), std::move(batch)},
+      [self = shared_from_this(), from = produced.base_offset,
+       to = produced.end_offset](ErrorCode error) { self->written(from, to, error); });
+}
+
+void Partition::written(Offset from, Offset to, ErrorCode error) {
+  --writes_under_way_;
+  if (deleted_) {
+    if (writes_under_way_ == 0) free_space();
+    return;
+  }
+  if (error == ErrorCode::kOk) {
+    core_.durable(to);
+    committed_moved();
+    return;
+  }
+  Error told{error, describe() + (error == ErrorCode::kStorageFailed
+                                      ? ": the storage shard has stopped"
+                                      : ": storage did not take the batch")};
+  if (error == ErrorCode::kStorageFailed) {
+    core_.storage_failed();
+    from = core_.committed_offset();
+  } else {
+    core_.append_refused(from, to);
+  }
+  cache_.truncate(from);
+  waiters_.fail_from(from, [&](Waiter&& waiter) { waiter.reply.error(told); });
+}
+
+void Partition::committed_moved() {
+  waiters_.pop(core_.committed_offset(),
+               [this](Waiter&& waiter) { answer_produce(std::move(waiter)); });
+  if (!parked_.empty()) {
+    auto ready = std::partition(parked_.begin(), parked_.end(), [this](const ParkedRead& parked) {
+      return parked.request.offset >= core_.committed_offset();
+    });
+    std::vector<ParkedRead> reads(std::make_move_iterator(ready),
+                                  std::make_move_iterator(parked_.end()));
+    parked_.erase(ready, parked_.end());
+    for (auto& parked : reads) answer_read(parked.request, std::move(parked.reply));
+  }
+  for (auto& [id, subscription] : subscriptions_) subscription->committed(core_.committed_offset());
+}
+
+void Partition::answer_produce(Waiter waiter) {
+  const auto& produced = waiter.produced;
+  waiter.reply.body(protocol::Body::ProduceReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    return protocol::CreateProduceReply(builder, produced.base_offset, produced.append_time_us,
+                                        produced.epoch, produced.duplicate);
+  });
+}
+
+void Partition::snapshot_producers() {
+  if (!std::exchange(producers_changed_, false) || core_.failed()) return;
+  core_.producers().evict_idle(net::wall_time_us());
+  auto bytes = core_.producers().encode(core_.committed_offset());
+  // A lost snapshot costs a longer replay, nothing else.
+  loop_.writes().add({},
+                     {{storage::Table::kCursor, producer_snapshot_key(id_),
+                       std::string(bytes.begin(), bytes.end())}},
+                     [](ErrorCode) {});
+}
+
+// ---- Reading ----
+
+const CachedBatch* Partition::cached(Offset offset) const {
+  const CachedBatch* found = cache_.find(offset);
+  return found != nullptr && found->end_offset <= core_.committed_offset() ? found : nullptr;
+}
+
+void Partition::read(ReadRequest request, Reply reply) {
+  if (request.offset < core_.start_offset() || request.offset > core_.committed_offset()) {
+    return reply.error({ErrorCode::kOffsetOutOfRange,
+                        describe() + ": offset " + std::to_string(request.offset) +
+                            " is outside of " + std::to_string(core_.start_offset()) + ".." +
+                            std::to_string(core_.committed_offset())});
+  }
+  if (request.offset == core_.committed_offset() &&
+      request.deadline_ms > loop_.net_loop().now_ms()) {
+    if (parked_.size() >= limits::kMaxParkedReadsPerPartition) {
+      return reply.error(
+          {ErrorCode::kOverloaded, describe() + ": too many reads wait for messages"});
+    }
+    parked_.push_back({request, std::move(reply)});
+    loop_.add_parked(id_);
+    return;
+  }
+  answer_read(request, std::move(reply));
+}
+
+void Partition::expire_reads(std::uint64_t now_ms) {
+  auto expired = std::partition(parked_.begin(), parked_.end(), [&](const ParkedRead& parked) {
+    return parked.request.deadline_ms > now_ms;
+  });
+  std::vector<ParkedRead> reads(std::make_move_iterator(expired),
+                                std::make_move_iterator(parked_.end()));
+  parked_.erase(expired, parked_.end());
+  for (auto& parked : reads) send_read({}, std::move(parked.reply));
+  if (!parked_.empty()) loop_.add_parked(id_);
+}
+
+void Partition::answer_read(const ReadRequest& request, Reply reply) {
+  if (request.offset >= core_.committed_offset()) return send_read({}, std::move(reply));
+  std::vector<SharedBytes> batches;
+  std::size_t bytes = 0;
+  for (auto* batch = cached(request.offset); batch != nullptr; batch = cached(batch->end_offset)) {
+    if (!batches.empty() && bytes + batch->bytes.size() > request.max_bytes) break;
+    bytes += batch->bytes.size();
+    batches.push_back(batch->bytes);
+  }
+  if (!batches.empty()) return send_read(std::move(batches), std::move(reply));
+  fetch(request.offset, request.max_bytes,
+        [self = shared_from_this(),
+         reply = std::move(reply)](Result<std::vector<SharedBytes>> read) mutable {
+          if (!read) return reply.error(read.error());
+          self->send_read(std::move(*read), std::move(reply));
+        });
+}
+
+void Partition::send_read(std::vector<SharedBytes> batches, Reply reply) {
+  auto correlation_id = reply.correlation_id();
+  auto fill = [&](flatbuffers::FlatBufferBuilder& builder, auto vector) {
+    auto body = protocol::CreateReadReply(builder, core_.start_offset(), core_.committed_offset(),
+                                          core_.epoch(), vector);
+    return frame::Body{static_cast<std::uint8_t>(protocol::Body::ReadReply), body.Union()};
+  };
+  reply.send(frame_writer().write_with_payload(correlation_id, std::move(batches), fill));
+}
+
+void Partition::fetch(Offset offset, std::size_t max_bytes, Fetched fetched) {
+  auto job = [self = shared_from_this(), offset, max_bytes,
+              fetched = std::move(fetched)]() mutable {
+    auto read = self->loop_.node().shard->read(data_log(self->id_), offset, max_bytes);
+    if (!read) read = fail(read.error().code, self->describe() + ": " + read.error().message);
+    auto& loop = self->loop_.net_loop();
+    loop.post(
+        [self = std::move(self), fetched = std::move(fetched), read = std::move(read)]() mutable {
+          if (read) self->drop_uncommitted(*read);
+          fetched(std::move(read));
+        });
+  };
+  off_loop(std::move(job));
+}
+
+// To the read pool; while that is full, once more at each turn of the loop.
+void Partition::off_loop(ReadPool::Job job) {
+  if (loop_.node().read_pool->submit(std::move(job))) return;
+  loop_.net_loop().post([self = shared_from_this(), job = std::move(job)]() mutable {
+    self->off_loop(std::move(job));
+  });
+}
+
+// Storage answers what is durable there, which may be ahead of what this loop has heard of.
+void Partition::drop_uncommitted(std::vector<SharedBytes>& batches) const {
+  std::erase_if(batches, [this](const SharedBytes& batch) {
+    auto header = batch::read_header(batch.span());
+    return !header || header->end_offset() > core_.committed_offset();
+  });
+}
+
+void Partition::resolve(protocol::StartKind kind, std::int64_t value,
+                        std::function<void(Result<Offset>)> found) {
+  auto clamp = [this](Offset offset) {
+    return std::clamp(offset, core_.start_offset(), core_.committed_offset());
+  };
+  switch (kind) {
+    case protocol::StartKind::earliest:
+      return found(core_.start_offset());
+    case protocol::StartKind::latest:
+      return found(core_.committed_offset());
+    case protocol::StartKind::offset:
+      return found(clamp(static_cast<Offset>(std::max<std::int64_t>(value, 0))));
+    case protocol::StartKind::time:
+      break;
+  }
+  if (core_.end_offset() == 0) return found(Offset{0});
+  auto job = [self = shared_from_this(), value, found = std::move(found), clamp]() mutable {
+    auto offset = self->loop_.node().shard->find_time(data_log(self->id_), value);
+    auto& loop = self->loop_.net_loop();
+    loop.post([self = std::move(self), offset = std::move(offset), found = std::move(found),
+               clamp] { found(offset ? Result<Offset>(clamp(*offset)) : offset); });
+  };
+  off_loop(std::move(job));
+}
+
+// ---- Subscriptions ----
+
+Subscription* Partition::find_subscription(SubscriptionId id) {
+  auto found = subscriptions_.find(id);
+  return found == subscriptions_.end() ? nullptr : found->second.get();
+}
+
+void Partition::wake_subscription(SubscriptionId id) {
+  if (auto* subscription = find_subscription(id)) subscription->pump();
+}
+
+void Partition::close_stream(SubscriptionId id, StreamKey key) {
+  if (auto* subscription = find_subscription(id)) subscription->close_stream(key);
+}
+
+void Partition::when_ready(SubscriptionId id, std::move_only_function<void(Status)> ready) {
+  if (auto* subscription = find_subscription(id)) return subscription->when_ready(std::move(ready));
+  ready(fail(ErrorCode::kUnknownSubscription, describe() + ": the subscription was deleted"));
+}
+
+void Partition::apply_topic(const Topic& topic) {
+  for (auto it = subscriptions_.begin(); it != subscriptions_.end();) {
+    if (topic.subscriptions.find(it->second->record().name) != nullptr) {
+      ++it;
+      continue;
+    }
+    it->second->end_all_streams(
+        {ErrorCode::kUnknownSubscription, describe() + ": the subscription was deleted"});
+    cursor_log_.deleted(it->first);
+    it = subscriptions_.erase(it);
+  }
+  for (auto it = topic.subscriptions.begin(); it != topic.subscriptions.end(); ++it) {
+    if (subscriptions_.contains(it->id)) continue;
+    add_subscription(it.item());
+  }
+}
+
+void Partition::add_subscription(std::shared_ptr<const SubscriptionRecord> record) {
+  auto id = record->id;
+  auto kind = record->start_kind;
+  auto value = record->start_value;
+  subscriptions_.emplace(id, std::make_unique<Subscription>(*this, std::move(record)));
+  resolve(kind, value, [self = shared_from_this(), id](Result<Offset> start) {
+    auto* subscription = self->find_subscription(id);
+    if (subscription == nullptr) return;
+    if (start)
+      subscription->start_at(*start);
+    else
+      subscription->start_failed(start.error());
+  });
+}
+
+// ---- Deleting ----
+
+void Partition::close_deleted() {
+  deleted_ = true;
+  Error gone{ErrorCode::kUnknownTopic, describe() + ": the topic was deleted"};
+  waiters_.fail_from(0, [&](Waiter&& waiter) { waiter.reply.error(gone); });
+  for (auto& parked : parked_) parked.reply.error(gone);
+  parked_.clear();
+  for (auto& [id, subscription] : subscriptions_) subscription->end_all_streams(gone);
+  subscriptions_.clear();
+  cursor_log_.close();
+  cache_.clear();
+  if (writes_under_way_ == 0) free_space();
+}
+
+void Partition::write_begins() { ++writes_under_way_; }
+
+void Partition::write_ended() {
+  if (--writes_under_way_ == 0 && deleted_) free_space();
+}
+
+void Partition::free_space() {
+  auto& shard = *loop_.node().shard;
+  for (auto log : {data_log(id_), internal_log(id_)}) {
+    if (!shard.log_state(log)) continue;
+    if (auto dropped = shard.drop_log(log); !dropped) {
+      log::warn("log not dropped", {{"partition", describe()}, {"error", dropped.error().message}});
+    }
+  }
+  loop_.writes().add({},
+                     {{storage::Table::kCursor, producer_snapshot_key(id_), std::nullopt},
+                      {storage::Table::kCursor, cursor_snapshot_key(id_), std::nullopt}},
+                     [](ErrorCode) {});
+}
+
+}  // namespace andyx::server

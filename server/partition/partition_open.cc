@@ -1,0 +1,97 @@
+// How a partition is recovered when its node starts: producers from their snapshot and the log
+// behind it, subscriptions from theirs and the internal log.
+#include <unordered_map>
+
+#include "server/app/log.h"
+#include "server/log_ids.h"
+#include "server/loop/core_loop.h"
+#include "server/partition/partition.h"
+#include "server/partition/state_keys.h"
+
+namespace andyx::server {
+namespace {
+
+Status replay_producers(storage::StorageShard& shard, PartitionId id, Offset from, Offset end,
+                        ProducerTable& table) {
+  while (from < end) {
+    auto batches = shard.read(data_log(id), from, limits::kMaxReadBytes);
+    if (!batches) return std::unexpected(batches.error());
+    if (batches->empty())
+      return fail(ErrorCode::kCorrupt, "the log ends at offset " + std::to_string(from) +
+                                           ", before its end " + std::to_string(end));
+    for (const SharedBytes& bytes : *batches) {
+      auto header = batch::read_header(bytes.span());
+      if (!header) return std::unexpected(header.error());
+      if (header->base_offset >= from) table.replay(*header);
+      from = header->end_offset();
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId id) {
+  auto& shard = *loop.node().shard;
+  PartitionCore::Recovered recovered;
+  auto state = shard.log_state(data_log(id));
+  if (!state) return recovered;
+  recovered.start_offset = state->start_offset;
+  recovered.end_offset = state->end_offset;
+  recovered.last_append_time_us = state->last_append_time_us;
+
+  Offset covered = state->start_offset;
+  auto snapshot = shard.get(storage::Table::kCursor, producer_snapshot_key(id));
+  if (!snapshot) return std::unexpected(snapshot.error());
+  if (*snapshot) {
+    auto decoded = ProducerTable::decode(
+        {reinterpret_cast<const std::uint8_t*>((*snapshot)->data()), (*snapshot)->size()});
+    if (!decoded) return std::unexpected(decoded.error());
+    // A snapshot ahead of the log: the tail was given up (--accept-data-loss). Rebuild from what is
+    // left.
+    if (decoded->covered <= state->end_offset) {
+      recovered.producers = std::move(decoded->table);
+      covered = std::max(covered, decoded->covered);
+    }
+  }
+  if (auto replayed = replay_producers(shard, id, covered, state->end_offset, recovered.producers);
+      !replayed) {
+    return std::unexpected(replayed.error());
+  }
+  recovered.producers.durable(state->end_offset);
+  return recovered;
+}
+
+Result<std::shared_ptr<Partition>> Partition::open(CoreLoop& loop,
+                                                   const std::shared_ptr<const Topic>& topic,
+                                                   const PartitionRecord& record) {
+  auto recovered = recover(loop, record.partition_id);
+  if (!recovered) return std::unexpected(recovered.error());
+  auto partition = std::make_shared<Partition>(
+      loop, *topic, record, PartitionCore(record.main_epoch, std::move(*recovered)));
+  if (auto status = partition->recover_subscriptions(*topic); !status)
+    return std::unexpected(status.error());
+  partition->apply_topic(*topic);
+  return partition;
+}
+
+Status Partition::recover_subscriptions(const Topic& topic) {
+  std::unordered_map<SubscriptionId, std::shared_ptr<const SubscriptionRecord>> records;
+  for (auto it = topic.subscriptions.begin(); it != topic.subscriptions.end(); ++it)
+    records.emplace(it->id, it.item());
+  auto status = cursor_log_.recover([&](const CursorChange& change) {
+    auto record = records.find(change.subscription);
+    if (record == records.end()) return;  // deleted since
+    if (change.kind == CursorChange::Kind::kDeleted) {
+      subscriptions_.erase(change.subscription);
+      return;
+    }
+    auto& subscription = subscriptions_[change.subscription];
+    if (!subscription) subscription = std::make_unique<Subscription>(*this, record->second);
+    subscription->core().apply(change);
+  });
+  for (auto& [id, subscription] : subscriptions_) subscription->recovered();
+  return status;
+}
+
+}  // namespace andyx::server
