@@ -200,6 +200,9 @@ AppendResult LocalMetadataStore::write(const std::vector<EntryBytes>& entries,
   const Position tail = tail_ + entries.size();
   storage::WriteGroup group = one_put(kTailKey, pack({tail, hash_of_entry(entries.back()), epoch}));
   group.appends.push_back({kMetadataLog, std::move(bytes)});
+  // Small, and needed on a full disk: a node registers when it starts, a topic is deleted to make
+  // room.
+  group.may_use_reserve = true;
   WaitForGroup written;
   if (auto status = shard_->submit(std::move(group), written); !status) {
     return {AppendOutcome::kNotApplied, tail_, status.error()};

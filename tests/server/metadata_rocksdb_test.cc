@@ -20,14 +20,16 @@ class TemporaryDirectory {
   }
   ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
 
-  std::unique_ptr<storage::StorageShard> open() const {
+  std::unique_ptr<storage::StorageShard> open(std::uint64_t min_free_bytes = 1) const {
     storage::ShardOptions options;
     options.directory = path_ / "shard";
-    options.min_free_bytes = 1;
+    options.min_free_bytes = min_free_bytes;
     auto shard = storage::open_rocksdb_shard(options);
     REQUIRE_MESSAGE(shard.has_value(), shard.error().message);
     return std::move(*shard);
   }
+
+  std::uint64_t free_bytes() const { return std::filesystem::space(path_).available; }
 
  private:
   std::filesystem::path path_;
@@ -63,6 +65,23 @@ TEST_CASE("a cluster survives restarts of its node on RocksDB, with snapshots be
       REQUIRE(controller.create(name));
     }
   }
+}
+
+TEST_CASE("a node starts on a nearly full disk, and a topic can be deleted to make room") {
+  const TemporaryDirectory directory;
+  {
+    const auto shard = directory.open();
+    RunningController controller(*shard, 1);
+    REQUIRE(controller.create("large"));
+  }
+  // Full by the reserve that is asked for, of which more than half is still there.
+  const auto shard = directory.open(directory.free_bytes() + directory.free_bytes() / 4);
+  while (shard->status().error != ErrorCode::kDiskFull) std::this_thread::yield();
+  RunningController controller(*shard, 2);
+  REQUIRE_MESSAGE(controller.started.has_value(), controller.started.error().message);
+  std::promise<Status> deleted;
+  controller->delete_topic(topic_name("large"), [&](Status s) { deleted.set_value(std::move(s)); });
+  CHECK(deleted.get_future().get());
 }
 
 }  // namespace
