@@ -25,7 +25,8 @@ void normalise(std::vector<OffsetRange>& ranges) {
 
 void AnswerQueue::add(AnswerKind kind, OffsetRange range) {
   if (range.last < range.first) return;
-  if (groups_.empty() || groups_.back().kind != kind) groups_.push_back({.kind = kind, .ranges = {}});
+  if (groups_.empty() || groups_.back().kind != kind)
+    groups_.push_back({.kind = kind, .ranges = {}});
   auto& group = groups_.back();
   group.given += range.count();
   if (!group.ranges.empty() && group.ranges.back().last + 1 == range.first) {

@@ -1,5 +1,5 @@
-// Answers of one partition on their way to the server: neighbours are joined, order between kinds is
-// kept, what was sent and not confirmed can be put back. Pure; the consumer's mutex guards it.
+// Answers of one partition on their way to the server: neighbours are joined, order between kinds
+// is kept, what was sent and not confirmed can be put back. Pure; the consumer's mutex guards it.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,8 @@ class AnswerQueue {
   bool empty() const { return groups_.empty(); }
 
  private:
-  std::deque<Group> groups_;  // ranges in the order of arrival, joined with the last one where possible
+  std::deque<Group>
+      groups_;  // ranges in the order of arrival, joined with the last one where possible
 };
 
 }  // namespace andyx::client

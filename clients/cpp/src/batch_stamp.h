@@ -6,8 +6,8 @@
 
 namespace andyx::client {
 
-// The same batch under another producer id, epoch and sequence, with its checksum; copied where somebody
-// else holds the bytes.
+// The same batch under another producer id, epoch and sequence, with its checksum; copied where
+// somebody else holds the bytes.
 SharedBytes with_stamp(SharedBytes batch, const batch::ProducerStamp& stamp);
 
 }  // namespace andyx::client

@@ -1,5 +1,5 @@
-// What stands behind a Client: its thread, its cluster, and what was made from it. start() and close()
-// from the outside; everything else of the cluster on the thread.
+// What stands behind a Client: its thread, its cluster, and what was made from it. start() and
+// close() from the outside; everything else of the cluster on the thread.
 #pragma once
 
 #include <atomic>
@@ -38,12 +38,13 @@ class ClientImpl {
   // False when the client is closed.
   bool post(net::Task task) { return loop_->post(std::move(task)); }
 
-  // Runs `begin(done)` on the thread and waits until `done` was called with a Result<T>, which it has
-  // to be in every case.
+  // Runs `begin(done)` on the thread and waits until `done` was called with a Result<T>, which it
+  // has to be in every case.
   template <typename T, typename Begin>
   Result<T> wait(Begin begin) {
     if (on_thread()) {
-      return fail(ErrorCode::kBadArgument, "a callback may not wait: the client's own thread would stop");
+      return fail(ErrorCode::kBadArgument,
+                  "a callback may not wait: the client's own thread would stop");
     }
     auto promise = std::make_shared<std::promise<Result<T>>>();
     auto result = promise->get_future();
@@ -53,9 +54,13 @@ class ClientImpl {
     if (!posted) return fail(ErrorCode::kShuttingDown, "the client is closed");
     return result.get();
   }
-  // The same for something that only has to be done.
+  // The same for something that only has to be done; on the thread itself at once.
   template <typename Work>
   void run_and_wait(Work work) {
+    if (on_thread()) {
+      work();
+      return;
+    }
     static_cast<void>(wait<bool>([work = std::move(work)](auto done) mutable {
       work();
       done(true);

@@ -45,9 +45,8 @@ NodeLink* Cluster::link_to(NodeId node) {
 void Cluster::start(OnReady done) {
   on_ready_ = std::move(done);
   ready_timer_ = loop_.timer();
-  ready_timer_->start(options_.connect_timeout_ms, 0, [this] {
-    ready(fail(ErrorCode::kUnreachable, last_error_.message));
-  });
+  ready_timer_->start(options_.connect_timeout_ms, 0,
+                      [this] { ready(fail(ErrorCode::kUnreachable, last_error_.message)); });
   use_server(0);
 }
 
@@ -107,8 +106,9 @@ void Cluster::call(NodeId node, Fill fill, Repeat repeat, OnReply done, std::uin
   const auto timeout_ms = options_.request_timeout_ms + extra_ms;
   call.deadline->start(timeout_ms, 0, [this, id, timeout_ms] {
     const auto& last = calls_.at(id).last_error.message;
-    auto error = local_error(ErrorCode::kTimedOut,
-                             "no answer within " + std::to_string(timeout_ms) + " ms; last: " + last);
+    auto error =
+        local_error(ErrorCode::kTimedOut,
+                    "no answer within " + std::to_string(timeout_ms) + " ms; last: " + last);
     error.stored = calls_.at(id).sent ? Storedness::kMaybeStored : Storedness::kNotStored;
     finish(id, std::unexpected(std::move(error)));
   });
@@ -177,8 +177,9 @@ void Cluster::topic(const std::string& path, bool for_produce, OnTopic done) {
       return;
     }
     const auto* metadata = reply->frame->body_as_MetadataReply();
-    done(metadata != nullptr ? topic_of(*metadata)
-                             : fail(ErrorCode::kInternal, "the answer to a metadata request is none"));
+    done(metadata != nullptr
+             ? topic_of(*metadata)
+             : fail(ErrorCode::kInternal, "the answer to a metadata request is none"));
   });
 }
 

@@ -4,11 +4,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 #include "clients/cpp/src/node_link.h"
+#include "protocol/base/ids.h"
 
 namespace andyx::client {
 
@@ -41,7 +43,8 @@ class Cluster final : private LinkUser {
   void start(OnReady done);
 
   enum class Repeat { kNo, kYes };  // kNo: not sent again once it may have been received
-  // Asks one node (the main of a partition, or any with 0); `done` once, after request_timeout_ms at most.
+  // Asks one node (the main of a partition, or any with 0); `done` once, after request_timeout_ms
+  // at most.
   void call(NodeId node, Fill fill, Repeat repeat, OnReply done, std::uint32_t extra_ms = 0);
   void topic(const std::string& path, bool for_produce, OnTopic done);
 

@@ -37,7 +37,8 @@ Result<MessageBatch> MessageBatch::open(std::uint32_t partition, SharedBytes bat
   }
   if (at < out.ranges_.size()) {
     return fail(ErrorCode::kBadBatch, "partition " + std::to_string(partition) + ": offset " +
-                                          std::to_string(from) + " was announced and is not in the batches");
+                                          std::to_string(from) +
+                                          " was announced and is not in the batches");
   }
   out.rewind();
   return out;
@@ -66,7 +67,8 @@ bool MessageBatch::next(Message& message) {
   message.payload = record_.payload;
   message.headers = record_.headers;
   message.delivery_count = redeliveries_.empty() ? 1 : delivery_count(next_offset_);
-  if (next_offset_++ == piece.last && ++piece_ < pieces_.size()) next_offset_ = pieces_[piece_].first;
+  if (next_offset_++ == piece.last && ++piece_ < pieces_.size())
+    next_offset_ = pieces_[piece_].first;
   return true;
 }
 

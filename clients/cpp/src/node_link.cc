@@ -4,8 +4,8 @@
 #include <cassert>
 #include <utility>
 
-#include "protocol/frame/frame_verify.h"
 #include "clients/cpp/src/backoff.h"
+#include "protocol/frame/frame_verify.h"
 
 namespace andyx::client {
 namespace {
@@ -23,7 +23,8 @@ ReplyError local_error(ErrorCode code, std::string message) {
 }
 
 ReplyError error_of(const protocol::ErrorReply& reply) {
-  ReplyError error{{static_cast<ErrorCode>(reply.code()), {}}, {}, reply.retriable(), reply.retry_after_ms()};
+  ReplyError error{
+      {static_cast<ErrorCode>(reply.code()), {}}, {}, reply.retriable(), reply.retry_after_ms()};
   error.stored = reply.stored() == protocol::Storedness::not_stored ? Storedness::kNotStored
                                                                     : Storedness::kMaybeStored;
   if (reply.message() != nullptr) error.message = reply.message()->str();
@@ -91,7 +92,8 @@ void NodeLink::say_hello() {
     const auto name = builder.CreateString(options_.client_name);
     const auto version = builder.CreateString(ANDYX_VERSION);
     const auto cluster = builder.CreateString(options_.cluster_id);
-    return body_of(protocol::Body::Hello, protocol::CreateHello(builder, 1, 1, name, version, cluster));
+    return body_of(protocol::Body::Hello,
+                   protocol::CreateHello(builder, 1, 1, name, version, cluster));
   }));
 }
 
@@ -108,7 +110,8 @@ void NodeLink::hello_answered(ReplyFrame frame) {
   state_ = State::kUp;
   failures_ = 0;
   if (const auto told_ms = hello()->idle_timeout_ms(); told_ms > 0) idle_timeout_ms_ = told_ms;
-  const auto every_ms = std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, limits::kKeepAliveIntervalMs);
+  const auto every_ms =
+      std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, limits::kKeepAliveIntervalMs);
   timer_->start(every_ms, every_ms, [this] { keep_alive(); });
   for_each_user([this](LinkUser& user) { user.link_up(*this); });
 }
@@ -265,14 +268,15 @@ void NodeLink::pushed(ReplyFrame frame) {
     return found == streams_.end() ? nullptr : found->second;
   };
   if (const auto* deliver = frame.frame->body_as_Deliver()) {
-    if (auto* sink = sink_of(deliver->stream())) sink->deliver(deliver->stream(), frame.bytes, *deliver);
+    if (auto* sink = sink_of(deliver->stream()))
+      sink->deliver(deliver->stream(), frame.bytes, *deliver);
   } else if (const auto* closed = frame.frame->body_as_StreamClosed()) {
     auto* sink = sink_of(closed->stream());
     if (sink == nullptr) return;
     streams_.erase(closed->stream());
-    sink->stream_closed(closed->stream(),
-                        closed->error() ? Error{error_of(*closed->error())}
-                                        : Error{ErrorCode::kUnknownStream, "the server ended the stream"});
+    sink->stream_closed(closed->stream(), closed->error() ? Error{error_of(*closed->error())}
+                                                          : Error{ErrorCode::kUnknownStream,
+                                                                  "the server ended the stream"});
   }
 }
 

@@ -1,5 +1,6 @@
 // The connection to one node: connects, says hello, keeps alive, comes back with back-off; sends
-// requests and hands each reply to whom asked. The client's thread only; lives as long as the client.
+// requests and hands each reply to whom asked. The client's thread only; lives as long as the
+// client.
 #pragma once
 
 #include <deque>
@@ -38,7 +39,8 @@ class LinkUser {
 // Who gets what the server pushes on a stream.
 class StreamSink {
  public:
-  virtual void deliver(std::uint32_t stream, const SharedBytes& frame, const protocol::Deliver& body) = 0;
+  virtual void deliver(std::uint32_t stream, const SharedBytes& frame,
+                       const protocol::Deliver& body) = 0;
   virtual void stream_closed(std::uint32_t stream, const Error& error) = 0;
 
  protected:
@@ -75,7 +77,9 @@ class NodeLink final : private net::ConnectionHandler {
 
   const net::Address& address() const { return address_; }
   bool up() const { return state_ == State::kUp; }
-  const protocol::HelloReply* hello() const { return hello_.frame ? hello_.frame->body_as_HelloReply() : nullptr; }
+  const protocol::HelloReply* hello() const {
+    return hello_.frame ? hello_.frame->body_as_HelloReply() : nullptr;
+  }
 
   void add_user(LinkUser* user);  // connects, where it does not yet; idempotent
   void remove_user(LinkUser* user);

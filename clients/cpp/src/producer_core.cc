@@ -16,7 +16,7 @@ ProducerCore::Entry* ProducerCore::find(BatchId id) {
 
 void ProducerCore::add(std::uint64_t now_ms) {
   if (dead_) {
-    actions_.push_back(Failed{first_id_++, *dead_, Storedness::kNotStored});
+    actions_.emplace_back(Failed{first_id_++, *dead_, Storedness::kNotStored});
     return;
   }
   if (entries_.empty()) last_progress_ms_ = now_ms;
@@ -71,7 +71,7 @@ void ProducerCore::stored(BatchId id, const Success& success, std::uint64_t now_
     } else {
       fail(id, stale, Storedness::kMaybeStored);
     }
-    actions_.push_back(Refresh{});
+    actions_.emplace_back(Refresh{});
     return;
   }
   epoch_ = std::max(epoch_, success.main_epoch);
@@ -79,7 +79,7 @@ void ProducerCore::stored(BatchId id, const Success& success, std::uint64_t now_
   --in_flight_;
   failures_ = 0;
   last_progress_ms_ = now_ms;
-  actions_.push_back(Stored{id, success});
+  actions_.emplace_back(Stored{id, success});
 }
 
 void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms) {
@@ -107,7 +107,7 @@ void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now
     case ErrorCode::kNotMain:
     case ErrorCode::kUnknownTopic:
     case ErrorCode::kUnknownPartition:
-      actions_.push_back(Refresh{});
+      actions_.emplace_back(Refresh{});
       break;
     default:
       break;
@@ -135,7 +135,8 @@ void ProducerCore::fail(BatchId id, const Error& error, Storedness stored) {
   if (entry.state == State::kInFlight) --in_flight_;
   entry.state = State::kDone;
   const bool maybe = entry.maybe_stored || stored == Storedness::kMaybeStored;
-  actions_.push_back(Failed{id, error, maybe ? Storedness::kMaybeStored : Storedness::kNotStored});
+  actions_.emplace_back(
+      Failed{id, error, maybe ? Storedness::kMaybeStored : Storedness::kNotStored});
 }
 
 void ProducerCore::want_reopen() {
@@ -151,7 +152,7 @@ void ProducerCore::ask_for_identity() {
   drop_resolved();
   if (entries_.empty()) return;  // asked when there is something to send
   identity_ = Identity::kReopenAsked;
-  actions_.push_back(Reopen{});
+  actions_.emplace_back(Reopen{});
 }
 
 void ProducerCore::reopened(std::uint64_t now_ms) {
@@ -185,7 +186,8 @@ void ProducerCore::give_up(const Error& reason, bool for_good) {
     const bool maybe = entry.state == State::kInFlight;
     fail(first_id_ + i, reason, maybe ? Storedness::kMaybeStored : Storedness::kNotStored);
   }
-  // Under way or not, an answer to Reopen no longer fits: the numbers start anew with the next batch.
+  // Under way or not, an answer to Reopen no longer fits: the numbers start anew with the next
+  // batch.
   if (!entries_.empty()) want_reopen();
   drop_resolved();
   if (for_good) dead_ = reason;
@@ -202,12 +204,13 @@ void ProducerCore::pump(std::uint64_t now_ms) {
     entry.state = State::kInFlight;
     if (std::exchange(entry.sent_before, true)) ++resent_;
     ++in_flight_;
-    actions_.push_back(Send{first_id_ + i});
+    actions_.emplace_back(Send{first_id_ + i});
   }
 }
 
 void ProducerCore::back_off(std::uint64_t now_ms, std::uint64_t at_least_ms) {
-  const auto wait_ms = backoff_ms(++failures_, config_.backoff_min_ms, config_.backoff_max_ms, random_);
+  const auto wait_ms =
+      backoff_ms(++failures_, config_.backoff_min_ms, config_.backoff_max_ms, random_);
   not_before_ms_ = now_ms + std::max(wait_ms, std::min(at_least_ms, config_.backoff_max_ms));
 }
 
@@ -218,7 +221,9 @@ void ProducerCore::drop_resolved() {
   }
 }
 
-std::vector<ProducerCore::Action> ProducerCore::take_actions() { return std::exchange(actions_, {}); }
+std::vector<ProducerCore::Action> ProducerCore::take_actions() {
+  return std::exchange(actions_, {});
+}
 
 std::optional<std::uint64_t> ProducerCore::wake_at() const {
   if (entries_.empty()) return std::nullopt;

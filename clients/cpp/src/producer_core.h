@@ -1,11 +1,12 @@
 // The decisions of a producer about one partition: what is sent when, what is sent again, what has
-// failed. Pure: events in, actions out; no I/O, clock or threads. Batches are known by number only; the
-// shell (producer_impl.h) keeps their bytes.
+// failed. Pure: events in, actions out; no I/O, clock or threads. Batches are known by number only;
+// the shell (producer_impl.h) keeps their bytes.
 //
 // A batch that may be stored is only ever sent again with the same bytes, in order, and at most
-// `max_in_flight` (5) are unanswered: so the server's memory of the last 5 batches finds duplicates.
-// Where a batch is given up, its sequence number is missing for ever; the partition then goes on under a
-// new producer id (Reopen). Batches that may be stored under the old id fail instead of moving over.
+// `max_in_flight` (5) are unanswered: so the server's memory of the last 5 batches finds
+// duplicates. Where a batch is given up, its sequence number is missing for ever; the partition
+// then goes on under a new producer id (Reopen). Batches that may be stored under the old id fail
+// instead of moving over.
 #pragma once
 
 #include <cstdint>
@@ -58,7 +59,8 @@ class ProducerCore {
     Error error;
     Storedness stored;
   };
-  struct Reopen {};   // get a producer id, stamp all unresolved batches from sequence 0, call reopened()
+  struct Reopen {
+  };  // get a producer id, stamp all unresolved batches from sequence 0, call reopened()
   struct Refresh {};  // the partition's main is another one
   using Action = std::variant<Send, Stored, Failed, Reopen, Refresh>;
 

@@ -29,7 +29,8 @@ Status check(const ProducerOptions& options) {
 
 }  // namespace
 
-ProducerImpl::ProducerImpl(std::shared_ptr<ClientImpl> client, ProducerOptions options, std::string topic)
+ProducerImpl::ProducerImpl(std::shared_ptr<ClientImpl> client, ProducerOptions options,
+                           std::string topic)
     : client_(std::move(client)), options_(std::move(options)), topic_(std::move(topic)) {}
 
 Result<std::shared_ptr<ProducerImpl>> ProducerImpl::open(const std::shared_ptr<ClientImpl>& client,
@@ -83,12 +84,14 @@ Status ProducerImpl::admit(std::unique_lock<std::mutex>& lock, WhenFull when_ful
   const auto full = [this] { return stats_.buffered_bytes >= options_.buffer_bytes; };
   if (!closed_ && full()) [[unlikely]] {
     if (when_full == WhenFull::kRefuse || client_->on_thread()) {
-      return fail(ErrorCode::kOverloaded, "the producer's buffer is full: " +
-                                              std::to_string(stats_.buffered_bytes) + " bytes are not answered");
+      return fail(ErrorCode::kOverloaded,
+                  "the producer's buffer is full: " + std::to_string(stats_.buffered_bytes) +
+                      " bytes are not answered");
     }
     ++waiters_;
-    const bool room = changed_.wait_for(lock, std::chrono::milliseconds(options_.delivery_timeout_ms),
-                                        [&] { return closed_ || !full(); });
+    const bool room =
+        changed_.wait_for(lock, std::chrono::milliseconds(options_.delivery_timeout_ms),
+                          [&] { return closed_ || !full(); });
     --waiters_;
     if (!room) return fail(ErrorCode::kTimedOut, "the producer's buffer stays full");
   }
@@ -100,8 +103,9 @@ Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
   const auto count = partitions();
   if (message.partition) {
     if (*message.partition < count) return *message.partition;
-    return fail(ErrorCode::kUnknownPartition, topic_ + " has the partitions 0 to " + std::to_string(count - 1) +
-                                                  ", not " + std::to_string(*message.partition));
+    return fail(ErrorCode::kUnknownPartition, topic_ + " has the partitions 0 to " +
+                                                  std::to_string(count - 1) + ", not " +
+                                                  std::to_string(*message.partition));
   }
   return message.key ? batch::partition_of_key(*message.key, count) : round_robin_;
 }
@@ -143,7 +147,8 @@ void ProducerImpl::linger() {
       self->linger_is_over();
       return;
     }
-    self->linger_timer_->start(self->options_.linger_ms, 0, [impl = self.get()] { impl->linger_is_over(); });
+    self->linger_timer_->start(self->options_.linger_ms, 0,
+                               [impl = self.get()] { impl->linger_is_over(); });
   });
 }
 
@@ -162,7 +167,8 @@ Status ProducerImpl::flush() {
   ++waiters_;
   changed_.wait(lock, answered);  // every batch is resolved, by its delivery timeout at the latest
   --waiters_;
-  if (auto error = std::exchange(first_error_, std::nullopt)) return std::unexpected(std::move(*error));
+  if (auto error = std::exchange(first_error_, std::nullopt))
+    return std::unexpected(std::move(*error));
   return {};
 }
 
@@ -177,8 +183,9 @@ Status ProducerImpl::close() {
 }
 
 void ProducerImpl::abandon() {
-  client_->run_and_wait(
-      [self = shared_from_this()] { self->end({ErrorCode::kShuttingDown, "the producer is closed"}); });
+  client_->run_and_wait([self = shared_from_this()] {
+    self->end({ErrorCode::kShuttingDown, "the producer is closed"});
+  });
 }
 
 ProducerStats ProducerImpl::stats() const {

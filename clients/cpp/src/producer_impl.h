@@ -87,7 +87,8 @@ class ProducerImpl final : public Part,
   void act(std::uint32_t partition, const ProducerCore::Refresh& action);
   void replied(std::uint32_t partition, BatchId id, Reply reply);
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
-  void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome, TimeUs append_time_us);
+  void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
+               TimeUs append_time_us);
   void refresh();
   void refresh_later();
   void refreshed(const TopicMetadata& topic);
@@ -114,7 +115,7 @@ class ProducerImpl final : public Part,
   ProducerStats stats_;
   std::size_t waiters_ = 0;
 
-  std::vector<Lane> lanes_;
+  std::deque<Lane> lanes_;  // never moved
   TopicId topic_id_ = 0;
   bool refreshing_ = false;
   bool ended_ = false;

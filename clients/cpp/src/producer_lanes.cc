@@ -14,7 +14,8 @@ void ProducerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
   timer_ = client_->loop().timer();
   refresh_timer_ = client_->loop().timer();
   client_->cluster().topic(
-      topic_, true, [self = shared_from_this(), done = std::move(done)](Result<TopicMetadata> topic) mutable {
+      topic_, true,
+      [self = shared_from_this(), done = std::move(done)](Result<TopicMetadata> topic) mutable {
         if (!topic) {
           done(std::unexpected(topic.error()));
           return;
@@ -24,15 +25,16 @@ void ProducerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
           done(true);
           return;
         }
-        self->open_identity(self->options_.name, [self, topic = std::move(*topic), done = std::move(done)](
-                                                     Result<batch::ProducerStamp> stamp) mutable {
-          if (!stamp) {
-            done(std::unexpected(stamp.error()));
-            return;
-          }
-          self->opened(topic, stamp->producer_id, stamp->producer_epoch);
-          done(true);
-        });
+        self->open_identity(self->options_.name,
+                            [self, topic = std::move(*topic),
+                             done = std::move(done)](Result<batch::ProducerStamp> stamp) mutable {
+                              if (!stamp) {
+                                done(std::unexpected(stamp.error()));
+                                return;
+                              }
+                              self->opened(topic, stamp->producer_id, stamp->producer_epoch);
+                              done(true);
+                            });
       });
 }
 
@@ -41,18 +43,20 @@ void ProducerImpl::open_identity(const std::string& name, OnIdentity done) {
     const auto text = builder.CreateString(name);
     return body_of(protocol::Body::ProducerOpen, protocol::CreateProducerOpen(builder, text));
   };
-  client_->cluster().call(0, std::move(fill), Cluster::Repeat::kYes, [done = std::move(done)](Reply reply) mutable {
-    if (!reply) {
-      done(std::unexpected(Error(reply.error())));
-      return;
-    }
-    const auto* opened = reply->frame->body_as_ProducerOpenReply();
-    if (opened == nullptr) {
-      done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
-      return;
-    }
-    done(batch::ProducerStamp{.producer_id = opened->producer_id(), .producer_epoch = opened->producer_epoch()});
-  });
+  client_->cluster().call(
+      0, std::move(fill), Cluster::Repeat::kYes, [done = std::move(done)](Reply reply) mutable {
+        if (!reply) {
+          done(std::unexpected(Error(reply.error())));
+          return;
+        }
+        const auto* opened = reply->frame->body_as_ProducerOpenReply();
+        if (opened == nullptr) {
+          done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
+          return;
+        }
+        done(batch::ProducerStamp{.producer_id = opened->producer_id(),
+                                  .producer_epoch = opened->producer_epoch()});
+      });
 }
 
 void ProducerImpl::opened(const TopicMetadata& topic, ProducerId id, std::uint32_t epoch) {
@@ -146,10 +150,12 @@ void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Send& action
   lane.link->call_with_payload(
       batch.bytes,
       [&, this](flatbuffers::FlatBufferBuilder& builder, auto bytes) {
-        return body_of(protocol::Body::Produce,
-                       protocol::CreateProduce(builder, topic_id_, partition, lane.epoch, acks, bytes));
+        return body_of(
+            protocol::Body::Produce,
+            protocol::CreateProduce(builder, topic_id_, partition, lane.epoch, acks, bytes));
       },
-      [self = shared_from_this(), partition, id = action.id, generation = lane.generation](Reply reply) {
+      [self = shared_from_this(), partition, id = action.id,
+       generation = lane.generation](Reply reply) {
         if (self->lanes_[partition].generation != generation) return;
         self->replied(partition, id, std::move(reply));
       });
@@ -167,10 +173,11 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
                                                .main_epoch = stored->main_epoch()},
                          now_ms);
     } else {
-      lane.core.answered(id,
-                         ProducerCore::Refusal{.error = {ErrorCode::kInternal, "the answer to produce is none"},
-                                               .stored = Storedness::kMaybeStored},
-                         now_ms);
+      lane.core.answered(
+          id,
+          ProducerCore::Refusal{.error = {ErrorCode::kInternal, "the answer to produce is none"},
+                                .stored = Storedness::kMaybeStored},
+          now_ms);
     }
   } else if (reply.error().code != ErrorCode::kConnectionLost) {  // else link_down tells the core
     const auto& error = reply.error();
@@ -355,7 +362,8 @@ void ProducerImpl::tick() {
   const auto now_ms = client_->loop().now_ms();
   for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
     auto& core = lanes_[partition].core;
-    if (const auto wake_at_ms = core.wake_at(); wake_at_ms && *wake_at_ms <= now_ms) core.tick(now_ms);
+    if (const auto wake_at_ms = core.wake_at(); wake_at_ms && *wake_at_ms <= now_ms)
+      core.tick(now_ms);
     run(partition);
   }
 }

@@ -35,6 +35,8 @@ struct ConsumerOptions {
   std::uint64_t credit_messages = 1'000'000;    // the same in messages
   std::uint32_t answer_timeout_ms = 30'000;     // of flush_answers(), without any progress
   MessageHandler handler;                       // set: poll() must not be called
+  std::function<void(const Error&)>
+      on_error;  // with a handler: the consumer cannot go on; its thread
 };
 
 struct ConsumerStats {
@@ -81,8 +83,11 @@ class Consumer {
 
  private:
   friend class Client;
-  explicit Consumer(std::shared_ptr<ConsumerImpl> impl);
+  friend class ConsumerImpl;
+  explicit Consumer(std::shared_ptr<ConsumerImpl> impl, bool owns = true);
+  void release();
   std::shared_ptr<ConsumerImpl> impl_;
+  bool owns_ = true;  // false: the one that a handler is given
 };
 
 }  // namespace andyx::client
