@@ -154,6 +154,21 @@ TEST_CASE("records that are cut off or lead out of themselves are refused") {
                                    1})) == ErrorCode::kBadBatch);
 }
 
+// Each of these is whole but for the one thing.
+TEST_CASE("bytes before the first record, and a first time that is not its own, are refused") {
+  auto shifted = batch_of_body({0, 0, 0, 0, 0, 0});
+  CHECK(verify_code(shifted) == ErrorCode::kOk);
+  store(shifted.data() + batch::kHeaderBytes, 3u);
+  CHECK(verify_code(sealed(shifted)) == ErrorCode::kBadBatch);
+
+  auto later = batch_of_body({2, 0, 0});
+  store(later.data() + at::kLastTime, std::int64_t{1});
+  CHECK(verify_code(sealed(later)) == ErrorCode::kBadBatch);
+  later[batch::kHeaderBytes + batch::kTableEntryBytes] = 0;
+  store(later.data() + at::kFirstTime, std::int64_t{1});
+  CHECK(verify_code(sealed(later)) == ErrorCode::kOk);
+}
+
 TEST_CASE("limits of headers hold on the server too") {
   Bytes many = {0, 0, 0xe9, 0x07};  // 1001 headers
   for (int i = 0; i < 1'001; ++i) many.insert(many.end(), {1, 'n', 0});
