@@ -1,2 +1,14 @@
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
+#define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string_view>
+
+#include "tests/storage/support/child_writer.h"
+
+int main(int argc, char** argv) {
+  if (argc == 4 && std::string_view(argv[1]) == "--child-writer") {
+    return andyx::storage::test::run_child_writer(argv[2], std::strtoull(argv[3], nullptr, 10));
+  }
+  return doctest::Context(argc, argv).run();
+}
