@@ -47,7 +47,6 @@ void SubscriptionCore::raise_floor(Offset floor) {
   history_.cut(0, last);
   held_.cut(0, last);
   waiting_.cut(0, last);
-  next_ = std::max(next_, answered_.floor());
   changed_ = true;
 }
 

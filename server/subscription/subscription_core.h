@@ -2,9 +2,8 @@
 // no IO, no clock, no payload; events in, decisions out. One thread (the loop of the partition's
 // main).
 //
-// Every offset from the floor to next_ is exactly one of: answered, in flight (held by a stream),
-// or waiting for redelivery. From next_ on an offset is fresh, or answered ahead. All are kept as
-// ranges.
+// Every offset below next_ is exactly one of: answered, in flight (held by a stream), or waiting
+// for redelivery. From next_ on an offset is fresh, or answered ahead. All are kept as ranges.
 //
 // A stream is a consumer attached to this partition. Streams of one attach epoch share the flow; an
 // attach with a newer epoch ends those of older ones.

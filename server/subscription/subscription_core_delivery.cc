@@ -70,7 +70,8 @@ void SubscriptionCore::fetch_failed(const Want& want) {
 }
 
 std::uint64_t SubscriptionCore::allowance(const Stream& stream, const Batch& batch) const {
-  if (!stream.has_credit() || (resilient() && !held_.empty())) return 0;
+  assert(!resilient() || held_.empty());
+  if (!stream.has_credit()) return 0;
   if (resilient()) return 1;
   const auto by_bytes =
       static_cast<std::uint64_t>(stream.credit_bytes) * batch.count / batch.size_bytes;

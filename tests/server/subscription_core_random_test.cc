@@ -246,7 +246,7 @@ class Machine {
   }
 
   void reset() {
-    const Offset to = pick(end() + 2);
+    const Offset to = pick(4) == 0 ? pick(end() + 2) : start_ + pick(end() - start_ + 2);
     const auto ended = core_.reset(to);
     REQUIRE(ended.has_value() == (to >= start_ && to <= end()));
     if (!ended) return;
