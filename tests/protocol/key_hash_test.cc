@@ -22,6 +22,8 @@ TEST_CASE("key hashes are those of every other client") {
 TEST_CASE("the table's hash is the low half, never the zero of no key") {
   CHECK(table_key_hash("") == 0x38d394c2);
   CHECK(table_key_hash("a") == 0x1e964e1f);
+  CHECK(key_hash64("aefdnkmdh") == 0x15b8d9c800000000);
+  CHECK(table_key_hash("aefdnkmdh") == 1);
 }
 
 TEST_CASE("a key's partition is stable, in range, and all partitions are used") {
