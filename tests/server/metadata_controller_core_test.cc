@@ -220,12 +220,21 @@ TEST_CASE_FIXTURE(Fixture, "an answer that rests on entries not yet durable wait
 }
 
 TEST_CASE_FIXTURE(Fixture, "after an indeterminate append that was written nothing happens twice") {
-  store->next_append = Fault::kIndeterminateWritten;
-  const auto ids = driver.propose(ReserveProducerIdsCommand{10});
-  CHECK(driver.code(ids) == ErrorCode::kOk);
-  CHECK(driver.answer(ids).result == 1);
+  const auto written_once = [&](Wish wish) {
+    const Position before = store->end();
+    store->next_append = Fault::kIndeterminateWritten;
+    const auto ticket = driver.propose(std::move(wish));
+    CHECK(driver.code(ticket) == ErrorCode::kOk);
+    CHECK(store->end() == before + 1);
+    CHECK(driver.image().position == store->end());
+    return driver.answer(ticket).result;
+  };
+  CHECK(written_once(ReserveProducerIdsCommand{10}) == 1);
   CHECK(driver.image().next_producer_id == 11);
-  CHECK(driver.image().position == store->end());
+  const auto created = written_once(topic("t"));
+  CHECK(driver.image().find_topic(static_cast<TopicId>(created)));
+  written_once(TopicDeletion{topic_name("t")});
+  CHECK(driver.image().topics.empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "after an indeterminate append that was lost it is proposed again") {
