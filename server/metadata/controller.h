@@ -38,20 +38,19 @@ struct SubscriptionSpec {
 };
 
 struct ControllerOptions {
-  NodeSpec
-      node;  // registered at start; the first start of an empty log also bootstraps the cluster
+  // Registered at start; the first start of an empty log also bootstraps the cluster.
+  NodeSpec node;
   std::uint32_t ttl_ms = 10'000;
   std::uint32_t max_pending = limits::kMaxPendingProposals;
-  std::uint64_t snapshot_entries =
-      limits::kMetadataSnapshotEntries;  // a snapshot after so many entries
-  std::uint64_t snapshot_bytes = limits::kMetadataSnapshotBytes;  // or bytes of entries
+  // A snapshot is taken after so many entries, or bytes of entries.
+  std::uint64_t snapshot_entries = limits::kMetadataSnapshotEntries;
+  std::uint64_t snapshot_bytes = limits::kMetadataSnapshotBytes;
 };
 
 class Controller {
  public:
-  // Called exactly once: on the control loop, when the command is durable and its image published;
-  // or inside the call when it is refused at once (kOverloaded, kShuttingDown, or the error that
-  // stopped the controller).
+  // Called exactly once, on the control loop: when the command is durable and its image published,
+  // or with a refusal. Inside the call only when the loop takes no more tasks (kOverloaded).
   using StatusDone = std::move_only_function<void(Status)>;
   using TopicDone = std::move_only_function<void(Result<std::shared_ptr<const Topic>>)>;
   using SubscriptionDone =
