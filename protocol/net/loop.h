@@ -32,6 +32,7 @@ class Loop {
   virtual bool post(Task task) = 0;
   virtual std::uint32_t queued() const = 0;  // any thread, approximate
 
+  // Before run(): the thread that made the loop.
   virtual bool on_loop_thread() const = 0;
 
   // Milliseconds of a monotonic clock, cached at the start of this loop turn. Loop thread.

@@ -46,6 +46,7 @@ Result<std::shared_ptr<ClientImpl>> ClientImpl::start(const ClientOptions& optio
   impl->cluster_ = std::make_unique<Cluster>(*impl->loop_, std::move(*cluster));
   // The thread is joined by close(), so it may use the object without owning it.
   impl->thread_ = std::thread([client = impl.get()] { client->loop_->run(); });
+  impl->thread_id_ = impl->thread_.get_id();
   auto connected = impl->wait<bool>([client = impl.get()](auto done) {
     client->cluster_->start([done](Status status) mutable {
       status ? done(true) : done(std::unexpected(status.error()));

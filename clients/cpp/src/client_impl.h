@@ -32,7 +32,7 @@ class ClientImpl {
   const ClientOptions& options() const { return options_; }
   net::Loop& loop() { return *loop_; }
   Cluster& cluster() { return *cluster_; }
-  bool on_thread() const { return loop_->on_loop_thread(); }
+  bool on_thread() const { return thread_id_ == std::this_thread::get_id(); }
   std::uint32_t next_stream() { return next_stream_++; }
 
   // False when the client is closed.
@@ -80,6 +80,7 @@ class ClientImpl {
   std::set<std::shared_ptr<Part>> parts_;
   std::uint32_t next_stream_ = 1;
   std::thread thread_;
+  std::thread::id thread_id_;  // written before the first task is posted
   std::mutex closing_;
 };
 

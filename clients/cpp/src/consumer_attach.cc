@@ -229,14 +229,18 @@ void ConsumerImpl::stop(const Error& reason) {
 }
 
 void ConsumerImpl::end(const Error& reason) {
-  if (attached_ && !ended_) detach(reason);
+  detach([] {});
   stop(reason);
   std::lock_guard lock(mutex_);
   failed_ = reason;
   changed_.notify_all();
 }
 
-void ConsumerImpl::detach(const Error&) {
+void ConsumerImpl::detach(std::move_only_function<void()> done) {
+  if (ended_ || !std::exchange(attached_, false)) {
+    done();
+    return;
+  }
   client_->cluster().call(
       0,
       [topic = metadata_.topic_id, subscription = subscription_id_,
@@ -244,7 +248,7 @@ void ConsumerImpl::detach(const Error&) {
         return body_of(protocol::Body::Unsubscribe,
                        protocol::CreateUnsubscribe(builder, topic, subscription, epoch));
       },
-      Cluster::Repeat::kNo, [](Reply) {});
+      Cluster::Repeat::kNo, [done = std::move(done)](Reply) mutable { done(); });
 }
 
 }  // namespace andyx::client

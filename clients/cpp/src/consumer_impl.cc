@@ -147,6 +147,9 @@ Status ConsumerImpl::close() {
     if (failed_ && failed_->code == ErrorCode::kShuttingDown) return {};
   }
   auto flushed = flush_answers();
+  // Detached when this returns, so that the next consumer finds the subscription free.
+  static_cast<void>(client_->wait<bool>(
+      [self = shared_from_this()](auto done) { self->detach([done]() mutable { done(true); }); }));
   abandon();
   return flushed;
 }

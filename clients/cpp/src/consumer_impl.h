@@ -69,7 +69,7 @@ class ConsumerImpl final : public Part,
   void open_stream(std::uint64_t attempt, std::uint32_t partition);
   void stream_opened(std::uint64_t attempt);
   void attach_failed(std::uint64_t attempt, const Error& error, bool retriable);
-  void detach(const Error& reason);
+  void detach(std::move_only_function<void()> done);
   void drop_streams();
   void stop(const Error& reason);
 

@@ -2,7 +2,6 @@
 #include "clients/cpp/src/producer_impl.h"
 
 #include <algorithm>
-#include <chrono>
 
 #include "protocol/base/limits.h"
 #include "protocol/base/names.h"
@@ -89,11 +88,9 @@ Status ProducerImpl::admit(std::unique_lock<std::mutex>& lock, WhenFull when_ful
                       " bytes are not answered");
     }
     ++waiters_;
-    const bool room =
-        changed_.wait_for(lock, std::chrono::milliseconds(options_.delivery_timeout_ms),
-                          [&] { return closed_ || !full(); });
+    // Every batch is resolved, by its delivery timeout at the latest.
+    changed_.wait(lock, [&] { return closed_ || !full(); });
     --waiters_;
-    if (!room) return fail(ErrorCode::kTimedOut, "the producer's buffer stays full");
   }
   if (closed_) return std::unexpected(*closed_);
   return {};

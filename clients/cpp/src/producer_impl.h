@@ -58,6 +58,7 @@ class ProducerImpl final : public Part,
     BatchId first_id = 0;
     NodeLink* link = nullptr;
     MainEpoch epoch = 0;
+    std::uint64_t resent = 0;      // as the core counts, already in the statistics
     std::uint64_t generation = 0;  // answers to sends of an earlier one are dropped
   };
 

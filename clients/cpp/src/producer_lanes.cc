@@ -235,6 +235,7 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
 
   std::lock_guard lock(mutex_);
   stats_.buffered_bytes -= charged_bytes;
+  stats_.batches_resent += lane.core.resent() - std::exchange(lane.resent, lane.core.resent());
   slots_[partition].resolved += resolved;
   if (outcome) {
     stats_.messages_acked += told.count;

@@ -86,9 +86,9 @@ class Producer {
 
   std::uint32_t partitions() const;
 
-  // Blocks while the buffer is full, at most delivery_timeout_ms (then kTimedOut). An error means
-  // that the message was not accepted and that the callback is not called. kMessageTooLarge,
-  // kBadArgument, kUnknownPartition, kShuttingDown.
+  // Blocks while the buffer is full: until messages are answered, or fail after
+  // delivery_timeout_ms. An error means that the message was not accepted and that the callback is
+  // not called. kMessageTooLarge, kBadArgument, kUnknownPartition, kShuttingDown.
   Status send(const OutMessage& message, SendCallback callback = nullptr);
   // Never blocks: kOverloaded when the buffer is full.
   Status try_send(const OutMessage& message, SendCallback callback = nullptr);

@@ -1,0 +1,64 @@
+#include "clients/cpp/src/answer_queue.h"
+
+#include <doctest/doctest.h>
+
+namespace andyx::client {
+
+TEST_CASE("neighbouring answers of a kind travel as one range, whatever their order") {
+  AnswerQueue queue;
+  for (Offset offset : {5, 6, 7, 1, 3, 2, 20})
+    queue.add(AnswerKind::kAcknowledge, {offset, offset});
+  const auto group = queue.take(100);
+  REQUIRE(group.ranges.size() == 3);
+  CHECK(group.ranges[0].first == 1);
+  CHECK(group.ranges[0].last == 3);
+  CHECK(group.ranges[1].first == 5);
+  CHECK(group.ranges[1].last == 7);
+  CHECK(group.ranges[2].first == 20);
+  CHECK(group.given == 7);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("kinds do not overtake each other") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kUnacknowledge, {4, 4});
+  queue.add(AnswerKind::kAcknowledge, {4, 5});
+  CHECK(queue.take(10).kind == AnswerKind::kUnacknowledge);
+  CHECK(queue.take(10).kind == AnswerKind::kAcknowledge);
+}
+
+TEST_CASE("a request holds no more ranges than asked for, the rest follows") {
+  AnswerQueue queue;
+  for (Offset offset = 0; offset < 10; ++offset)
+    queue.add(AnswerKind::kSkip, {offset * 2, offset * 2});
+  const auto first = queue.take(4);
+  CHECK(first.ranges.size() == 4);
+  CHECK(first.given == 4);
+  const auto rest = queue.take(100);
+  CHECK(rest.ranges.size() == 6);
+  CHECK(rest.ranges.front().first == 8);
+  CHECK(rest.given == 6);
+  CHECK(queue.empty());
+}
+
+TEST_CASE("what is put back goes first") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kAcknowledge, {1, 1});
+  auto first = queue.take(10);
+  queue.add(AnswerKind::kAcknowledge, {9, 9});
+  queue.put_back(std::move(first));
+  CHECK(queue.take(10).ranges.front().first == 1);
+  CHECK(queue.take(10).ranges.front().first == 9);
+}
+
+TEST_CASE("an answer given twice counts twice and travels once") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kAcknowledge, {3, 5});
+  queue.add(AnswerKind::kAcknowledge, {4, 6});
+  const auto group = queue.take(10);
+  REQUIRE(group.ranges.size() == 1);
+  CHECK(group.ranges[0].count() == 4);
+  CHECK(group.given == 6);
+}
+
+}  // namespace andyx::client

@@ -1,0 +1,234 @@
+#include "tests/clients/fake_server.h"
+
+#include <algorithm>
+
+namespace andyx::test {
+
+using protocol::Body;
+
+FakeServer::FakeServer(std::uint32_t count) {
+  partitions.resize(count);
+  listen_again();
+}
+
+FakeServer::~FakeServer() {
+  thread_.stop();
+  sessions_.clear();
+  listener_.reset();
+}
+
+void FakeServer::listen() {
+  auto made = net::listen(thread_.loop(), {"127.0.0.1", port_}, [this](auto connection) {
+    auto session = std::make_unique<Session>();
+    session->server = this;
+    session->connection = std::move(connection);
+    session->connection->set_handler(session.get());
+    sessions_.push_back(std::move(session));
+  });
+  REQUIRE(made.has_value());
+  listener_ = std::move(*made);
+  port_ = listener_->port();
+}
+
+void FakeServer::listen_again() {
+  on([this] { listen(); });
+}
+
+void FakeServer::drop_connections() {
+  on([this] {
+    streams.clear();
+    sessions_.clear();
+  });
+}
+
+void FakeServer::stop_listening() {
+  on([this] {
+    listener_.reset();
+    streams.clear();
+    sessions_.clear();
+  });
+}
+
+void FakeServer::lost(Session* session) {
+  std::erase_if(streams, [&](const auto& entry) { return entry.second.session == session; });
+  std::erase_if(sessions_, [&](const auto& one) { return one.get() == session; });
+}
+
+void FakeServer::Session::error(std::uint64_t id, ErrorCode code, std::string message) {
+  const auto& info = error_info(code);
+  reply(id, Body::ErrorReply, [&](auto& b) {
+    const auto stored = info.stored == Storedness::kNotStored ? protocol::Storedness::not_stored
+                                                              : protocol::Storedness::maybe_stored;
+    return protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
+                                            std::string(info.name).c_str(), message.c_str(), "",
+                                            stored, info.retriable);
+  });
+}
+
+void FakeServer::received(Session& session, SharedBytes bytes) {
+  const auto verified = frame::verify_frame(bytes.span());
+  REQUIRE(verified.has_value());
+  const protocol::Frame& root = **verified;
+  if (intercept_ && intercept_(session, root)) return;
+  const auto id = root.correlation_id();
+  switch (root.body_type()) {
+    case Body::Hello:
+      return hello(session, id);
+    case Body::Ping:
+      return session.reply(id, Body::Pong, [](auto& b) { return protocol::CreatePong(b); });
+    case Body::MetadataRequest:
+      return metadata(session, id, *root.body_as_MetadataRequest());
+    case Body::ProducerOpen:
+      ++producers_opened;
+      return session.reply(id, Body::ProducerOpenReply, [&](auto& b) {
+        return protocol::CreateProducerOpenReply(b, producers_opened, 1);
+      });
+    case Body::Produce:
+      return produce(session, id, *root.body_as_Produce());
+    case Body::TopicDelete:
+      return session.done(id);
+    case Body::TopicList:
+      return session.reply(id, Body::TopicReply, [](auto& b) {
+        return protocol::CreateTopicReplyDirect(
+            b, std::make_unique<std::vector<flatbuffers::Offset<protocol::TopicInfo>>>(
+                   1, protocol::CreateTopicInfoDirect(b, kTopic, kTopicId))
+                   .get());
+      });
+    case Body::Subscribe:
+      return subscribe(session, id, *root.body_as_Subscribe());
+    case Body::Unsubscribe:
+      ++unsubscribes;
+      streams.clear();
+      return session.done(id);
+    case Body::StreamOpen:
+      return open_stream(session, id, *root.body_as_StreamOpen());
+    case Body::Credit:
+      return credit(*root.body_as_Credit());
+    case Body::Answer:
+      return answer(session, id, *root.body_as_Answer());
+    default:
+      return session.error(id, ErrorCode::kInternal, "not in the fake server");
+  }
+}
+
+void FakeServer::hello(Session& session, std::uint64_t id) {
+  ++hellos;
+  session.reply(id, Body::HelloReply, [&](auto& b) {
+    return protocol::CreateHelloReplyDirect(b, 1, "fake", "fake-cluster", 1, hellos);
+  });
+}
+
+void FakeServer::metadata(Session& session, std::uint64_t id,
+                          const protocol::MetadataRequest& body) {
+  session.reply(id, Body::MetadataReply, [&](auto& b) {
+    std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes{
+        protocol::CreateNodeInfoDirect(b, 1, "127.0.0.1", port_)};
+    std::vector<flatbuffers::Offset<protocol::TopicMetadata>> topics;
+    for (const auto* name : *body.topics()) {
+      if (name->str() != kTopic) {
+        const auto error = protocol::CreateErrorReplyDirect(
+            b, static_cast<std::uint16_t>(ErrorCode::kUnknownTopic), "unknown_topic",
+            name->c_str());
+        topics.push_back(protocol::CreateTopicMetadataDirect(b, 0, name->c_str(), error));
+        continue;
+      }
+      std::vector<flatbuffers::Offset<protocol::PartitionInfo>> infos;
+      for (std::uint32_t i = 0; i < partitions.size(); ++i) {
+        infos.push_back(protocol::CreatePartitionInfo(b, i, 100 + i, 1, 1));
+      }
+      const auto info = protocol::CreateTopicInfoDirect(b, kTopic, kTopicId, &infos);
+      topics.push_back(protocol::CreateTopicMetadataDirect(b, info, kTopic));
+    }
+    return protocol::CreateMetadataReplyDirect(b, 1, "fake-cluster", &nodes, &topics);
+  });
+}
+
+void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Produce& body) {
+  ++produces;
+  auto bytes = SharedBytes::copy_of({body.batch()->data(), body.batch()->size()});
+  const auto header = batch::verify_batch(bytes.span());
+  REQUIRE(header.has_value());
+  auto& partition = partitions.at(body.partition());
+  auto& sequences = partition.sequences[header->producer_id];
+  Offset offset = partition.payloads.size();
+  if (header->producer_id != 0) {
+    if (const auto known = sequences.find(header->sequence); known != sequences.end()) {
+      offset = known->second;
+      return session.reply(id, Body::ProduceReply, [&](auto& b) {
+        return protocol::CreateProduceReply(b, offset, 5, 1, true);
+      });
+    }
+    if (header->sequence != sequences.size()) return session.error(id, ErrorCode::kOutOfSequence);
+    sequences[header->sequence] = offset;
+  }
+  batch::patch_server_fields(bytes.mutable_data(), 1, offset, 5);
+  const auto reader = batch::BatchReader::open(bytes.span()).value();
+  batch::Record record;
+  for (std::uint32_t i = 0; i < reader.count(); ++i) {
+    REQUIRE(reader.read(i, record).has_value());
+    partition.payloads.emplace_back(record.payload);
+  }
+  partition.batches.push_back(std::move(bytes));
+  session.reply(id, Body::ProduceReply,
+                [&](auto& b) { return protocol::CreateProduceReply(b, offset, 5, 1); });
+}
+
+void FakeServer::subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body) {
+  sessions.push_back(body.session());
+  session.reply(id, Body::SubscribeReply, [&](auto& b) {
+    std::vector<std::uint32_t> all(partitions.size());
+    for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
+    return protocol::CreateSubscribeReplyDirect(b, kTopicId, 9, ++attach_epoch, &all);
+  });
+}
+
+void FakeServer::open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body) {
+  CHECK(body.attach_epoch() == attach_epoch);
+  streams[body.partition()] = {&session, body.stream(), body.credit_bytes(),
+                               body.credit_messages()};
+  session.reply(id, Body::StreamOpenReply,
+                [](auto& b) { return protocol::CreateStreamOpenReply(b); });
+}
+
+void FakeServer::credit(const protocol::Credit& body) {
+  credits_bytes += body.bytes();
+  credits_messages += body.messages();
+}
+
+void FakeServer::answer(Session& session, std::uint64_t id, const protocol::Answer& body) {
+  for (const auto& [partition, stream] : streams) {
+    if (stream.session != &session || stream.id != body.stream()) continue;
+    Answer given{partition, body.kind(), {}};
+    for (const auto* range : *body.ranges())
+      given.ranges.emplace_back(range->first(), range->last());
+    answers.push_back(std::move(given));
+    return session.done(id);
+  }
+  session.error(id, ErrorCode::kUnknownStream);
+}
+
+void FakeServer::deliver(std::uint32_t index, Offset first, Offset last) {
+  on([&] {
+    const auto found = streams.find(index);
+    REQUIRE(found != streams.end());
+    std::vector<SharedBytes> batches;
+    std::uint64_t charged_bytes = 0;
+    for (const auto& bytes : partitions.at(index).batches) {
+      const auto header = batch::read_header(bytes.span()).value();
+      if (header.end_offset() <= first || header.base_offset > last) continue;
+      batches.push_back(bytes);
+      charged_bytes += bytes.size();
+    }
+    auto& session = *found->second.session;
+    session.connection->send(session.writer.write_with_payload(
+        0, std::move(batches), [&](flatbuffers::FlatBufferBuilder& b, auto vector) {
+          const protocol::OffsetRange range(first, last);
+          const auto ranges = b.CreateVectorOfStructs(&range, 1);
+          const auto body =
+              protocol::CreateDeliver(b, found->second.id, ranges, 0, vector, charged_bytes);
+          return frame::Body{static_cast<std::uint8_t>(Body::Deliver), body.Union()};
+        }));
+  });
+}
+
+}  // namespace andyx::test

@@ -1,0 +1,117 @@
+// A server of a few hundred lines for the tests of the client: one topic
+// "default/default/default/t" in memory, idempotent producing, one subscription; and what a test
+// wants to go wrong. Its state belongs to its loop: use on().
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "frame_generated.h"
+#include "protocol/batch/batch_reader.h"
+#include "protocol/frame/frame_verify.h"
+#include "protocol/frame/frame_writer.h"
+#include "tests/net/net_fixture.h"
+
+namespace andyx::test {
+
+inline constexpr const char* kTopic = "default/default/default/t";
+inline constexpr std::uint32_t kTopicId = 7;
+
+class FakeServer {
+ public:
+  struct Session;
+  // A request, before the server looks at it. True: the test has dealt with it.
+  using Intercept = std::function<bool(Session&, const protocol::Frame&)>;
+
+  struct Session final : net::ConnectionHandler {
+    FakeServer* server = nullptr;
+    std::unique_ptr<net::Connection> connection;
+    frame::FrameWriter writer;
+
+    void on_frame(net::Connection&, SharedBytes bytes) override {
+      server->received(*this, std::move(bytes));
+    }
+    void on_read_end(net::Connection&) override {}
+    void on_writable(net::Connection&) override {}
+    void on_closed(net::Connection&, const Error&) override { server->lost(this); }
+
+    template <typename Make>  // make(builder) -> offset of a table
+    void reply(std::uint64_t id, protocol::Body type, Make make) {
+      connection->send(writer.write(id, [&](flatbuffers::FlatBufferBuilder& builder) {
+        return frame::Body{static_cast<std::uint8_t>(type), make(builder).Union()};
+      }));
+    }
+    void done(std::uint64_t id) {
+      reply(id, protocol::Body::Done, [](auto& b) { return protocol::CreateDone(b); });
+    }
+    // As the real server answers it.
+    void error(std::uint64_t id, ErrorCode code, std::string message = "refused by the test");
+  };
+
+  explicit FakeServer(std::uint32_t partitions = 1);
+  ~FakeServer();
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  // Runs on the server's loop and waits.
+  template <typename Work>
+  auto on(Work work) {
+    return thread_.on(std::move(work));
+  }
+  void intercept(Intercept intercept) {
+    on([&] { intercept_ = std::move(intercept); });
+  }
+  void drop_connections();  // at once
+  void stop_listening();    // and drops them; the port stays ours
+  void listen_again();
+  // Pushes batches of the log to the open stream of a partition.
+  void deliver(std::uint32_t partition, Offset first, Offset last);
+
+  // ---- State, on the loop ----
+  struct Partition {
+    std::vector<SharedBytes> batches;  // with offsets
+    std::vector<std::string> payloads;
+    std::map<std::uint64_t, std::map<std::uint64_t, Offset>>
+        sequences;  // producer -> sequence -> offset
+  };
+  struct Stream {
+    Session* session;
+    std::uint32_t id;
+    std::uint64_t credit_bytes, credit_messages;
+  };
+  struct Answer {
+    std::uint32_t partition;
+    protocol::AnswerKind kind;
+    std::vector<std::pair<Offset, Offset>> ranges;
+  };
+  std::vector<Partition> partitions;
+  std::map<std::uint32_t, Stream> streams;  // by partition
+  std::vector<Answer> answers;
+  std::vector<std::uint64_t> sessions;  // of each Subscribe
+  std::uint32_t hellos = 0, produces = 0, unsubscribes = 0;
+  std::uint64_t producers_opened = 0;
+  std::uint64_t credits_bytes = 0, credits_messages = 0;  // granted by Credit frames
+  std::uint64_t attach_epoch = 0;
+
+ private:
+  void received(Session& session, SharedBytes bytes);
+  void lost(Session* session);
+  void hello(Session& session, std::uint64_t id);
+  void metadata(Session& session, std::uint64_t id, const protocol::MetadataRequest& body);
+  void produce(Session& session, std::uint64_t id, const protocol::Produce& body);
+  void subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body);
+  void open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body);
+  void answer(Session& session, std::uint64_t id, const protocol::Answer& body);
+  void credit(const protocol::Credit& body);
+  void listen();
+
+  net::LoopThread thread_;
+  std::unique_ptr<net::Listener> listener_;
+  std::vector<std::unique_ptr<Session>> sessions_;
+  Intercept intercept_;
+  std::uint16_t port_ = 0;
+};
+
+}  // namespace andyx::test

@@ -1,0 +1,241 @@
+#include "clients/cpp/src/producer_core.h"
+
+#include <doctest/doctest.h>
+
+#include <sstream>
+#include <string>
+#include <utility>
+
+namespace andyx::client {
+namespace {
+
+using Core = ProducerCore;
+
+// The actions as text: "send 0", "stored 0", "failed 0 timed_out maybe", "reopen", "refresh".
+std::string actions_of(Core& core) {
+  std::ostringstream out;
+  const char* separator = "";
+  for (const auto& action : core.take_actions()) {
+    out << std::exchange(separator, ", ");
+    if (const auto* send = std::get_if<Core::Send>(&action)) out << "send " << send->id;
+    if (const auto* stored = std::get_if<Core::Stored>(&action)) out << "stored " << stored->id;
+    if (const auto* failed = std::get_if<Core::Failed>(&action)) {
+      out << "failed " << failed->id << ' ' << failed->error.name() << ' '
+          << (failed->stored == Storedness::kMaybeStored ? "maybe" : "not");
+    }
+    if (std::holds_alternative<Core::Reopen>(action)) out << "reopen";
+    if (std::holds_alternative<Core::Refresh>(action)) out << "refresh";
+  }
+  return out.str();
+}
+
+Core::Refusal retriable(ErrorCode code = ErrorCode::kOverloaded) {
+  return {.error = {code, "try again"}, .retriable = true};
+}
+Core::Refusal final_error(ErrorCode code = ErrorCode::kBadBatch) { return {.error = {code, "no"}}; }
+
+const Error kLost{ErrorCode::kConnectionLost, "gone"};
+constexpr Core::Config kConfig{
+    .max_in_flight = 5, .delivery_timeout_ms = 1'000, .backoff_min_ms = 10, .backoff_max_ms = 100};
+
+Core connected(Core::Config config = kConfig) {
+  Core core(config);
+  core.link_up(1, 0);
+  return core;
+}
+
+}  // namespace
+
+TEST_CASE("batches are sent in order, five at most are unanswered") {
+  auto core = connected();
+  for (int i = 0; i < 7; ++i) core.add(0);
+  CHECK(actions_of(core) == "send 0, send 1, send 2, send 3, send 4");
+  core.answered(1, Core::Success{}, 1);
+  CHECK(actions_of(core) == "stored 1, send 5");
+  core.answered(0, Core::Success{}, 1);
+  CHECK(actions_of(core) == "stored 0, send 6");
+}
+
+TEST_CASE("nothing is sent while the link is down") {
+  Core core(kConfig);
+  core.add(0);
+  CHECK(actions_of(core).empty());
+  core.link_up(1, 5);
+  CHECK(actions_of(core) == "send 0");
+}
+
+TEST_CASE("after a lost connection everything unanswered is sent again, in order") {
+  auto core = connected();
+  for (int i = 0; i < 3; ++i) core.add(0);
+  actions_of(core);
+  core.answered(0, Core::Success{}, 1);
+  core.link_down(kLost, 2);
+  CHECK(actions_of(core) == "stored 0");
+  core.add(3);
+  core.link_up(1, 4);
+  CHECK(actions_of(core) == "send 1, send 2, send 3");
+  CHECK(core.resent() == 2);
+}
+
+TEST_CASE("without idempotence what was sent on a lost connection fails as maybe stored") {
+  auto config = kConfig;
+  config.idempotent = false;
+  auto core = connected(config);
+  core.add(0);
+  core.link_down(kLost, 1);
+  core.add(2);
+  core.link_up(1, 3);
+  CHECK(actions_of(core) == "send 0, failed 0 connection_lost maybe, send 1");
+}
+
+TEST_CASE("a refused batch waits until the others are answered, so that none overtakes it") {
+  auto core = connected();
+  for (int i = 0; i < 3; ++i) core.add(0);
+  actions_of(core);
+  core.answered(0, retriable(), 1);
+  core.tick(500);  // its back-off is over
+  CHECK(actions_of(core).empty());
+  core.answered(1, retriable(ErrorCode::kOutOfSequence), 1);
+  core.answered(2, retriable(ErrorCode::kOutOfSequence), 1);
+  CHECK(actions_of(core).empty());
+  REQUIRE(core.wake_at().has_value());
+  CHECK(*core.wake_at() > 1);
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "send 0, send 1, send 2");
+}
+
+TEST_CASE("back-off grows with each failure in a row and is over after a success") {
+  auto core = connected();
+  core.add(0);
+  std::vector<std::uint64_t> waits;
+  std::uint64_t now = 0;
+  for (int i = 0; i < 6; ++i) {
+    core.answered(0, retriable(), now);
+    waits.push_back(*core.wake_at() - now);
+    now = *core.wake_at();
+    core.tick(now);
+  }
+  for (std::size_t i = 0; i < waits.size(); ++i) {
+    const std::uint64_t full = std::min<std::uint64_t>(100, 10u << i);
+    CHECK(waits[i] >= full / 2);
+    CHECK(waits[i] <= full);
+  }
+  core.answered(0, Core::Success{}, now);
+  core.add(now);
+  core.answered(1, retriable(), now);
+  CHECK(*core.wake_at() - now <= 10);
+}
+
+TEST_CASE("a batch that cannot be stored leaves a gap: the rest goes on under a new id") {
+  auto core = connected();
+  for (int i = 0; i < 3; ++i) core.add(0);
+  actions_of(core);
+  core.answered(0, final_error(), 1);
+  CHECK(actions_of(core) == "failed 0 bad_batch not");
+  core.answered(1, retriable(ErrorCode::kOutOfSequence), 1);
+  core.answered(2, retriable(ErrorCode::kOutOfSequence), 1);
+  CHECK(actions_of(core) == "reopen");
+  core.add(2);
+  CHECK(actions_of(core).empty());
+  core.reopened(3);
+  CHECK(actions_of(core) == "send 1, send 2, send 3");
+}
+
+TEST_CASE(
+    "a forgotten producer is opened again; what may be stored fails rather than to be stored twice") {
+  auto core = connected();
+  core.add(0);
+  core.link_down(kLost, 1);  // batch 0 may be stored
+  core.add(1);
+  core.link_up(1, 2);
+  actions_of(core);
+  core.answered(0, final_error(ErrorCode::kUnknownProducer), 3);
+  core.answered(1, final_error(ErrorCode::kUnknownProducer), 3);
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "failed 0 unknown_producer maybe, reopen");
+  core.reopened(100);
+  CHECK(actions_of(core) == "send 1");
+}
+
+TEST_CASE("a failed opening is tried again") {
+  auto core = connected();
+  core.add(0);
+  actions_of(core);
+  core.answered(0, final_error(ErrorCode::kUnknownProducer), 1);
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "reopen");
+  core.reopen_failed(kLost, 20);
+  CHECK(actions_of(core).empty());
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "reopen");
+}
+
+TEST_CASE(
+    "without progress everything fails after the delivery timeout, with what may be believed") {
+  auto config = kConfig;
+  config.max_in_flight = 1;
+  auto core = connected(config);
+  core.add(0);
+  core.add(0);
+  actions_of(core);
+  CHECK(*core.wake_at() == 1'000);
+  core.tick(999);
+  CHECK(actions_of(core).empty());
+  core.tick(1'000);
+  CHECK(actions_of(core) == "failed 0 timed_out maybe, failed 1 timed_out not");
+  core.answered(0, Core::Success{}, 1'001);  // too late
+  CHECK(actions_of(core).empty());
+  core.add(1'002);  // sequences are lost: a new id first
+  CHECK(actions_of(core) == "reopen");
+}
+
+TEST_CASE("progress puts the delivery timeout off") {
+  auto core = connected();
+  core.add(0);
+  core.add(0);
+  core.answered(0, Core::Success{}, 900);
+  CHECK(*core.wake_at() == 1'900);
+}
+
+TEST_CASE("an answer of an earlier epoch is not believed") {
+  auto core = connected();
+  core.link_up(5, 0);
+  core.add(0);
+  actions_of(core);
+  core.answered(0, Core::Success{.main_epoch = 4}, 1);
+  CHECK(actions_of(core) == "refresh");
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "send 0");
+  core.answered(0, Core::Success{.main_epoch = 5}, 100);
+  CHECK(actions_of(core) == "stored 0");
+}
+
+TEST_CASE("a moved main asks for metadata and sends the same batch again") {
+  auto core = connected();
+  core.add(0);
+  actions_of(core);
+  core.answered(0, retriable(ErrorCode::kNotMain), 1);
+  CHECK(actions_of(core) == "refresh");
+}
+
+TEST_CASE("a duplicate of long ago counts as stored") {
+  auto core = connected();
+  core.add(0);
+  actions_of(core);
+  core.answered(0, final_error(ErrorCode::kDuplicateUnknown), 1);
+  CHECK(actions_of(core) == "stored 0");
+}
+
+TEST_CASE("a fenced producer ends: what is queued and what comes later fails") {
+  auto core = connected();
+  core.add(0);
+  core.add(0);
+  actions_of(core);
+  core.answered(1, final_error(ErrorCode::kProducerFenced), 1);
+  CHECK(actions_of(core) == "failed 0 producer_fenced maybe, failed 1 producer_fenced maybe");
+  core.add(2);
+  CHECK(actions_of(core) == "failed 2 producer_fenced not");
+  CHECK_FALSE(core.wake_at().has_value());
+}
+
+}  // namespace andyx::client
