@@ -1,5 +1,5 @@
-// Which storage log holds what. Each partition has two: its messages, and its internal log (changes of
-// subscriptions). The metadata log is the internal log of "partition 0", which does not exist.
+// Which storage log holds what. Each partition has two: its messages, and its internal log (changes
+// of subscriptions). The metadata log is the internal log of "partition 0", which does not exist.
 #pragma once
 
 #include "protocol/base/ids.h"

@@ -14,15 +14,19 @@ int main(int argc, char** argv) {
   }
   server::log::setup(parsed.config.log_level, parsed.config.log_format);
   auto files = net::prepare_process();
-  server::log::info("starting", {{"version", ANDYX_VERSION}, {"cores", parsed.config.cores}, {"open_files", files}});
+  server::log::info(
+      "starting",
+      {{"version", ANDYX_VERSION}, {"cores", parsed.config.cores}, {"open_files", files}});
   if (!net::is_loopback(parsed.config.listen)) {
-    server::log::warn("listening beyond loopback without authentication: everybody who reaches this port may read, "
-                      "write and delete everything", {{"listen", parsed.config.listen.text()}});
+    server::log::warn(
+        "listening beyond loopback without authentication: everybody who reaches this port may read, "
+        "write and delete everything",
+        {{"listen", parsed.config.listen.text()}});
   }
   auto started = server::Server::start(std::move(parsed.config));
   if (!started) {
-    std::cerr << "andyx-server: " << started.error().name() << ": " << started.error().message << "\n  "
-              << started.error().remedy() << "\n";
+    std::cerr << "andyx-server: " << started.error().name() << ": " << started.error().message
+              << "\n  " << started.error().remedy() << "\n";
     return 1;
   }
   std::printf("andyx-server ready on %s\n", (*started)->address().text().c_str());
@@ -30,7 +34,8 @@ int main(int argc, char** argv) {
   (*started)->wait_for_signal();
   auto stopped = (*started)->stop();
   if (!stopped) {
-    std::cerr << "andyx-server: " << stopped.error().name() << ": " << stopped.error().message << "\n";
+    std::cerr << "andyx-server: " << stopped.error().name() << ": " << stopped.error().message
+              << "\n";
     return 1;
   }
   server::log::info("stopped");

@@ -22,53 +22,77 @@ struct RawAddresses {
 
 void add_node_options(CLI::App& app, Config& config, RawAddresses& raw) {
   app.add_option("--data-dir", config.data_dir, "Directory of everything this node keeps")
-      ->envname("ANDYX_DATA_DIR")->capture_default_str();
+      ->envname("ANDYX_DATA_DIR")
+      ->capture_default_str();
   app.add_option("--listen", raw.listen, "Address to serve on; port 0 takes any free one")
-      ->envname("ANDYX_LISTEN")->check(address_validator())->capture_default_str();
+      ->envname("ANDYX_LISTEN")
+      ->check(address_validator())
+      ->capture_default_str();
   app.add_option("--advertise", raw.advertise, "Address that clients are told; default: --listen")
-      ->envname("ANDYX_ADVERTISE")->check(address_validator());
+      ->envname("ANDYX_ADVERTISE")
+      ->check(address_validator());
   app.add_option("--node-id", config.node_id, "Id of this node in its cluster")
-      ->envname("ANDYX_NODE_ID")->check(CLI::Range(1u, 1'000'000u))->capture_default_str();
+      ->envname("ANDYX_NODE_ID")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
   app.add_option("--cores", config.cores, "Event loops; 0: one for each CPU")
-      ->envname("ANDYX_CORES")->check(CLI::Range(0u, 256u))->capture_default_str();
+      ->envname("ANDYX_CORES")
+      ->check(CLI::Range(0u, 256u))
+      ->capture_default_str();
   app.add_option("--max-connections", config.max_connections, "Client connections at once")
-      ->envname("ANDYX_MAX_CONNECTIONS")->check(CLI::Range(1u, 1'000'000u))->capture_default_str();
-  app.add_option("--idle-timeout-ms", config.idle_timeout_ms, "A silent connection is closed after this")
-      ->envname("ANDYX_IDLE_TIMEOUT_MS")->check(CLI::Range(1'000u, 86'400'000u))->capture_default_str();
+      ->envname("ANDYX_MAX_CONNECTIONS")
+      ->check(CLI::Range(1u, 1'000'000u))
+      ->capture_default_str();
+  app.add_option("--idle-timeout-ms", config.idle_timeout_ms,
+                 "A silent connection is closed after this")
+      ->envname("ANDYX_IDLE_TIMEOUT_MS")
+      ->check(CLI::Range(1'000u, 86'400'000u))
+      ->capture_default_str();
   app.add_option("--log-level", config.log_level, "debug, info, warn or error")
-      ->envname("ANDYX_LOG_LEVEL")->check(CLI::IsMember({"debug", "info", "warn", "error"}))
+      ->envname("ANDYX_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warn", "error"}))
       ->capture_default_str();
   app.add_option("--log-format", config.log_format, "text or json")
-      ->envname("ANDYX_LOG_FORMAT")->check(CLI::IsMember({"text", "json"}))->capture_default_str();
+      ->envname("ANDYX_LOG_FORMAT")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
 }
 
 void add_topic_options(CLI::App& app, Config& config) {
   app.add_option("--auto-create-topics", config.auto_create_topics,
                  "Producing to a topic that does not exist creates it")
-      ->envname("ANDYX_AUTO_CREATE_TOPICS")->capture_default_str();
+      ->envname("ANDYX_AUTO_CREATE_TOPICS")
+      ->capture_default_str();
   app.add_option("--default-partitions", config.default_partitions,
                  "Partitions of a topic that is created by producing")
       ->envname("ANDYX_DEFAULT_PARTITIONS")
-      ->check(CLI::Range(1u, limits::kMaxPartitionsPerTopic))->capture_default_str();
-  app.add_option("--max-message-bytes", config.max_message_bytes, "Key, headers and payload of one message")
+      ->check(CLI::Range(1u, limits::kMaxPartitionsPerTopic))
+      ->capture_default_str();
+  app.add_option("--max-message-bytes", config.max_message_bytes,
+                 "Key, headers and payload of one message")
       ->envname("ANDYX_MAX_MESSAGE_BYTES")
-      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{limits::kMaxMessageBytes}))->capture_default_str();
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{limits::kMaxMessageBytes}))
+      ->capture_default_str();
 }
 
 void add_storage_options(CLI::App& app, Config& config) {
   app.add_option("--fsync", config.fsync, "Sync to disk before acknowledging")
-      ->envname("ANDYX_FSYNC")->capture_default_str();
+      ->envname("ANDYX_FSYNC")
+      ->capture_default_str();
   app.add_flag("--accept-data-loss", config.accept_data_loss,
                "Start although less was recovered than was acknowledged");
   app.add_option("--tail-cache-bytes", config.tail_cache_bytes, "Recent messages kept in memory")
       ->envname("ANDYX_TAIL_CACHE_BYTES")
-      ->check(CLI::Range(std::uint64_t{limits::kMiB}, std::uint64_t{1} << 40))->capture_default_str();
+      ->check(CLI::Range(std::uint64_t{limits::kMiB}, std::uint64_t{1} << 40))
+      ->capture_default_str();
   app.add_option("--generation-bytes", config.generation_bytes, "Size of a storage generation")
       ->envname("ANDYX_GENERATION_BYTES")
-      ->check(CLI::Range(std::uint64_t{limits::kMiB}, std::uint64_t{1} << 30))->capture_default_str();
+      ->check(CLI::Range(std::uint64_t{limits::kMiB}, std::uint64_t{1} << 30))
+      ->capture_default_str();
   app.add_option("--min-free-bytes", config.min_free_bytes,
                  "Producing is refused while the disk has less free; 0: a default")
-      ->envname("ANDYX_MIN_FREE_BYTES")->capture_default_str();
+      ->envname("ANDYX_MIN_FREE_BYTES")
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -78,16 +102,20 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
   Config& config = parsed.config;
   RawAddresses raw{.listen = config.listen.text(), .advertise = {}};
 
-  CLI::App app{"andyx-server: a node of Andy X, the distributed streaming platform", "andyx-server"};
+  CLI::App app{"andyx-server: a node of Andy X, the distributed streaming platform",
+               "andyx-server"};
   app.set_version_flag("--version", "andyx-server " ANDYX_VERSION);
-  app.set_config("--config", "", "TOML file with any of these options; flags and ANDYX_* override it")
-      ->envname("ANDYX_CONFIG")->check(CLI::ExistingFile);
+  app.set_config("--config", "",
+                 "TOML file with any of these options; flags and ANDYX_* override it")
+      ->envname("ANDYX_CONFIG")
+      ->check(CLI::ExistingFile);
   app.allow_config_extras(false);
   add_node_options(app, config, raw);
   add_topic_options(app, config);
   add_storage_options(app, config);
   bool print_config = false;
-  app.add_flag("--print-config", print_config, "Print the configuration in force as TOML, and leave")
+  app.add_flag("--print-config", print_config,
+               "Print the configuration in force as TOML, and leave")
       ->configurable(false);
 
   try {

@@ -1,4 +1,5 @@
-// Configuration: TOML file < environment ANDYX_* < flags, all checked before anything starts. A value.
+// Configuration: TOML file < environment ANDYX_* < flags, all checked before anything starts. A
+// value.
 #pragma once
 
 #include <cstdint>
@@ -15,16 +16,17 @@ namespace andyx::server {
 struct Config {
   std::string data_dir = "./andyx-data";
   net::Address listen{"127.0.0.1", 6540};
-  net::Address advertise;       // empty host: as `listen`
+  net::Address advertise;  // empty host: as `listen`
   NodeId node_id = 1;
-  std::uint32_t cores = 0;      // event loops; 0: one for each CPU
+  std::uint32_t cores = 0;  // event loops; 0: one for each CPU
   bool fsync = true;
   bool accept_data_loss = false;
   bool auto_create_topics = true;
   std::uint32_t default_partitions = 1;
   std::uint32_t max_connections = limits::kMaxConnections;
   std::uint64_t max_message_bytes = limits::kMaxMessageBytes;
-  std::uint64_t tail_cache_bytes = 2 * limits::kTailCacheBytesPerLoop;  // of the node, shared by its loops
+  std::uint64_t tail_cache_bytes =
+      2 * limits::kTailCacheBytesPerLoop;  // of the node, shared by its loops
   std::uint64_t generation_bytes = limits::kGenerationBytes;
   std::uint64_t min_free_bytes = 0;  // 0: storage's default
   std::uint32_t idle_timeout_ms = limits::kIdleTimeoutMs;

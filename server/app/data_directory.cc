@@ -14,7 +14,9 @@ constexpr const char* kDiskIdKey = "disk-id";
 
 class WriteOnce final : public storage::WriteObserver {
  public:
-  void on_written(std::vector<storage::WriteResult> results) override { outcome_.set_value(results.front().error); }
+  void on_written(std::vector<storage::WriteResult> results) override {
+    outcome_.set_value(results.front().error);
+  }
   ErrorCode wait() { return outcome_.get_future().get(); }
 
  private:
@@ -28,7 +30,8 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   if (!stored) return std::unexpected(stored.error());
   Uuid id;
   if (*stored) {
-    if ((*stored)->size() != sizeof id) return fail(ErrorCode::kCorrupt, "the disk id of the data directory is damaged");
+    if ((*stored)->size() != sizeof id)
+      return fail(ErrorCode::kCorrupt, "the disk id of the data directory is damaged");
     std::memcpy(&id, (*stored)->data(), sizeof id);
     return id;
   }
@@ -38,8 +41,10 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   WriteOnce write;
   storage::WriteGroup group;
   group.puts.push_back({storage::Table::kMeta, kDiskIdKey, std::move(bytes)});
-  if (auto submitted = shard.submit(std::move(group), write); !submitted) return std::unexpected(submitted.error());
-  if (auto error = write.wait(); error != ErrorCode::kOk) return fail(error, "the disk id could not be written");
+  if (auto submitted = shard.submit(std::move(group), write); !submitted)
+    return std::unexpected(submitted.error());
+  if (auto error = write.wait(); error != ErrorCode::kOk)
+    return fail(error, "the disk id could not be written");
   return id;
 }
 
@@ -54,7 +59,8 @@ void drop_orphan_logs(storage::StorageShard& shard, const Image& image) {
   for (storage::LogId log : shard.logs()) {
     if (known.contains(log)) continue;
     auto dropped = shard.drop_log(log);
-    log::info("log of a deleted topic dropped", {{"log", log}, {"outcome", dropped ? "ok" : dropped.error().message}});
+    log::info("log of a deleted topic dropped",
+              {{"log", log}, {"outcome", dropped ? "ok" : dropped.error().message}});
   }
 }
 

@@ -9,8 +9,8 @@ namespace andyx::server {
 // The id of this data directory, made at its first start. Blocks until it is durable.
 Result<Uuid> disk_id_of(storage::StorageShard& shard);
 
-// Frees the logs of partitions that the image does not have: their topic was deleted, and the node stopped
-// before their space was free.
+// Frees the logs of partitions that the image does not have: their topic was deleted, and the node
+// stopped before their space was free.
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image);
 
 }  // namespace andyx::server

@@ -1,4 +1,5 @@
-// Structured logs on stderr: an event name and fields. Light: only log.cc knows the library. Any thread.
+// Structured logs on stderr: an event name and fields. Light: only log.cc knows the library. Any
+// thread.
 #pragma once
 
 #include <concepts>

@@ -33,13 +33,16 @@ Server::Server(Config config) {
   node_.started_ns = net::monotonic_ns();
 }
 
-Result<std::unique_ptr<Server>> Server::start(Config config, std::shared_ptr<rocksdb::FileSystem> file_system) {
+Result<std::unique_ptr<Server>> Server::start(Config config,
+                                              std::shared_ptr<rocksdb::FileSystem> file_system) {
   std::unique_ptr<Server> server(new Server(std::move(config)));
   auto address = net::claim_address(server->node_.config.listen);
   if (!address) return std::unexpected(address.error());
   server->node_.address = *address;
-  server->node_.advertise = server->node_.config.advertise.host.empty() ? *address : server->node_.config.advertise;
-  if (auto opened = server->open_storage(std::move(file_system)); !opened) return std::unexpected(opened.error());
+  server->node_.advertise =
+      server->node_.config.advertise.host.empty() ? *address : server->node_.config.advertise;
+  if (auto opened = server->open_storage(std::move(file_system)); !opened)
+    return std::unexpected(opened.error());
   if (auto started = server->start_controller(); !started) return std::unexpected(started.error());
   if (auto started = server->start_loops(); !started) return std::unexpected(started.error());
   return server;
@@ -47,21 +50,26 @@ Result<std::unique_ptr<Server>> Server::start(Config config, std::shared_ptr<roc
 
 Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
   const Config& config = node_.config;
-  storage::ShardOptions options{.directory = config.data_dir,
-                                .fsync = config.fsync,
-                                .accept_data_loss = config.accept_data_loss,
-                                .generation_bytes = config.generation_bytes,
-                                // The loops keep to limits::kStorageQueueBytes in all; one group may be over it.
-                                .queue_bytes = 2 * limits::kStorageQueueBytes,
-                                .min_free_bytes = config.min_free_bytes};
+  storage::ShardOptions options{
+      .directory = config.data_dir,
+      .fsync = config.fsync,
+      .accept_data_loss = config.accept_data_loss,
+      .generation_bytes = config.generation_bytes,
+      // The loops keep to limits::kStorageQueueBytes in all; one group may be over it.
+      .queue_bytes = 2 * limits::kStorageQueueBytes,
+      .min_free_bytes = config.min_free_bytes};
   storage::RecoveryReport report;
   auto shard = storage::open_rocksdb_shard(options, std::move(file_system), &report);
   if (!shard) return std::unexpected(shard.error());
   node_.shard = std::move(*shard);
-  log::info("storage opened", {{"directory", config.data_dir}, {"clean_stop", report.clean_stop ? "yes" : "no"},
-                               {"logs", report.logs}, {"replayed_batches", report.replayed_batches},
-                               {"replayed_bytes", report.replayed_bytes}, {"cut_batches", report.cut_batches}});
-  if (!report.data_loss.empty()) log::error("data lost", {{"accepted", "yes"}, {"what", report.data_loss}});
+  log::info("storage opened", {{"directory", config.data_dir},
+                               {"clean_stop", report.clean_stop ? "yes" : "no"},
+                               {"logs", report.logs},
+                               {"replayed_batches", report.replayed_batches},
+                               {"replayed_bytes", report.replayed_bytes},
+                               {"cut_batches", report.cut_batches}});
+  if (!report.data_loss.empty())
+    log::error("data lost", {{"accepted", "yes"}, {"what", report.data_loss}});
   node_.read_pool = std::make_unique<ReadPool>(kReadThreads, kMaxQueuedReads);
   return {};
 }
@@ -81,11 +89,13 @@ Status Server::start_controller() {
                   .incarnation = node_.incarnation,
                   .host = node_.advertise.host,
                   .port = node_.advertise.port};
-  controller_ = std::make_unique<Controller>(*control_loop_, std::move(*metadata_log), std::move(options));
+  controller_ =
+      std::make_unique<Controller>(*control_loop_, std::move(*metadata_log), std::move(options));
   node_.controller = controller_.get();
   controller_->on_image([this](std::shared_ptr<const Image> image) { publish(std::move(image)); });
   controller_->on_failed([](const Error& error) {
-    log::error("metadata stopped", {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
+    log::error("metadata stopped",
+               {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
   });
   control_thread_ = std::thread([this] { control_loop_->run(); });
   pthread_setname_np(control_thread_.native_handle(), "andyx-control");
@@ -111,9 +121,11 @@ Status Server::start_loops() {
   }
   for (auto& loop : node_.loops) {
     loop_threads_.emplace_back([loop = loop.get()] { loop->run(); });
-    pthread_setname_np(loop_threads_.back().native_handle(), ("andyx-loop-" + std::to_string(loop->index())).c_str());
+    pthread_setname_np(loop_threads_.back().native_handle(),
+                       ("andyx-loop-" + std::to_string(loop->index())).c_str());
   }
-  // From here on images reach the loops by publish(); none is missed, because it runs on the control loop.
+  // From here on images reach the loops by publish(); none is missed, because it runs on the
+  // control loop.
   auto image = run_on<std::shared_ptr<const Image>>(*control_loop_, [this] {
     loops_listen_ = true;
     return controller_->image();
@@ -122,7 +134,8 @@ Status Server::start_loops() {
   for (auto& loop : node_.loops) {
     auto promise = std::make_shared<std::promise<Status>>();
     opened.push_back(promise->get_future());
-    loop->net_loop().post([loop = loop.get(), image, promise] { promise->set_value(loop->open_partitions(image)); });
+    loop->net_loop().post(
+        [loop = loop.get(), image, promise] { promise->set_value(loop->open_partitions(image)); });
   }
   Status outcome;
   for (auto& one : opened) {
@@ -157,11 +170,13 @@ void Server::drain_loops() {
   for (auto& loop : node_.loops) {
     auto promise = std::make_shared<std::promise<void>>();
     drained.push_back(promise->get_future());
-    loop->net_loop().post([loop = loop.get(), promise] { loop->drain([promise] { promise->set_value(); }); });
+    loop->net_loop().post(
+        [loop = loop.get(), promise] { loop->drain([promise] { promise->set_value(); }); });
   }
   auto deadline = std::chrono::steady_clock::now() + kDrainTime;
   for (auto& one : drained) {
-    if (one.wait_until(deadline) != std::future_status::ready) log::warn("not everything was written before the stop");
+    if (one.wait_until(deadline) != std::future_status::ready)
+      log::warn("not everything was written before the stop");
   }
   // Answers cross from loop to loop: one more turn of each brings them to their connections.
   for (auto& loop : node_.loops) run_on<bool>(loop->net_loop(), [] { return true; });
@@ -169,7 +184,9 @@ void Server::drain_loops() {
   for (auto& loop : node_.loops) {
     auto promise = std::make_shared<std::promise<void>>();
     closed.push_back(promise->get_future());
-    loop->net_loop().post([loop = loop.get(), promise] { loop->close_connections([promise] { promise->set_value(); }); });
+    loop->net_loop().post([loop = loop.get(), promise] {
+      loop->close_connections([promise] { promise->set_value(); });
+    });
   }
   for (auto& one : closed) one.wait_until(deadline + std::chrono::seconds(1));
 }

@@ -14,15 +14,17 @@ namespace andyx::server {
 
 class Server {
  public:
-  // Opens the data directory, starts the threads, recovers, listens. When it returns the node serves.
-  // `file_system`: for tests that inject faults; null: the real one.
-  static Result<std::unique_ptr<Server>> start(Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+  // Opens the data directory, starts the threads, recovers, listens. When it returns the node
+  // serves. `file_system`: for tests that inject faults; null: the real one.
+  static Result<std::unique_ptr<Server>> start(
+      Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
 
   // Stops at once where stop() was not called: nothing acknowledged is lost.
   ~Server();
 
   const net::Address& address() const { return node_.address; }
-  // Drains, syncs, closes: everything accepted is answered. Blocks for at most about 5 s. Idempotent.
+  // Drains, syncs, closes: everything accepted is answered. Blocks for at most about 5 s.
+  // Idempotent.
   Status stop();
   // Blocks until SIGTERM or SIGINT.
   void wait_for_signal();

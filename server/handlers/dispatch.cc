@@ -13,35 +13,59 @@ void answer_ping(Reply reply) {
 
 }  // namespace
 
-void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame, Reply reply) {
+void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
+                    Reply reply) {
   if (client.loop().draining()) {
     return reply.error({ErrorCode::kShuttingDown, "the node stops and takes no new requests"});
   }
   using protocol::Body;
   switch (root.body_type()) {
-    case Body::Hello: return handle(client, *root.body_as_Hello(), std::move(reply));
-    case Body::Ping: return answer_ping(std::move(reply));
-    case Body::TopicCreate: return handle(client, *root.body_as_TopicCreate(), std::move(reply));
-    case Body::TopicDelete: return handle(client, *root.body_as_TopicDelete(), std::move(reply));
-    case Body::TopicList: return handle(client, *root.body_as_TopicList(), std::move(reply));
-    case Body::TopicDescribe: return handle(client, *root.body_as_TopicDescribe(), std::move(reply));
-    case Body::MetadataRequest: return handle(client, *root.body_as_MetadataRequest(), std::move(reply));
-    case Body::ProducerOpen: return handle(client, *root.body_as_ProducerOpen(), std::move(reply));
-    case Body::Produce: return handle(client, *root.body_as_Produce(), std::move(frame), std::move(reply));
-    case Body::Read: return handle(client, *root.body_as_Read(), std::move(reply));
-    case Body::LookupOffset: return handle(client, *root.body_as_LookupOffset(), std::move(reply));
-    case Body::SubscriptionCreate: return handle(client, *root.body_as_SubscriptionCreate(), std::move(reply));
-    case Body::SubscriptionDelete: return handle(client, *root.body_as_SubscriptionDelete(), std::move(reply));
-    case Body::SubscriptionList: return handle(client, *root.body_as_SubscriptionList(), std::move(reply));
-    case Body::SubscriptionDescribe: return handle(client, *root.body_as_SubscriptionDescribe(), std::move(reply));
-    case Body::SubscriptionReset: return handle(client, *root.body_as_SubscriptionReset(), std::move(reply));
-    case Body::Subscribe: return handle(client, *root.body_as_Subscribe(), std::move(reply));
-    case Body::Unsubscribe: return handle(client, *root.body_as_Unsubscribe(), std::move(reply));
-    case Body::StreamOpen: return handle(client, *root.body_as_StreamOpen(), std::move(reply));
-    case Body::StreamClose: return handle(client, *root.body_as_StreamClose(), std::move(reply));
-    case Body::Credit: return handle(client, *root.body_as_Credit(), std::move(reply));
-    case Body::Answer: return handle(client, *root.body_as_Answer(), std::move(frame), std::move(reply));
-    case Body::NodeStatus: return handle(client, *root.body_as_NodeStatus(), std::move(reply));
+    case Body::Hello:
+      return handle(client, *root.body_as_Hello(), std::move(reply));
+    case Body::Ping:
+      return answer_ping(std::move(reply));
+    case Body::TopicCreate:
+      return handle(client, *root.body_as_TopicCreate(), std::move(reply));
+    case Body::TopicDelete:
+      return handle(client, *root.body_as_TopicDelete(), std::move(reply));
+    case Body::TopicList:
+      return handle(client, *root.body_as_TopicList(), std::move(reply));
+    case Body::TopicDescribe:
+      return handle(client, *root.body_as_TopicDescribe(), std::move(reply));
+    case Body::MetadataRequest:
+      return handle(client, *root.body_as_MetadataRequest(), std::move(reply));
+    case Body::ProducerOpen:
+      return handle(client, *root.body_as_ProducerOpen(), std::move(reply));
+    case Body::Produce:
+      return handle(client, *root.body_as_Produce(), std::move(frame), std::move(reply));
+    case Body::Read:
+      return handle(client, *root.body_as_Read(), std::move(reply));
+    case Body::LookupOffset:
+      return handle(client, *root.body_as_LookupOffset(), std::move(reply));
+    case Body::SubscriptionCreate:
+      return handle(client, *root.body_as_SubscriptionCreate(), std::move(reply));
+    case Body::SubscriptionDelete:
+      return handle(client, *root.body_as_SubscriptionDelete(), std::move(reply));
+    case Body::SubscriptionList:
+      return handle(client, *root.body_as_SubscriptionList(), std::move(reply));
+    case Body::SubscriptionDescribe:
+      return handle(client, *root.body_as_SubscriptionDescribe(), std::move(reply));
+    case Body::SubscriptionReset:
+      return handle(client, *root.body_as_SubscriptionReset(), std::move(reply));
+    case Body::Subscribe:
+      return handle(client, *root.body_as_Subscribe(), std::move(reply));
+    case Body::Unsubscribe:
+      return handle(client, *root.body_as_Unsubscribe(), std::move(reply));
+    case Body::StreamOpen:
+      return handle(client, *root.body_as_StreamOpen(), std::move(reply));
+    case Body::StreamClose:
+      return handle(client, *root.body_as_StreamClose(), std::move(reply));
+    case Body::Credit:
+      return handle(client, *root.body_as_Credit(), std::move(reply));
+    case Body::Answer:
+      return handle(client, *root.body_as_Answer(), std::move(frame), std::move(reply));
+    case Body::NodeStatus:
+      return handle(client, *root.body_as_NodeStatus(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -59,7 +83,8 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::StreamOpenReply:
     case Body::StreamClosed:
     case Body::Deliver:
-    case Body::NodeStatusReply: break;
+    case Body::NodeStatusReply:
+      break;
   }
   reply.none();
   client.close_with_error({ErrorCode::kUnknownBody, std::string("a client does not send ") +

@@ -1,5 +1,6 @@
-// One request, one file: what each body of the protocol does on the node. Called on the connection's loop
-// with a verified frame; each answers its Reply once, then or later, here or on another loop.
+// One request, one file: what each body of the protocol does on the node. Called on the
+// connection's loop with a verified frame; each answers its Reply once, then or later, here or on
+// another loop.
 #pragma once
 
 #include "protocol/base/shared_bytes.h"
@@ -35,7 +36,8 @@ struct NodeStatus;
 namespace andyx::server {
 
 // Sends the frame's body to its handler below. `frame` keeps the bytes that the body points into.
-void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame, Reply reply);
+void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
+                    Reply reply);
 
 void handle(ClientConnection& client, const protocol::Hello& body, Reply reply);
 void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply reply);
@@ -44,7 +46,8 @@ void handle(ClientConnection& client, const protocol::TopicList& body, Reply rep
 void handle(ClientConnection& client, const protocol::TopicDescribe& body, Reply reply);
 void handle(ClientConnection& client, const protocol::MetadataRequest& body, Reply reply);
 void handle(ClientConnection& client, const protocol::ProducerOpen& body, Reply reply);
-void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame, Reply reply);
+void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
+            Reply reply);
 void handle(ClientConnection& client, const protocol::Read& body, Reply reply);
 void handle(ClientConnection& client, const protocol::LookupOffset& body, Reply reply);
 void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, Reply reply);

@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::uint16_t kProtocolVersion = 1;
 
-std::string text(const flatbuffers::String* string) { return string == nullptr ? std::string() : string->str(); }
+std::string text(const flatbuffers::String* string) {
+  return string == nullptr ? std::string() : string->str();
+}
 
 }  // namespace
 
@@ -19,19 +21,21 @@ void handle(ClientConnection& client, const protocol::Hello& body, Reply reply) 
   };
   if (body.min_version() > kProtocolVersion || body.max_version() < kProtocolVersion) {
     return refuse({ErrorCode::kUnsupportedVersion,
-                   "this server speaks version " + std::to_string(kProtocolVersion) + ", the client " +
-                       std::to_string(body.min_version()) + " to " + std::to_string(body.max_version())});
+                   "this server speaks version " + std::to_string(kProtocolVersion) +
+                       ", the client " + std::to_string(body.min_version()) + " to " +
+                       std::to_string(body.max_version())});
   }
   std::string cluster = client.loop().image().cluster_id.text();
   if (auto pinned = text(body.cluster_id()); !pinned.empty() && pinned != cluster) {
-    return refuse({ErrorCode::kWrongCluster, "this is cluster " + cluster + ", the client asks for " + pinned});
+    return refuse({ErrorCode::kWrongCluster,
+                   "this is cluster " + cluster + ", the client asks for " + pinned});
   }
   client.hello_done(text(body.client_name()));
   reply.body(protocol::Body::HelloReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     auto version = builder.CreateString(ANDYX_VERSION);
     auto cluster_id = builder.CreateString(cluster);
-    return protocol::CreateHelloReply(builder, kProtocolVersion, version, cluster_id, node.config.node_id,
-                                      node.incarnation, limits::kMaxFrameBytes,
+    return protocol::CreateHelloReply(builder, kProtocolVersion, version, cluster_id,
+                                      node.config.node_id, node.incarnation, limits::kMaxFrameBytes,
                                       static_cast<std::uint32_t>(node.config.max_message_bytes),
                                       node.config.idle_timeout_ms);
   });

@@ -22,18 +22,23 @@ void answer_metadata(CoreLoop& here, const std::vector<Wanted>& wanted, Reply re
       auto requested = builder.CreateString(one.requested);
       flatbuffers::Offset<protocol::TopicInfo> info;
       flatbuffers::Offset<protocol::ErrorReply> error;
-      if (one.topic) info = make_topic_info(builder, **one.topic, [](std::uint32_t, protocol::PartitionInfoBuilder&) {});
-      else error = make_error(builder, one.topic.error());
+      if (one.topic)
+        info = make_topic_info(builder, **one.topic,
+                               [](std::uint32_t, protocol::PartitionInfoBuilder&) {});
+      else
+        error = make_error(builder, one.topic.error());
       topics.push_back(protocol::CreateTopicMetadata(builder, info, requested, error));
     }
     std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes;
     for (const NodeRecord& node : image.nodes) {
-      nodes.push_back(protocol::CreateNodeInfo(builder, node.id, builder.CreateString(node.host), node.port));
+      nodes.push_back(
+          protocol::CreateNodeInfo(builder, node.id, builder.CreateString(node.host), node.port));
     }
     auto cluster = builder.CreateString(image.cluster_id.text());
     auto node_vector = builder.CreateVector(nodes);
     auto topic_vector = builder.CreateVector(topics);
-    return protocol::CreateMetadataReply(builder, image.position, cluster, node_vector, topic_vector);
+    return protocol::CreateMetadataReply(builder, image.position, cluster, node_vector,
+                                         topic_vector);
   });
 }
 
@@ -45,20 +50,25 @@ Result<std::shared_ptr<const Topic>> look_up(const Image& image, const std::stri
 }
 
 // Creates the missing topics one after the other, then answers.
-void create_missing(CoreLoop& here, std::shared_ptr<std::vector<Wanted>> wanted, std::size_t next, Reply reply) {
-  while (next < wanted->size() &&
-         ((*wanted)[next].topic || (*wanted)[next].topic.error().code != ErrorCode::kUnknownTopic)) {
+void create_missing(CoreLoop& here, std::shared_ptr<std::vector<Wanted>> wanted, std::size_t next,
+                    Reply reply) {
+  while (next < wanted->size() && ((*wanted)[next].topic || (*wanted)[next].topic.error().code !=
+                                                                ErrorCode::kUnknownTopic)) {
     ++next;
   }
   if (next == wanted->size()) return answer_metadata(here, *wanted, std::move(reply));
   auto name = *TopicName::parse((*wanted)[next].requested);
-  auto created = [&here, wanted, next, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
-    after_all_loops(here.node(), here, [&here, wanted, next, topic = std::move(topic), reply = std::move(reply)]() mutable {
-      (*wanted)[next].topic = std::move(topic);
-      create_missing(here, wanted, next + 1, std::move(reply));
-    });
+  auto created = [&here, wanted, next,
+                  reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
+    after_all_loops(
+        here.node(), here,
+        [&here, wanted, next, topic = std::move(topic), reply = std::move(reply)]() mutable {
+          (*wanted)[next].topic = std::move(topic);
+          create_missing(here, wanted, next + 1, std::move(reply));
+        });
   };
-  here.node().controller->ensure_topic(name, here.node().config.default_partitions, std::move(created));
+  here.node().controller->ensure_topic(name, here.node().config.default_partitions,
+                                       std::move(created));
 }
 
 }  // namespace
@@ -68,9 +78,12 @@ void handle(ClientConnection& client, const protocol::MetadataRequest& body, Rep
   auto wanted = std::make_shared<std::vector<Wanted>>();
   if (body.topics() != nullptr) {
     if (body.topics()->size() > kMaxTopicsPerRequest) {
-      return reply.error({ErrorCode::kLimitReached, "more than " + std::to_string(kMaxTopicsPerRequest) + " topics in one request"});
+      return reply.error(
+          {ErrorCode::kLimitReached,
+           "more than " + std::to_string(kMaxTopicsPerRequest) + " topics in one request"});
     }
-    for (const auto* name : *body.topics()) wanted->push_back({name->str(), look_up(here.image(), name->str())});
+    for (const auto* name : *body.topics())
+      wanted->push_back({name->str(), look_up(here.image(), name->str())});
   }
   if (body.for_produce() && here.node().config.auto_create_topics) {
     return create_missing(here, std::move(wanted), 0, std::move(reply));
@@ -78,7 +91,8 @@ void handle(ClientConnection& client, const protocol::MetadataRequest& body, Rep
   if (body.for_produce()) {
     for (Wanted& one : *wanted) {
       if (!one.topic && one.topic.error().code == ErrorCode::kUnknownTopic) {
-        one.topic = fail(ErrorCode::kCreationNotAllowed, one.topic.error().message + ", and producing does not create it here");
+        one.topic = fail(ErrorCode::kCreationNotAllowed,
+                         one.topic.error().message + ", and producing does not create it here");
       }
     }
   }

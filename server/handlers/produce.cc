@@ -5,36 +5,47 @@
 #include "server/handlers/routing.h"
 
 namespace andyx::server {
-void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame, Reply reply) {
+void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
+            Reply reply) {
   CoreLoop& here = client.loop();
   const auto* bytes = body.batch();
   auto header = batch::verify_batch({bytes->data(), bytes->size()});
-  if (!header) return reply.error(header.error());
+  if (!header) {
+    reply.error(header.error());
+    // A client whose batches lie, or a way that changes bytes: nothing that follows is to be
+    // believed.
+    if (header.error().code != ErrorCode::kMessageTooLarge) client.close(header.error());
+    return;
+  }
   if (auto limit = here.node().config.max_message_bytes; limit < limits::kMaxMessageBytes) {
-    if (auto size = batch::largest_message_bytes({bytes->data(), bytes->size()}, *header); size > limit) {
-      return reply.error({ErrorCode::kMessageTooLarge, "a message has " + std::to_string(size) + " bytes, the limit here is " +
+    if (auto size = batch::largest_message_bytes({bytes->data(), bytes->size()}, *header);
+        size > limit) {
+      return reply.error({ErrorCode::kMessageTooLarge, "a message has " + std::to_string(size) +
+                                                           " bytes, the limit here is " +
                                                            std::to_string(limit)});
     }
   }
   if (header->flags & batch::kFlagDeliverAt) {
     return reply.error({ErrorCode::kBadBatch, "this version does not deliver at a time"});
   }
-  if (body.acks() > protocol::Acks::MAX) return reply.error({ErrorCode::kBadArgument, "acks is none, main or quorum"});
+  if (body.acks() > protocol::Acks::MAX)
+    return reply.error({ErrorCode::kBadArgument, "acks is none, main or quorum"});
   auto batch = frame.slice(static_cast<std::size_t>(bytes->data() - frame.data()), bytes->size());
   with_partition(here, body.topic_id(), body.partition(), std::move(reply),
-                 [header = *header, batch = std::move(batch), epoch = body.main_epoch(), acks = body.acks()](
-                     Partition& partition, Reply owed) mutable {
+                 [header = *header, batch = std::move(batch), epoch = body.main_epoch(),
+                  acks = body.acks()](Partition& partition, Reply owed) mutable {
                    partition.produce(header, std::move(batch), epoch, acks, std::move(owed));
                  });
 }
 
 void handle(ClientConnection& client, const protocol::ProducerOpen&, Reply reply) {
-  client.loop().node().controller->reserve_producer_ids(1, [reply = std::move(reply)](Result<ProducerId> id) mutable {
-    if (!id) return reply.error(id.error());
-    reply.body(protocol::Body::ProducerOpenReply, [&](flatbuffers::FlatBufferBuilder& builder) {
-      return protocol::CreateProducerOpenReply(builder, *id, 0);
-    });
-  });
+  client.loop().node().controller->reserve_producer_ids(
+      1, [reply = std::move(reply)](Result<ProducerId> id) mutable {
+        if (!id) return reply.error(id.error());
+        reply.body(protocol::Body::ProducerOpenReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+          return protocol::CreateProducerOpenReply(builder, *id, 0);
+        });
+      });
 }
 
 }  // namespace andyx::server

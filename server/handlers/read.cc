@@ -14,24 +14,30 @@ constexpr std::uint32_t kMaxWaitMs = 60'000;
 
 void handle(ClientConnection& client, const protocol::Read& body, Reply reply) {
   std::uint64_t deadline_ms =
-      body.max_wait_ms() == 0 ? 0 : client.loop().net_loop().now_ms() + std::min(body.max_wait_ms(), kMaxWaitMs);
-  Partition::ReadRequest request{.offset = body.offset(),
-                                 .max_bytes = std::clamp<std::size_t>(body.max_bytes(), 1, limits::kMaxReadBytes),
-                                 .deadline_ms = deadline_ms};
-  with_partition(client.loop(), body.topic_id(), body.partition(), std::move(reply),
-                 [request](Partition& partition, Reply owed) { partition.read(request, std::move(owed)); });
+      body.max_wait_ms() == 0
+          ? 0
+          : client.loop().net_loop().now_ms() + std::min(body.max_wait_ms(), kMaxWaitMs);
+  Partition::ReadRequest request{
+      .offset = body.offset(),
+      .max_bytes = std::clamp<std::size_t>(body.max_bytes(), 1, limits::kMaxReadBytes),
+      .deadline_ms = deadline_ms};
+  with_partition(
+      client.loop(), body.topic_id(), body.partition(), std::move(reply),
+      [request](Partition& partition, Reply owed) { partition.read(request, std::move(owed)); });
 }
 
 void handle(ClientConnection& client, const protocol::LookupOffset& body, Reply reply) {
   with_partition(
       client.loop(), body.topic_id(), body.partition(), std::move(reply),
       [kind = body.at()->kind(), value = body.at()->value()](Partition& partition, Reply owed) {
-        auto answer = [keep = partition.shared_from_this(), reply = std::make_shared<Reply>(std::move(owed))](Result<Offset> offset) {
+        auto answer = [keep = partition.shared_from_this(),
+                       reply = std::make_shared<Reply>(std::move(owed))](Result<Offset> offset) {
           if (!offset) return reply->error(offset.error());
-          reply->body(protocol::Body::LookupOffsetReply, [&](flatbuffers::FlatBufferBuilder& builder) {
-            return protocol::CreateLookupOffsetReply(builder, *offset, keep->core().start_offset(),
-                                                     keep->core().committed_offset());
-          });
+          reply->body(
+              protocol::Body::LookupOffsetReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+                return protocol::CreateLookupOffsetReply(
+                    builder, *offset, keep->core().start_offset(), keep->core().committed_offset());
+              });
         };
         partition.resolve(kind, value, std::move(answer));
       });

@@ -2,17 +2,22 @@
 
 namespace andyx::server {
 OnLastRelease::~OnLastRelease() {
-  if (home_.net_loop().on_loop_thread()) done_();
-  else home_.net_loop().post(std::move(done_));
+  if (home_.net_loop().on_loop_thread())
+    done_();
+  else
+    home_.net_loop().post(std::move(done_));
 }
 
-void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply, PartitionWork work) {
+void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply,
+                    PartitionWork work) {
   const PartitionRecord* record = here.image().find_partition(topic, partition);
   if (record == nullptr) {
     if (here.image().find_topic(topic) == nullptr) {
-      return reply.error({ErrorCode::kUnknownTopic, "no topic has the id " + std::to_string(topic)});
+      return reply.error(
+          {ErrorCode::kUnknownTopic, "no topic has the id " + std::to_string(topic)});
     }
-    return reply.error({ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(partition)});
+    return reply.error(
+        {ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(partition)});
   }
   CoreLoop& owner = here.node().loop_of(record->partition_id);
   auto run = [&owner, id = record->partition_id, work = std::move(work)](Reply owed) mutable {
@@ -22,7 +27,8 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
   if (&owner == &here) return run(std::move(reply));
   // A full mailbox drops the task, and the reply in it would say "shutting down": hold it outside.
   auto owed = std::make_shared<Reply>(std::move(reply));
-  if (!owner.net_loop().try_post([owed, run = std::move(run)]() mutable { run(std::move(*owed)); })) {
+  if (!owner.net_loop().try_post(
+          [owed, run = std::move(run)]() mutable { run(std::move(*owed)); })) {
     owed->error({ErrorCode::kOverloaded, "the mailbox of the partition's loop is full"});
   }
 }
@@ -34,7 +40,8 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
     return nullptr;
   }
   auto topic = here.image().find_topic(*parsed);
-  if (topic == nullptr) reply.error({ErrorCode::kUnknownTopic, "there is no topic " + parsed->url()});
+  if (topic == nullptr)
+    reply.error({ErrorCode::kUnknownTopic, "there is no topic " + parsed->url()});
   return topic;
 }
 
@@ -45,11 +52,14 @@ void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topi
     auto run = [owner = loop.get(), topic, visit, countdown] {
       for (const PartitionRecord& record : topic->partitions()) {
         if (&owner->node().loop_of(record.partition_id) != owner) continue;
-        if (auto* partition = owner->find_partition(record.partition_id)) visit(*partition, record.index);
+        if (auto* partition = owner->find_partition(record.partition_id))
+          visit(*partition, record.index);
       }
     };
-    if (loop.get() == &here) run();
-    else loop->net_loop().post(std::move(run));
+    if (loop.get() == &here)
+      run();
+    else
+      loop->net_loop().post(std::move(run));
   }
 }
 

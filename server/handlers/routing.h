@@ -13,16 +13,19 @@
 
 namespace andyx::server {
 
-// Runs `work(partition, reply)` on the loop of a topic's partition; answers kUnknownTopic, kUnknownPartition
-// or kOverloaded itself. Called on the connection's loop. Work for the same partition keeps its order.
+// Runs `work(partition, reply)` on the loop of a topic's partition; answers kUnknownTopic,
+// kUnknownPartition or kOverloaded itself. Called on the connection's loop. Work for the same
+// partition keeps its order.
 using PartitionWork = std::move_only_function<void(Partition&, Reply)>;
-void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply, PartitionWork work);
+void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply,
+                    PartitionWork work);
 
-// The topic of a name, in this loop's image; answers the reply with kBadName or kUnknownTopic otherwise.
+// The topic of a name, in this loop's image; answers the reply with kBadName or kUnknownTopic
+// otherwise.
 std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, Reply& reply);
 
-// Runs `visit(partition, index)` for each partition of the topic on its loop (not for those that are gone),
-// then `done` on `here`.
+// Runs `visit(partition, index)` for each partition of the topic on its loop (not for those that
+// are gone), then `done` on `here`.
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,
                         std::function<void(Partition&, std::uint32_t)> visit, net::Task done);
 
@@ -39,7 +42,8 @@ class OnLastRelease {
   net::Task done_;
 };
 
-// Control loop, or any: `done` runs on `home` when every loop has applied the images published before.
+// Control loop, or any: `done` runs on `home` when every loop has applied the images published
+// before.
 void after_all_loops(Node& node, CoreLoop& home, net::Task done);
 
 }  // namespace andyx::server

@@ -13,8 +13,10 @@ void on_stream(CoreLoop& here, const StreamRoute& route, Work work) {
     auto* partition = route.owner->find_partition(route.partition);
     work(partition == nullptr ? nullptr : partition->find_subscription(route.subscription));
   };
-  if (route.owner == &here) run();
-  else route.owner->net_loop().post(std::move(run));
+  if (route.owner == &here)
+    run();
+  else
+    route.owner->net_loop().post(std::move(run));
 }
 
 }  // namespace
@@ -22,27 +24,33 @@ void on_stream(CoreLoop& here, const StreamRoute& route, Work work) {
 void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply reply) {
   CoreLoop& here = client.loop();
   const PartitionRecord* record = here.image().find_partition(body.topic_id(), body.partition());
-  // A number used again (the server had ended that stream, or the client starts anew) names the new one.
+  // A number used again (the server had ended that stream, or the client starts anew) names the new
+  // one.
   client.close_stream(body.stream());
   if (client.streams().size() >= limits::kMaxStreamsPerConnection) {
-    return reply.error({ErrorCode::kLimitReached, "a connection has at most " +
-                                                      std::to_string(limits::kMaxStreamsPerConnection) + " streams"});
+    return reply.error({ErrorCode::kLimitReached,
+                        "a connection has at most " +
+                            std::to_string(limits::kMaxStreamsPerConnection) + " streams"});
   }
   if (record != nullptr) {
-    client.streams().emplace(body.stream(), StreamRoute{&here.node().loop_of(record->partition_id), record->partition_id,
-                                                        body.subscription_id()});
+    client.streams().emplace(
+        body.stream(), StreamRoute{&here.node().loop_of(record->partition_id), record->partition_id,
+                                   body.subscription_id()});
   }
   StreamTarget target{&here, client.id(), body.stream(), client.gate()};
-  with_partition(here, body.topic_id(), body.partition(), std::move(reply),
-                 [target = std::move(target), id = body.subscription_id(), epoch = body.attach_epoch(),
-                  bytes = body.credit_bytes(), messages = body.credit_messages()](Partition& partition, Reply owed) mutable {
-                   auto* subscription = partition.find_subscription(id);
-                   if (subscription == nullptr || !subscription->ready()) {
-                     return owed.error({ErrorCode::kUnknownSubscription, partition.describe() + " has no subscription of id " +
-                                                                             std::to_string(id)});
-                   }
-                   subscription->open_stream(std::move(target), epoch, bytes, messages, std::move(owed));
-                 });
+  with_partition(
+      here, body.topic_id(), body.partition(), std::move(reply),
+      [target = std::move(target), id = body.subscription_id(), epoch = body.attach_epoch(),
+       bytes = body.credit_bytes(),
+       messages = body.credit_messages()](Partition& partition, Reply owed) mutable {
+        auto* subscription = partition.find_subscription(id);
+        if (subscription == nullptr || !subscription->ready()) {
+          return owed.error(
+              {ErrorCode::kUnknownSubscription,
+               partition.describe() + " has no subscription of id " + std::to_string(id)});
+        }
+        subscription->open_stream(std::move(target), epoch, bytes, messages, std::move(owed));
+      });
 }
 
 void handle(ClientConnection& client, const protocol::StreamClose& body, Reply reply) {
@@ -50,10 +58,12 @@ void handle(ClientConnection& client, const protocol::StreamClose& body, Reply r
   if (found == client.streams().end()) return reply.done();  // idempotent
   StreamRoute route = found->second;
   client.streams().erase(found);
-  on_stream(client.loop(), route, [key = StreamKey{client.id(), body.stream()}, reply = std::move(reply)](Subscription* subscription) mutable {
-    if (subscription != nullptr) subscription->close_stream(key);
-    reply.done();
-  });
+  on_stream(client.loop(), route,
+            [key = StreamKey{client.id(), body.stream()},
+             reply = std::move(reply)](Subscription* subscription) mutable {
+              if (subscription != nullptr) subscription->close_stream(key);
+              reply.done();
+            });
 }
 
 void handle(ClientConnection& client, const protocol::Credit& body, Reply reply) {
@@ -61,7 +71,8 @@ void handle(ClientConnection& client, const protocol::Credit& body, Reply reply)
   auto found = client.streams().find(body.stream());
   if (found == client.streams().end()) return;
   on_stream(client.loop(), found->second,
-            [key = StreamKey{client.id(), body.stream()}, bytes = body.bytes(), messages = body.messages()](Subscription* subscription) {
+            [key = StreamKey{client.id(), body.stream()}, bytes = body.bytes(),
+             messages = body.messages()](Subscription* subscription) {
               if (subscription != nullptr) subscription->credit(key, bytes, messages);
             });
 }
@@ -69,21 +80,27 @@ void handle(ClientConnection& client, const protocol::Credit& body, Reply reply)
 void handle(ClientConnection& client, const protocol::Answer& body, SharedBytes, Reply reply) {
   auto found = client.streams().find(body.stream());
   if (found == client.streams().end()) {
-    return reply.error({ErrorCode::kUnknownStream, "stream " + std::to_string(body.stream()) + " is not open on this connection"});
+    return reply.error({ErrorCode::kUnknownStream, "stream " + std::to_string(body.stream()) +
+                                                       " is not open on this connection"});
   }
-  if (body.kind() > protocol::AnswerKind::MAX) return reply.error({ErrorCode::kBadArgument, "unknown kind of answer"});
+  if (body.kind() > protocol::AnswerKind::MAX)
+    return reply.error({ErrorCode::kBadArgument, "unknown kind of answer"});
   if (body.ranges()->size() > limits::kMaxRangesPerAnswer) {
-    return reply.error({ErrorCode::kBadArgument, "more than " + std::to_string(limits::kMaxRangesPerAnswer) + " ranges in one answer"});
+    return reply.error(
+        {ErrorCode::kBadArgument,
+         "more than " + std::to_string(limits::kMaxRangesPerAnswer) + " ranges in one answer"});
   }
   std::vector<OffsetRange> ranges;
   ranges.reserve(body.ranges()->size());
   for (const auto* range : *body.ranges()) ranges.push_back({range->first(), range->last()});
-  on_stream(client.loop(), found->second,
-            [key = StreamKey{client.id(), body.stream()}, kind = body.kind(), ranges = std::move(ranges),
-             reply = std::move(reply)](Subscription* subscription) mutable {
-              if (subscription == nullptr) return reply.error({ErrorCode::kUnknownStream, "the subscription is gone"});
-              subscription->answer(key, kind, ranges, std::move(reply));
-            });
+  on_stream(
+      client.loop(), found->second,
+      [key = StreamKey{client.id(), body.stream()}, kind = body.kind(), ranges = std::move(ranges),
+       reply = std::move(reply)](Subscription* subscription) mutable {
+        if (subscription == nullptr)
+          return reply.error({ErrorCode::kUnknownStream, "the subscription is gone"});
+        subscription->answer(key, kind, ranges, std::move(reply));
+      });
 }
 
 }  // namespace andyx::server

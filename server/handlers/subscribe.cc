@@ -14,17 +14,19 @@ struct Attach {
   std::uint64_t connection = 0;
 };
 
-void send_attached(const Topic& topic, SubscriptionId subscription, std::uint64_t epoch, Reply reply) {
+void send_attached(const Topic& topic, SubscriptionId subscription, std::uint64_t epoch,
+                   Reply reply) {
   reply.body(protocol::Body::SubscribeReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<std::uint32_t> partitions;
     for (const PartitionRecord& record : topic.partitions()) partitions.push_back(record.index);
-    return protocol::CreateSubscribeReply(builder, topic.id, subscription, epoch, builder.CreateVector(partitions));
+    return protocol::CreateSubscribeReply(builder, topic.id, subscription, epoch,
+                                          builder.CreateVector(partitions));
   });
 }
 
 // On the connection's loop, when the coordinator has said yes.
-void attached(CoreLoop& here, CoreLoop& coordinator, const Topic& topic, SubscriptionId subscription,
-              std::uint64_t epoch, Reply reply) {
+void attached(CoreLoop& here, CoreLoop& coordinator, const Topic& topic,
+              SubscriptionId subscription, std::uint64_t epoch, Reply reply) {
   auto* client = here.find_connection(reply.connection_id());
   if (client == nullptr) {  // it went while it attached
     coordinator.net_loop().post([&coordinator, subscription, epoch] {
@@ -36,16 +38,19 @@ void attached(CoreLoop& here, CoreLoop& coordinator, const Topic& topic, Subscri
   send_attached(topic, subscription, epoch, std::move(reply));
 }
 
-void attach(CoreLoop& here, std::shared_ptr<const SubscriptionRecord> record, Attach request, Reply reply) {
+void attach(CoreLoop& here, std::shared_ptr<const SubscriptionRecord> record, Attach request,
+            Reply reply) {
   auto topic = here.image().find_topic(request.topic);
-  if (!topic) return reply.error({ErrorCode::kUnknownTopic, "there is no topic " + request.topic.url()});
+  if (!topic)
+    return reply.error({ErrorCode::kUnknownTopic, "there is no topic " + request.topic.url()});
   CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
   coordinator.net_loop().post([&here, &coordinator, topic, record, request = std::move(request),
                                reply = std::move(reply)]() mutable {
-    auto decided = coordinator.coordinator(*topic, *record).attach(request.consumer, request.session, request.connection);
+    auto decided = coordinator.coordinator(*topic, *record)
+                       .attach(request.consumer, request.session, request.connection);
     if (!decided) return reply.error(decided.error());
-    here.net_loop().post([&here, &coordinator, topic, id = record->id, epoch = decided->attach_epoch,
-                          reply = std::move(reply)]() mutable {
+    here.net_loop().post([&here, &coordinator, topic, id = record->id,
+                          epoch = decided->attach_epoch, reply = std::move(reply)]() mutable {
       attached(here, coordinator, *topic, id, epoch, std::move(reply));
     });
   });
@@ -57,23 +62,28 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
   CoreLoop& here = client.loop();
   auto topic = find_topic(here, body.topic()->string_view(), reply);
   if (!topic) return;
-  auto spec = subscription_spec(body.subscription()->string_view(), body.type(), body.mode(), body.start());
+  auto spec =
+      subscription_spec(body.subscription()->string_view(), body.type(), body.mode(), body.start());
   if (!spec) return reply.error(spec.error());
   Attach request{.topic = topic->name,
-                 .consumer = body.consumer() != nullptr && body.consumer()->size() > 0 ? body.consumer()->str() : client.peer(),
+                 .consumer = body.consumer() != nullptr && body.consumer()->size() > 0
+                                 ? body.consumer()->str()
+                                 : client.peer(),
                  .session = body.session(),
                  .connection = client.id()};
   if (!body.create() && !topic->subscriptions.find(spec->name)) {
-    return reply.error({ErrorCode::kUnknownSubscription, "topic " + topic->name.url() + " has no subscription " + spec->name});
+    return reply.error({ErrorCode::kUnknownSubscription,
+                        "topic " + topic->name.url() + " has no subscription " + spec->name});
   }
   here.node().controller->ensure_subscription(
       topic->name, std::move(*spec),
-      [&here, request = std::move(request), reply = std::move(reply)](
-          Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
+      [&here, request = std::move(request),
+       reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
         if (!record) return reply.error(record.error());
         TopicName name = request.topic;
         when_started(here, std::move(name), *record,
-                     [&here, record = *record, request = std::move(request), reply = std::move(reply)](Status started) mutable {
+                     [&here, record = *record, request = std::move(request),
+                      reply = std::move(reply)](Status started) mutable {
                        if (!started) return reply.error(started.error());
                        attach(here, std::move(record), std::move(request), std::move(reply));
                      });
@@ -82,15 +92,18 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
 
 void handle(ClientConnection& client, const protocol::Unsubscribe& body, Reply reply) {
   auto& attachments = client.attachments();
-  auto found = std::find_if(attachments.begin(), attachments.end(), [&](const Attachment& attachment) {
-    return attachment.subscription == body.subscription_id() && attachment.attach_epoch == body.attach_epoch();
-  });
+  auto found =
+      std::find_if(attachments.begin(), attachments.end(), [&](const Attachment& attachment) {
+        return attachment.subscription == body.subscription_id() &&
+               attachment.attach_epoch == body.attach_epoch();
+      });
   if (found == attachments.end()) return reply.done();  // idempotent
   Attachment attachment = *found;
   attachments.erase(found);
   client.close_streams(attachment.subscription);
   attachment.coordinator->net_loop().post([attachment, reply = std::move(reply)]() mutable {
-    if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription)) core->detach(attachment.attach_epoch);
+    if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription))
+      core->detach(attachment.attach_epoch);
     reply.done();
   });
 }

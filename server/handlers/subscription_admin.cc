@@ -9,11 +9,13 @@ namespace {
 
 flatbuffers::Offset<protocol::SubscriptionInfo> make_info(
     flatbuffers::FlatBufferBuilder& builder, const Topic& topic, const SubscriptionRecord& record,
-    flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>>> partitions = 0) {
+    flatbuffers::Offset<
+        flatbuffers::Vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>>>
+        partitions = 0) {
   auto path = builder.CreateString(topic.name.path());
   auto name = builder.CreateString(record.name);
-  return protocol::CreateSubscriptionInfo(builder, path, name, record.id, record.type, record.mode, record.created_us,
-                                          partitions);
+  return protocol::CreateSubscriptionInfo(builder, path, name, record.id, record.type, record.mode,
+                                          record.created_us, partitions);
 }
 
 struct PartitionView {
@@ -23,8 +25,9 @@ struct PartitionView {
   std::string blocked;
 };
 
-void send_description(const Topic& topic, const SubscriptionRecord& record, const std::vector<PartitionView>& views,
-                      const std::string& consumer, Reply reply) {
+void send_description(const Topic& topic, const SubscriptionRecord& record,
+                      const std::vector<PartitionView>& views, const std::string& consumer,
+                      Reply reply) {
   reply.body(protocol::Body::SubscriptionReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>> partitions;
     for (std::uint32_t index = 0; index < views.size(); ++index) {
@@ -34,9 +37,9 @@ void send_description(const Topic& topic, const SubscriptionRecord& record, cons
       auto attached = builder.CreateString(consumer);
       auto blocked = builder.CreateString(view.blocked);
       partitions.push_back(protocol::CreateSubscriptionPartitionInfo(
-          builder, index, view.start, stats.committed, stats.floor, stats.answered_above_floor, stats.in_flight,
-          stats.waiting_redelivery, stats.skipped, stats.lag, attached, stats.credit_messages, stats.credit_bytes,
-          blocked));
+          builder, index, view.start, stats.committed, stats.floor, stats.answered_above_floor,
+          stats.in_flight, stats.waiting_redelivery, stats.skipped, stats.lag, attached,
+          stats.credit_messages, stats.credit_bytes, blocked));
     }
     auto info = make_info(builder, topic, record, builder.CreateVector(partitions));
     return protocol::CreateSubscriptionReply(builder, builder.CreateVector({info}));
@@ -44,29 +47,33 @@ void send_description(const Topic& topic, const SubscriptionRecord& record, cons
 }
 
 // From every partition its state, from the coordinator who is attached.
-void describe(CoreLoop& here, std::shared_ptr<const Topic> topic, std::shared_ptr<const SubscriptionRecord> record,
-              Reply reply) {
+void describe(CoreLoop& here, std::shared_ptr<const Topic> topic,
+              std::shared_ptr<const SubscriptionRecord> record, Reply reply) {
   auto views = std::make_shared<std::vector<PartitionView>>(topic->partitions().size());
   auto visit = [views, id = record->id](Partition& partition, std::uint32_t index) {
     if (auto* subscription = partition.find_subscription(id)) {
       const SubscriptionCore& core = subscription->core();
-      (*views)[index] = {true, partition.core().start_offset(), core.stats(), std::string(core.blocked())};
+      (*views)[index] = {true, partition.core().start_offset(), core.stats(),
+                         std::string(core.blocked())};
     }
   };
   auto done = [&here, topic, record, views, reply = std::move(reply)]() mutable {
     CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
-    coordinator.net_loop().post([&coordinator, topic, record, views, reply = std::move(reply)]() mutable {
-      std::string consumer;
-      if (auto* core = coordinator.find_coordinator(record->id); core != nullptr && core->consumer()) {
-        consumer = core->consumer()->name;
-      }
-      send_description(*topic, *record, *views, consumer, std::move(reply));
-    });
+    coordinator.net_loop().post(
+        [&coordinator, topic, record, views, reply = std::move(reply)]() mutable {
+          std::string consumer;
+          if (auto* core = coordinator.find_coordinator(record->id);
+              core != nullptr && core->consumer()) {
+            consumer = core->consumer()->name;
+          }
+          send_description(*topic, *record, *views, consumer, std::move(reply));
+        });
   };
   for_each_partition(here, topic, visit, std::move(done));
 }
 
-std::shared_ptr<const SubscriptionRecord> find_subscription(const Topic& topic, std::string_view name, Reply& reply) {
+std::shared_ptr<const SubscriptionRecord> find_subscription(const Topic& topic,
+                                                            std::string_view name, Reply& reply) {
   auto record = topic.subscriptions.find(name);
   if (!record) {
     reply.error({ErrorCode::kUnknownSubscription,
@@ -85,15 +92,17 @@ void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, 
   if (!spec) return reply.error(spec.error());
   here.node().controller->create_subscription(
       *name, *spec,
-      [&here, name = *name, reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
+      [&here, name = *name,
+       reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
         if (!record) return reply.error(record.error());
-        when_started(here, name, *record,
-                     [&here, name, record = *record, reply = std::move(reply)](Status started) mutable {
-                       if (!started) return reply.error(started.error());
-                       auto topic = here.image().find_topic(name);
-                       if (!topic) return reply.error({ErrorCode::kUnknownTopic, "the topic was deleted"});
-                       describe(here, std::move(topic), std::move(record), std::move(reply));
-                     });
+        when_started(
+            here, name, *record,
+            [&here, name, record = *record, reply = std::move(reply)](Status started) mutable {
+              if (!started) return reply.error(started.error());
+              auto topic = here.image().find_topic(name);
+              if (!topic) return reply.error({ErrorCode::kUnknownTopic, "the topic was deleted"});
+              describe(here, std::move(topic), std::move(record), std::move(reply));
+            });
       });
 }
 
@@ -113,7 +122,8 @@ void handle(ClientConnection& client, const protocol::SubscriptionList& body, Re
   if (!topic) return;
   reply.body(protocol::Body::SubscriptionReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<flatbuffers::Offset<protocol::SubscriptionInfo>> infos;
-    for (const SubscriptionRecord& record : topic->subscriptions) infos.push_back(make_info(builder, *topic, record));
+    for (const SubscriptionRecord& record : topic->subscriptions)
+      infos.push_back(make_info(builder, *topic, record));
     return protocol::CreateSubscriptionReply(builder, builder.CreateVector(infos));
   });
 }
@@ -131,24 +141,34 @@ void handle(ClientConnection& client, const protocol::SubscriptionReset& body, R
   if (!topic) return;
   auto record = find_subscription(*topic, body.name()->string_view(), reply);
   if (!record) return;
-  if (body.to()->kind() > protocol::StartKind::MAX) return reply.error({ErrorCode::kBadArgument, "unknown start position"});
-  if (body.partition() >= 0 && static_cast<std::size_t>(body.partition()) >= topic->partitions().size()) {
-    return reply.error({ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(body.partition())});
+  if (body.to()->kind() > protocol::StartKind::MAX)
+    return reply.error({ErrorCode::kBadArgument, "unknown start position"});
+  if (body.partition() >= 0 &&
+      static_cast<std::size_t>(body.partition()) >= topic->partitions().size()) {
+    return reply.error({ErrorCode::kUnknownPartition,
+                        "the topic has no partition " + std::to_string(body.partition())});
   }
   auto outcome = std::make_shared<FirstError>();
-  auto all_done = std::make_shared<OnLastRelease>(here, [outcome, reply = std::move(reply)]() mutable {
-    if (auto error = outcome->get()) reply.error(*error);
-    else reply.done();
-  });
-  auto visit = [only = body.partition(), id = record->id, kind = body.to()->kind(), value = body.to()->value(), outcome,
+  auto all_done =
+      std::make_shared<OnLastRelease>(here, [outcome, reply = std::move(reply)]() mutable {
+        if (auto error = outcome->get())
+          reply.error(*error);
+        else
+          reply.done();
+      });
+  auto visit = [only = body.partition(), id = record->id, kind = body.to()->kind(),
+                value = body.to()->value(), outcome,
                 all_done](Partition& partition, std::uint32_t index) {
     if (only >= 0 && static_cast<std::uint32_t>(only) != index) return;
-    partition.resolve(kind, value, [keep = partition.shared_from_this(), id, outcome, all_done](Result<Offset> to) {
-      auto* subscription = keep->find_subscription(id);
-      if (subscription == nullptr) return outcome->note(fail(ErrorCode::kUnknownSubscription, "it was deleted"));
-      if (!to) return outcome->note(std::unexpected(to.error()));
-      subscription->reset(*to, [outcome, all_done](Status done) { outcome->note(done); });
-    });
+    partition.resolve(
+        kind, value,
+        [keep = partition.shared_from_this(), id, outcome, all_done](Result<Offset> to) {
+          auto* subscription = keep->find_subscription(id);
+          if (subscription == nullptr)
+            return outcome->note(fail(ErrorCode::kUnknownSubscription, "it was deleted"));
+          if (!to) return outcome->note(std::unexpected(to.error()));
+          subscription->reset(*to, [outcome, all_done](Status done) { outcome->note(done); });
+        });
   };
   for_each_partition(here, topic, visit, [all_done] {});
 }

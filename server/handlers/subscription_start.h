@@ -1,5 +1,5 @@
-// What creating and attaching share: the start position from the wire, the loop that coordinates, and
-// waiting until every partition has fixed its start.
+// What creating and attaching share: the start position from the wire, the loop that coordinates,
+// and waiting until every partition has fixed its start.
 #pragma once
 
 #include <mutex>
@@ -12,13 +12,14 @@
 namespace andyx::server {
 
 Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::SubscriptionType type,
-                                           protocol::SubscriptionMode mode, const protocol::Start* start);
+                                           protocol::SubscriptionMode mode,
+                                           const protocol::Start* start);
 
 // The loop of partition hash(subscription) mod N.
 CoreLoop& coordinator_loop(Node& node, const Topic& topic, SubscriptionId subscription);
 
-// `started` runs on `home` when the start of the subscription is fixed and durable on every partition.
-// Control loop or `home`.
+// `started` runs on `home` when the start of the subscription is fixed and durable on every
+// partition. Control loop or `home`.
 void when_started(CoreLoop& home, TopicName topic, std::shared_ptr<const SubscriptionRecord> record,
                   std::move_only_function<void(Status)> started);
 

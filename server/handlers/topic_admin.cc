@@ -18,15 +18,17 @@ struct PartitionState {
 void answer_description(CoreLoop& here, std::shared_ptr<const Topic> topic, Reply reply) {
   auto states = std::make_shared<std::vector<PartitionState>>(topic->partitions().size());
   auto visit = [states](Partition& partition, std::uint32_t index) {
-    (*states)[index] = {partition.core().start_offset(), partition.core().committed_offset(), partition.stored_bytes()};
+    (*states)[index] = {partition.core().start_offset(), partition.core().committed_offset(),
+                        partition.stored_bytes()};
   };
   auto done = [topic, states, reply = std::move(reply)]() mutable {
     reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
-      auto info = make_topic_info(builder, *topic, [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
-        partition.add_start_offset((*states)[index].start);
-        partition.add_committed_offset((*states)[index].committed);
-        partition.add_bytes((*states)[index].bytes);
-      });
+      auto info = make_topic_info(
+          builder, *topic, [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
+            partition.add_start_offset((*states)[index].start);
+            partition.add_committed_offset((*states)[index].committed);
+            partition.add_bytes((*states)[index].bytes);
+          });
       return protocol::CreateTopicReply(builder, builder.CreateVector({info}));
     });
   };
@@ -40,11 +42,13 @@ void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply r
   auto name = TopicName::parse(body.topic()->string_view());
   if (!name) return reply.error(name.error());
   here.node().controller->create_topic(
-      *name, body.partitions(), [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
+      *name, body.partitions(),
+      [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
         if (!topic) return reply.error(topic.error());
-        after_all_loops(here.node(), here, [&here, topic = *topic, reply = std::move(reply)]() mutable {
-          answer_description(here, std::move(topic), std::move(reply));
-        });
+        after_all_loops(here.node(), here,
+                        [&here, topic = *topic, reply = std::move(reply)]() mutable {
+                          answer_description(here, std::move(topic), std::move(reply));
+                        });
       });
 }
 
@@ -52,20 +56,23 @@ void handle(ClientConnection& client, const protocol::TopicDelete& body, Reply r
   CoreLoop& here = client.loop();
   auto name = TopicName::parse(body.topic()->string_view());
   if (!name) return reply.error(name.error());
-  here.node().controller->delete_topic(*name, [&here, reply = std::move(reply)](Status deleted) mutable {
-    if (!deleted) return reply.error(deleted.error());
-    after_all_loops(here.node(), here, [reply = std::move(reply)]() mutable { reply.done(); });
-  });
+  here.node().controller->delete_topic(
+      *name, [&here, reply = std::move(reply)](Status deleted) mutable {
+        if (!deleted) return reply.error(deleted.error());
+        after_all_loops(here.node(), here, [reply = std::move(reply)]() mutable { reply.done(); });
+      });
 }
 
 void handle(ClientConnection& client, const protocol::TopicList& body, Reply reply) {
-  std::string_view prefix = body.prefix() == nullptr ? std::string_view{} : body.prefix()->string_view();
+  std::string_view prefix =
+      body.prefix() == nullptr ? std::string_view{} : body.prefix()->string_view();
   const Image& image = client.loop().image();
   reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<flatbuffers::Offset<protocol::TopicInfo>> topics;
     for (const Topic& topic : image.topics) {
       if (!topic.name.path().starts_with(prefix)) continue;
-      topics.push_back(make_topic_info(builder, topic, [](std::uint32_t, protocol::PartitionInfoBuilder&) {}));
+      topics.push_back(
+          make_topic_info(builder, topic, [](std::uint32_t, protocol::PartitionInfoBuilder&) {}));
     }
     return protocol::CreateTopicReply(builder, builder.CreateVector(topics));
   });

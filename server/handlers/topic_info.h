@@ -3,15 +3,15 @@
 
 #include <vector>
 
-#include "topic_generated.h"
 #include "server/metadata/image.h"
+#include "topic_generated.h"
 
 namespace andyx::server {
 
 // `fill(index, builder)` adds what only the partition itself knows.
 template <typename Fill>
-flatbuffers::Offset<protocol::TopicInfo> make_topic_info(flatbuffers::FlatBufferBuilder& builder, const Topic& topic,
-                                                         Fill&& fill) {
+flatbuffers::Offset<protocol::TopicInfo> make_topic_info(flatbuffers::FlatBufferBuilder& builder,
+                                                         const Topic& topic, Fill&& fill) {
   std::vector<flatbuffers::Offset<protocol::PartitionInfo>> partitions;
   partitions.reserve(topic.partitions().size());
   for (const PartitionRecord& record : topic.partitions()) {
@@ -29,7 +29,8 @@ flatbuffers::Offset<protocol::TopicInfo> make_topic_info(flatbuffers::FlatBuffer
     partitions.push_back(partition.Finish());
   }
   auto name = builder.CreateString(topic.name.path());
-  return protocol::CreateTopicInfo(builder, name, topic.id, builder.CreateVector(partitions), topic.created_us);
+  return protocol::CreateTopicInfo(builder, name, topic.id, builder.CreateVector(partitions),
+                                   topic.created_us);
 }
 
 }  // namespace andyx::server

@@ -16,8 +16,12 @@ constexpr std::uint32_t kLingerMs = 1'000;
 
 }  // namespace
 
-ClientConnection::ClientConnection(CoreLoop& loop, std::uint64_t id, std::unique_ptr<net::Connection> connection)
-    : loop_(loop), id_(id), connection_(std::move(connection)), opened_ms_(loop.net_loop().now_ms()) {
+ClientConnection::ClientConnection(CoreLoop& loop, std::uint64_t id,
+                                   std::unique_ptr<net::Connection> connection)
+    : loop_(loop),
+      id_(id),
+      connection_(std::move(connection)),
+      opened_ms_(loop.net_loop().now_ms()) {
   connection_->reader().set_max_frame_bytes(limits::kMaxRequestBytesBeforeHello);
   connection_->set_handler(this);
 }
@@ -34,7 +38,8 @@ void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
   if (!verified) return close_with_error(verified.error());
   const protocol::Frame& root = **verified;
   if (!hello_done_ && root.body_type() != protocol::Body::Hello) {
-    return close_with_error({ErrorCode::kHelloRequired, "the first frame of a connection is a hello"});
+    return close_with_error(
+        {ErrorCode::kHelloRequired, "the first frame of a connection is a hello"});
   }
   std::size_t charged = frame.size();
   ++requests_in_flight_;
@@ -106,7 +111,8 @@ void ClientConnection::close(Error reason) {
 
 void ClientConnection::close_with_error(Error reason) {
   if (closing_) return;
-  log::info("connection refused", {{"peer", peer()}, {"error", reason.name()}, {"message", reason.message}});
+  log::info("connection refused",
+            {{"peer", peer()}, {"error", reason.name()}, {"message", reason.message}});
   connection_->send(error_frame(0, reason));
   close(std::move(reason));
 }
@@ -114,20 +120,28 @@ void ClientConnection::close_with_error(Error reason) {
 void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms) {
   if (closing_) return;
   if (!hello_done_ && now_ms - opened_ms_ > limits::kHandshakeTimeoutMs) {
-    close_with_error({ErrorCode::kIdleTimeout, "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
-  } else if (!paused_ && now_ms - std::max(connection_->last_received_ms(), opened_ms_) > idle_timeout_ms) {
-    close_with_error({ErrorCode::kIdleTimeout, "nothing received for " + std::to_string(idle_timeout_ms) + " ms"});
+    close_with_error({ErrorCode::kIdleTimeout,
+                      "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
+  } else if (!paused_ &&
+             now_ms - std::max(connection_->last_received_ms(), opened_ms_) > idle_timeout_ms) {
+    close_with_error({ErrorCode::kIdleTimeout,
+                      "nothing received for " + std::to_string(idle_timeout_ms) + " ms"});
   }
 }
 
-void ClientConnection::on_stream_error(net::Connection&, const Error& error) { close_with_error(error); }
+void ClientConnection::on_stream_error(net::Connection&, const Error& error) {
+  close_with_error(error);
+}
 
 void ClientConnection::tell_closed(std::uint32_t stream, const StreamRoute& route) {
   auto detach = [route, key = StreamKey{id_, stream}] {
-    if (auto* partition = route.owner->find_partition(route.partition)) partition->close_stream(route.subscription, key);
+    if (auto* partition = route.owner->find_partition(route.partition))
+      partition->close_stream(route.subscription, key);
   };
-  if (route.owner == &loop_) detach();
-  else route.owner->net_loop().post(detach);
+  if (route.owner == &loop_)
+    detach();
+  else
+    route.owner->net_loop().post(detach);
 }
 
 void ClientConnection::close_stream(std::uint32_t stream) {
@@ -152,15 +166,19 @@ void ClientConnection::release_streams() {
   for (const auto& [stream, route] : streams_) tell_closed(stream, route);
   for (const Attachment& attachment : attachments_) {
     auto detach = [attachment, id = id_] {
-      if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription)) core->connection_lost(id);
+      if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription))
+        core->connection_lost(id);
     };
-    if (attachment.coordinator == &loop_) detach();
-    else attachment.coordinator->net_loop().post(detach);
+    if (attachment.coordinator == &loop_)
+      detach();
+    else
+      attachment.coordinator->net_loop().post(detach);
   }
 }
 
 void ClientConnection::on_closed(net::Connection& connection, const Error& reason) {
-  log::debug("connection closed", {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
+  log::debug("connection closed",
+             {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
   loop_.remove_connection(id_);  // destroys this
 }
 

@@ -1,5 +1,6 @@
-// One client: its hello, the requests it has in flight, its streams. Cuts nothing and decides nothing
-// itself: frames come whole from net::Connection, bodies go to server/handlers. Owned by its CoreLoop.
+// One client: its hello, the requests it has in flight, its streams. Cuts nothing and decides
+// nothing itself: frames come whole from net::Connection, bodies go to server/handlers. Owned by
+// its CoreLoop.
 #pragma once
 
 #include <atomic>
@@ -15,12 +16,12 @@
 
 namespace andyx::server {
 
-// Shared by a connection with the partitions that deliver to it from other loops: how much they may still
-// send before its socket has taken what it has. Atomics: no lock on the way of a message.
+// Shared by a connection with the partitions that deliver to it from other loops: how much they may
+// still send before its socket has taken what it has. Atomics: no lock on the way of a message.
 struct DeliveryGate {
-  std::atomic<bool> congested{false};       // its send queue is over the bound
-  std::atomic<std::size_t> in_transit{0};   // bytes between a partition's loop and the connection's
-  std::atomic<bool> someone_waits{false};   // a partition stopped for it and wants to be told
+  std::atomic<bool> congested{false};      // its send queue is over the bound
+  std::atomic<std::size_t> in_transit{0};  // bytes between a partition's loop and the connection's
+  std::atomic<bool> someone_waits{false};  // a partition stopped for it and wants to be told
 
   static constexpr std::size_t kMaxInTransitBytes = 4 * limits::kMiB;
   bool open() const {
@@ -62,7 +63,7 @@ class ClientConnection final : public net::ConnectionHandler {
   void hello_done(std::string client_name);
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
-  void close(Error reason);         // after the queue is sent
+  void close(Error reason);             // after the queue is sent
   void close_with_error(Error reason);  // the same, after an error frame
   // Once a second: hello overdue, or silent for too long.
   void check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms);
@@ -71,7 +72,9 @@ class ClientConnection final : public net::ConnectionHandler {
   std::vector<Attachment>& attachments() { return attachments_; }
   const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
   void in_transit_arrived(std::size_t bytes);
-  void try_resume() { if (paused_) throttle(); }
+  void try_resume() {
+    if (paused_) throttle();
+  }
   // The connection has ended: its streams and attachments with it.
   void release_streams();
   void close_stream(std::uint32_t stream);  // nothing happens where there is none

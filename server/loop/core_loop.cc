@@ -14,7 +14,9 @@ constexpr std::uint64_t kShortTickMs = 20;
 }  // namespace
 
 CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> loop)
-    : node_(node), index_(index), loop_(std::move(loop)),
+    : node_(node),
+      index_(index),
+      loop_(std::move(loop)),
       writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
       cache_budget_(node.config.tail_cache_bytes / node.config.cores),
       image_(std::make_shared<const Image>()) {}
@@ -59,7 +61,8 @@ Status CoreLoop::open_partitions(std::shared_ptr<const Image> image) {
 Status CoreLoop::open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record) {
   auto partition = Partition::open(*this, topic, record);
   if (!partition) {
-    return fail(partition.error().code, topic->name.path() + " partition " + std::to_string(record.index) + ": " +
+    return fail(partition.error().code, topic->name.path() + " partition " +
+                                            std::to_string(record.index) + ": " +
                                             partition.error().message);
   }
   partitions_.emplace(record.partition_id, std::move(*partition));
@@ -91,7 +94,8 @@ void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic) {
   for (const PartitionRecord& record : topic->partitions()) {
     if (&node_.loop_of(record.partition_id) != this) continue;
     if (auto opened = open_partition(topic, record); !opened) {
-      log::error("partition not opened", {{"topic", topic->name.path()}, {"error", opened.error().message}});
+      log::error("partition not opened",
+                 {{"topic", topic->name.path()}, {"error", opened.error().message}});
     }
   }
 }
@@ -121,7 +125,8 @@ Partition* CoreLoop::find_partition(PartitionId id) {
 }
 
 Status CoreLoop::listen(const net::Address& address) {
-  auto listener = net::listen(*loop_, address, [this](std::unique_ptr<net::Connection> c) { accept(std::move(c)); });
+  auto listener = net::listen(*loop_, address,
+                              [this](std::unique_ptr<net::Connection> c) { accept(std::move(c)); });
   if (!listener) return std::unexpected(listener.error());
   listener_ = std::move(*listener);
   return {};
@@ -129,12 +134,14 @@ Status CoreLoop::listen(const net::Address& address) {
 
 void CoreLoop::accept(std::unique_ptr<net::Connection> connection) {
   auto id = node_.next_connection_id.fetch_add(1, std::memory_order_relaxed);
-  bool full = node_.connections.fetch_add(1, std::memory_order_relaxed) >= node_.config.max_connections;
+  bool full =
+      node_.connections.fetch_add(1, std::memory_order_relaxed) >= node_.config.max_connections;
   auto client = std::make_unique<ClientConnection>(*this, id, std::move(connection));
   auto& placed = *connections_.emplace(id, std::move(client)).first->second;
   if (full) {
-    placed.close_with_error({ErrorCode::kTooManyConnections,
-                             "all " + std::to_string(node_.config.max_connections) + " connections are taken"});
+    placed.close_with_error(
+        {ErrorCode::kTooManyConnections,
+         "all " + std::to_string(node_.config.max_connections) + " connections are taken"});
   }
 }
 
@@ -153,20 +160,24 @@ void CoreLoop::remove_connection(std::uint64_t id) {
   if (connections_.empty() && closed_) std::exchange(closed_, {})();
 }
 
-void CoreLoop::answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame, std::size_t charged_bytes) {
+void CoreLoop::answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame,
+                      std::size_t charged_bytes) {
   node_.bytes_in_flight.fetch_sub(charged_bytes, std::memory_order_relaxed);
   if (loop_->on_loop_thread()) {
-    if (auto* connection = find_connection(connection_id)) connection->answer(std::move(frame), charged_bytes);
+    if (auto* connection = find_connection(connection_id))
+      connection->answer(std::move(frame), charged_bytes);
     return;
   }
   loop_->post([this, connection_id, frame = std::move(frame), charged_bytes]() mutable {
-    if (auto* connection = find_connection(connection_id)) connection->answer(std::move(frame), charged_bytes);
+    if (auto* connection = find_connection(connection_id))
+      connection->answer(std::move(frame), charged_bytes);
   });
 }
 
 void CoreLoop::push(const StreamTarget& target, frame::OutFrame frame) {
   if (loop_->on_loop_thread()) {
-    if (auto* connection = find_connection(target.connection_id)) connection->push(std::move(frame));
+    if (auto* connection = find_connection(target.connection_id))
+      connection->push(std::move(frame));
     return;
   }
   std::size_t bytes = frame.size_bytes();
@@ -180,16 +191,21 @@ void CoreLoop::push(const StreamTarget& target, frame::OutFrame frame) {
 }
 
 void CoreLoop::wake_subscription(const StreamRoute& route) {
-  auto wake = [owner = route.owner, partition = route.partition, subscription = route.subscription] {
+  auto wake = [owner = route.owner, partition = route.partition,
+               subscription = route.subscription] {
     if (auto* found = owner->find_partition(partition)) found->wake_subscription(subscription);
   };
-  if (route.owner == this) wake();
-  else route.owner->net_loop().post(wake);
+  if (route.owner == this)
+    wake();
+  else
+    route.owner->net_loop().post(wake);
 }
 
 CoordinatorCore& CoreLoop::coordinator(const Topic& topic, const SubscriptionRecord& subscription) {
-  // Above every epoch of an earlier start: incarnations are microseconds of the wall clock at start.
-  Coordinator fresh{topic.id, subscription.name, CoordinatorCore(subscription.name, node_.incarnation)};
+  // Above every epoch of an earlier start: incarnations are microseconds of the wall clock at
+  // start.
+  Coordinator fresh{topic.id, subscription.name,
+                    CoordinatorCore(subscription.name, node_.incarnation)};
   return coordinators_.try_emplace(subscription.id, std::move(fresh)).first->second.core;
 }
 
@@ -203,9 +219,11 @@ void CoreLoop::every_second() {
   ids.reserve(connections_.size());
   for (const auto& [id, connection] : connections_) ids.push_back(id);
   for (auto id : ids) {
-    if (auto* connection = find_connection(id)) connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
+    if (auto* connection = find_connection(id))
+      connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
   }
-  // Producer snapshots follow storage's generations: what recovery replays stays within a few of them.
+  // Producer snapshots follow storage's generations: what recovery replays stays within a few of
+  // them.
   auto generation = node_.shard->status().generation;
   if (std::exchange(seen_generation_, generation) != generation) {
     for (auto& [id, partition] : partitions_) partition->snapshot_producers();
@@ -230,7 +248,8 @@ void CoreLoop::check_drained() {
 
 void CoreLoop::close_connections(net::Task closed) {
   closed_ = std::move(closed);
-  for (auto& [id, connection] : connections_) connection->close({ErrorCode::kShuttingDown, "the node stops"});
+  for (auto& [id, connection] : connections_)
+    connection->close({ErrorCode::kShuttingDown, "the node stops"});
   if (connections_.empty()) std::exchange(closed_, {})();
 }
 

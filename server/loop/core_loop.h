@@ -1,8 +1,8 @@
 // One event loop = one thread: its listener, its connections, and the partitions that it owns. What
 // belongs to another loop is reached by that loop's mailbox, never by a lock.
 //
-// Life: made by Server, run() on its own thread; drain() then stop(). Every call on its thread unless
-// marked otherwise.
+// Life: made by Server, run() on its own thread; drain() then stop(). Every call on its thread
+// unless marked otherwise.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,9 @@ class CoreLoop {
   // The loop's part of a new image: opens, changes and closes partitions.
   void apply_image(std::shared_ptr<const Image> image);
   Partition* find_partition(PartitionId id);
-  const std::unordered_map<PartitionId, std::shared_ptr<Partition>>& partitions() const { return partitions_; }
+  const std::unordered_map<PartitionId, std::shared_ptr<Partition>>& partitions() const {
+    return partitions_;
+  }
 
   // The one place that knows who is attached to a subscription; on its coordinator's loop only.
   CoordinatorCore& coordinator(const Topic& topic, const SubscriptionRecord& subscription);
@@ -68,7 +70,8 @@ class CoreLoop {
   std::size_t connection_count() const { return connections_.size(); }
 
   // Any thread: the answer to a request of a connection of this loop.
-  void answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
+  void answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame,
+              std::size_t charged_bytes);
   // Any loop's thread: a frame that nobody asked for, to a connection of this loop.
   void push(const StreamTarget& target, frame::OutFrame frame);
   // Tells the owner of a stream that its connection takes frames again.

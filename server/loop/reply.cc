@@ -14,17 +14,20 @@ frame::FrameWriter& frame_writer() {
 
 frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error) {
   return frame_writer().write(correlation_id, [&](flatbuffers::FlatBufferBuilder& builder) {
-    return frame::Body{static_cast<std::uint8_t>(protocol::Body::ErrorReply), make_error(builder, error).Union()};
+    return frame::Body{static_cast<std::uint8_t>(protocol::Body::ErrorReply),
+                       make_error(builder, error).Union()};
   });
 }
 
-flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder, const Error& error) {
+flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder,
+                                                     const Error& error) {
   const ErrorInfo& info = error_info(error.code);
   auto name = builder.CreateString(info.name.data(), info.name.size());
   auto message = builder.CreateString(error.message);
   auto remedy = builder.CreateString(info.remedy.data(), info.remedy.size());
-  return protocol::CreateErrorReply(builder, static_cast<std::uint16_t>(info.code), name, message, remedy,
-                                    static_cast<protocol::Storedness>(info.stored), info.retriable, 0);
+  return protocol::CreateErrorReply(builder, static_cast<std::uint16_t>(info.code), name, message,
+                                    remedy, static_cast<protocol::Storedness>(info.stored),
+                                    info.retriable, 0);
 }
 
 Reply& Reply::operator=(Reply&& other) noexcept {
@@ -36,7 +39,8 @@ Reply& Reply::operator=(Reply&& other) noexcept {
 }
 
 Reply::~Reply() {
-  if (home_ != nullptr) error({ErrorCode::kShuttingDown, "the node stops; this request was not carried out"});
+  if (home_ != nullptr)
+    error({ErrorCode::kTimedOut, "the node stopped before the outcome was known"});
 }
 
 void Reply::send(frame::OutFrame frame) {
@@ -46,9 +50,12 @@ void Reply::send(frame::OutFrame frame) {
 void Reply::error(const Error& error) { send(error_frame(correlation_id_, error)); }
 
 void Reply::done() {
-  body(protocol::Body::Done, [](flatbuffers::FlatBufferBuilder& builder) { return protocol::CreateDone(builder); });
+  body(protocol::Body::Done,
+       [](flatbuffers::FlatBufferBuilder& builder) { return protocol::CreateDone(builder); });
 }
 
-void Reply::none() { std::exchange(home_, nullptr)->answer(connection_id_, std::nullopt, charged_bytes_); }
+void Reply::none() {
+  std::exchange(home_, nullptr)->answer(connection_id_, std::nullopt, charged_bytes_);
+}
 
 }  // namespace andyx::server

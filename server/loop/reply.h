@@ -1,5 +1,5 @@
-// The answer that a request is owed: exactly one. Made on the connection's loop, may travel to any other
-// loop and be answered there; the frame then goes back by the mailbox of its home.
+// The answer that a request is owed: exactly one. Made on the connection's loop, may travel to any
+// other loop and be answered there; the frame then goes back by the mailbox of its home.
 #pragma once
 
 #include <cstdint>
@@ -19,19 +19,27 @@ class CoreLoop;
 // The frame writer of this thread: its builder is reused from frame to frame.
 frame::FrameWriter& frame_writer();
 
-flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder, const Error& error);
+flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder,
+                                                     const Error& error);
 frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error);
 
 class Reply {
  public:
   // `charged_bytes`: what the request keeps of its connection's in-flight budget until answered.
-  Reply(CoreLoop& home, std::uint64_t connection_id, std::uint64_t correlation_id, std::size_t charged_bytes)
-      : home_(&home), connection_id_(connection_id), correlation_id_(correlation_id), charged_bytes_(charged_bytes) {}
+  Reply(CoreLoop& home, std::uint64_t connection_id, std::uint64_t correlation_id,
+        std::size_t charged_bytes)
+      : home_(&home),
+        connection_id_(connection_id),
+        correlation_id_(correlation_id),
+        charged_bytes_(charged_bytes) {}
   Reply(Reply&& other) noexcept
-      : home_(std::exchange(other.home_, nullptr)), connection_id_(other.connection_id_),
-        correlation_id_(other.correlation_id_), charged_bytes_(other.charged_bytes_) {}
+      : home_(std::exchange(other.home_, nullptr)),
+        connection_id_(other.connection_id_),
+        correlation_id_(other.correlation_id_),
+        charged_bytes_(other.charged_bytes_) {}
   Reply& operator=(Reply&& other) noexcept;
-  // A request that was dropped on the way (its loop stopped) is answered kShuttingDown.
+  // A request that was dropped on the way (its loop stopped) is answered kTimedOut: a batch of it
+  // may have reached storage.
   ~Reply();
 
   CoreLoop& home() const { return *home_; }

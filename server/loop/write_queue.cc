@@ -10,7 +10,8 @@ constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
 
 }  // namespace
 
-WriteQueue::WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way)
+WriteQueue::WriteQueue(net::Loop& loop, storage::StorageShard& shard,
+                       std::size_t max_bytes_under_way)
     : loop_(loop), shard_(shard), max_bytes_under_way_(max_bytes_under_way) {}
 
 void WriteQueue::add(storage::LogAppend append, OnWritten on_written) {

@@ -1,6 +1,7 @@
-// What the partitions of one loop want written: gathered over a loop turn into one group, handed to the
-// storage shard, and the outcome brought back to the loop. Keeps what it has under way within its share of
-// the shard's queue, so that the shard never has to refuse for lack of room. Loop thread, except on_written.
+// What the partitions of one loop want written: gathered over a loop turn into one group, handed to
+// the storage shard, and the outcome brought back to the loop. Keeps what it has under way within
+// its share of the shard's queue, so that the shard never has to refuse for lack of room. Loop
+// thread, except on_written.
 #pragma once
 
 #include <cstdint>
@@ -15,17 +16,20 @@ namespace andyx::server {
 
 class WriteQueue final : public storage::WriteObserver {
  public:
-  // kOk: durable. kDiskFull, kOverloaded: not written, and nothing that was added after it is either.
-  // kStorageFailed: maybe written; the shard has stopped.
+  // kOk: durable. kDiskFull, kOverloaded: not written, and nothing that was added after it is
+  // either. kStorageFailed: maybe written; the shard has stopped.
   using OnWritten = std::move_only_function<void(ErrorCode)>;
 
   WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way);
 
   // All of one call becomes durable together. Outcomes come in the order of the calls.
-  void add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts, OnWritten on_written);
+  void add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts,
+           OnWritten on_written);
   void add(storage::LogAppend append, OnWritten on_written);
 
-  bool idle() const { return under_way_.empty() && backlog_.empty() && gathering_.callbacks.empty(); }
+  bool idle() const {
+    return under_way_.empty() && backlog_.empty() && gathering_.callbacks.empty();
+  }
   std::size_t waiting_bytes() const { return bytes_under_way_ + backlog_bytes_; }
 
   void on_written(std::vector<storage::WriteResult> results) override;  // writer thread

@@ -20,7 +20,6 @@
 #include "server/subscription/cursor_log.h"
 #include "server/subscription/subscription.h"
 
-
 namespace andyx::protocol {
 enum class Acks : std::uint8_t;
 }
@@ -84,7 +83,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   void snapshot_producers();
 
-  // Writes of the internal log count as well: a deleted partition frees its space behind the last one.
+  // Writes of the internal log count as well: a deleted partition frees its space behind the last
+  // one.
   void write_begins();
   void write_ended();
 
@@ -101,7 +101,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id);
   Status recover_subscriptions(const Topic& topic);
   void add_subscription(std::shared_ptr<const SubscriptionRecord> record);
-  void append(const PartitionCore::Produced& produced, const batch::Header& header, SharedBytes batch);
+  void append(const PartitionCore::Produced& produced, const batch::Header& header,
+              SharedBytes batch);
   void written(Offset from, Offset to, ErrorCode error);
   void committed_moved();
   void answer_read(const ReadRequest& request, Reply reply);

@@ -39,9 +39,7 @@ struct Subscription::Outgoing {
 };
 
 Subscription::Subscription(Partition& partition, std::shared_ptr<const SubscriptionRecord> record)
-    : partition_(partition),
-      record_(std::move(record)),
-      core_(record_->id, record_->mode) {}
+    : partition_(partition), record_(std::move(record)), core_(record_->id, record_->mode) {}
 
 Subscription::~Subscription() = default;
 
@@ -145,8 +143,8 @@ void Subscription::credit(StreamKey key, std::uint64_t bytes, std::uint64_t mess
   pump_later();
 }
 
-void Subscription::answer(StreamKey key, protocol::AnswerKind kind, std::span<const OffsetRange> ranges,
-                          Reply reply) {
+void Subscription::answer(StreamKey key, protocol::AnswerKind kind,
+                          std::span<const OffsetRange> ranges, Reply reply) {
   StreamId id = find_stream(key);
   if (id == 0)
     return reply.error(

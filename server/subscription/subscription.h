@@ -43,7 +43,8 @@ class Subscription {
                    std::uint64_t credit_messages, Reply reply);
   void close_stream(StreamKey key);
   void credit(StreamKey key, std::uint64_t bytes, std::uint64_t messages);
-  void answer(StreamKey key, protocol::AnswerKind kind, std::span<const OffsetRange> ranges, Reply reply);
+  void answer(StreamKey key, protocol::AnswerKind kind, std::span<const OffsetRange> ranges,
+              Reply reply);
   void reset(Offset to, std::move_only_function<void(Status)> done);
   void end_all_streams(const Error& reason);
 

@@ -18,7 +18,8 @@ SharedBytes ten_keyed_and_ten_not(batch::Compression compression) {
   const batch::RecordHeader header{"trace", "abc"};
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const std::string key = "key-" + std::to_string(i), payload(50 + i, static_cast<char>('a' + i));
-    batch::RecordInput input{.payload = payload, .time_us = 1'000 + i, .deliver_at_us = i == 7 ? 5'000 : 0};
+    batch::RecordInput input{
+        .payload = payload, .time_us = 1'000 + i, .deliver_at_us = i == 7 ? 5'000 : 0};
     if (i < kCount / 2) input.key = key;
     if (i == 3) input.headers = {&header, 1};
     REQUIRE(builder.add(input));
@@ -31,7 +32,8 @@ SharedBytes ten_keyed_and_ten_not(batch::Compression compression) {
 }  // namespace
 
 TEST_CASE("a slice is a batch of its own with the same messages at the same offsets") {
-  for (auto compression : {batch::Compression::kNone, batch::Compression::kLz4, batch::Compression::kZstd}) {
+  for (auto compression :
+       {batch::Compression::kNone, batch::Compression::kLz4, batch::Compression::kZstd}) {
     const SharedBytes whole = ten_keyed_and_ten_not(compression);
     auto original = batch::BatchReader::open(whole.span());
     REQUIRE(original);

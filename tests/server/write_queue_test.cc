@@ -34,7 +34,9 @@ class HeldShard final : public storage::StorageShard {
   Status advance_start(storage::LogId, Offset) override { return {}; }
   Status drop_log(storage::LogId) override { return {}; }
   Result<storage::CutTail> truncate(storage::LogId, Offset) override { return storage::CutTail{}; }
-  Result<std::optional<std::string>> get(storage::Table, std::string_view) const override { return std::nullopt; }
+  Result<std::optional<std::string>> get(storage::Table, std::string_view) const override {
+    return std::nullopt;
+  }
   Status scan(storage::Table, std::string_view,
               const std::function<bool(std::string_view, std::string_view)>&) const override {
     return {};
@@ -68,7 +70,10 @@ class LoopThread {
   net::Loop& loop() { return *loop_; }
   void step(std::function<void()> work) {
     std::promise<void> done;
-    loop_->post([&] { work(); loop_->post([&] { done.set_value(); }); });
+    loop_->post([&] {
+      work();
+      loop_->post([&] { done.set_value(); });
+    });
     done.get_future().wait();
   }
 
@@ -85,10 +90,11 @@ TEST_CASE("what one turn of the loop adds is one group, and outcomes come in ord
   WriteQueue queue(thread.loop(), shard, 1 << 20);
   std::vector<int> outcomes;
   thread.step([&] {
-    for (int i = 0; i < 3; ++i) queue.add(append_of(100), [&, i](ErrorCode error) {
-      CHECK(error == ErrorCode::kOk);
-      outcomes.push_back(i);
-    });
+    for (int i = 0; i < 3; ++i)
+      queue.add(append_of(100), [&, i](ErrorCode error) {
+        CHECK(error == ErrorCode::kOk);
+        outcomes.push_back(i);
+      });
   });
   REQUIRE(shard.submitted.size() == 1);
   CHECK(shard.submitted[0].appends.size() == 3);
@@ -104,7 +110,8 @@ TEST_CASE("no more is under way than the queue's share; the rest follows when th
   HeldShard shard;
   WriteQueue queue(thread.loop(), shard, 1'000);
   int done = 0;
-  for (int i = 0; i < 4; ++i) thread.step([&] { queue.add(append_of(600), [&](ErrorCode) { ++done; }); });
+  for (int i = 0; i < 4; ++i)
+    thread.step([&] { queue.add(append_of(600), [&](ErrorCode) { ++done; }); });
   CHECK(shard.submitted.size() == 1);
   for (std::size_t expected = 2; expected <= 4; ++expected) {
     shard.answer_oldest(ErrorCode::kOk);
@@ -122,7 +129,9 @@ TEST_CASE("a refused group takes all that stands behind it along, in order") {
   WriteQueue queue(thread.loop(), shard, 1'000);
   std::vector<std::pair<int, ErrorCode>> outcomes;
   for (int i = 0; i < 3; ++i) {
-    thread.step([&] { queue.add(append_of(600), [&, i](ErrorCode error) { outcomes.emplace_back(i, error); }); });
+    thread.step([&] {
+      queue.add(append_of(600), [&, i](ErrorCode error) { outcomes.emplace_back(i, error); });
+    });
   }
   shard.refuse = ErrorCode::kDiskFull;
   shard.answer_oldest(ErrorCode::kOk);
