@@ -68,11 +68,12 @@ class LoopThread {
     thread_.join();
   }
   net::Loop& loop() { return *loop_; }
+  // Returns at the end of the turn, behind what the work left for it.
   void step(std::function<void()> work) {
     std::promise<void> done;
     loop_->post([&] {
       work();
-      loop_->post([&] { done.set_value(); });
+      loop_->at_end_of_turn([&] { done.set_value(); });
     });
     done.get_future().wait();
   }
