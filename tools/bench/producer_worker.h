@@ -57,8 +57,6 @@ class ProducerWorker {
 
   Work work_;
   std::string payload_;
-  std::optional<client::Client> client_;
-  std::optional<client::Producer> producer_;
   std::atomic<bool> stopped_ = false;
   std::uint64_t sent_ = 0;
   std::uint64_t started_ns_ = 0;
@@ -69,6 +67,10 @@ class ProducerWorker {
   std::uint64_t last_ack_ns_ = 0;
   std::uint64_t failed_ = 0;
   Histogram ack_latency_;
+
+  // Last, so that they end before what their callbacks use.
+  std::optional<client::Client> client_;
+  std::optional<client::Producer> producer_;
 };
 
 }  // namespace andyx::bench

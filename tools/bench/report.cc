@@ -74,8 +74,8 @@ std::string to_json(const Report& report) {
   json["bytes_per_s"] = report.bytes_per_s();
   json["errors"] = report.errors;
   if (!report.first_error.empty()) json["first_error"] = report.first_error;
-  if (!report.acks.empty()) json["acks"] = report.acks;
-  if (report.fsync) json["fsync"] = *report.fsync;
+  json["acks"] = report.acks.empty() ? Json() : Json(report.acks);
+  json["fsync"] = report.fsync ? Json(*report.fsync) : Json();
   if (report.limit_share) json["limit_share"] = *report.limit_share;
   if (report.limit_messages_per_s) json["limit_messages_per_s"] = *report.limit_messages_per_s;
   if (const Histogram& latency = report.latency; latency.count() != 0) {

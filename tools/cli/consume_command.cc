@@ -1,7 +1,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <optional>
+#include <cstdio>
 
 #include "protocol/net/loop.h"
 #include "tools/cli/session.h"
@@ -42,24 +42,25 @@ class Consuming {
   Consuming(Session& session, client::Consumer& consumer, const Consume& command)
       : session_(session), consumer_(consumer), command_(command), output_(STDOUT_FILENO) {}
 
-  Status run() {
+  // Until --count, --idle-exit, a signal, or the reader of the output is gone.
+  Outcome run() {
     restart_idle();
     while (!enough() && !signal_.stopped() && !output_.closed()) {
-      const std::uint64_t idle_ms = now_ms() - last_message_ms_;
-      const std::uint64_t left_ms = idle_limit_ms() - std::min(idle_limit_ms(), idle_ms);
+      const std::uint64_t left_ms = idle_limit_ms() - std::min(idle_limit_ms(), idle_ms());
       auto batch =
           consumer_.poll(static_cast<std::uint32_t>(std::min<std::uint64_t>(kPollMs, left_ms)));
       if (!batch) return std::unexpected(batch.error());
       if (!batch->empty()) {
-        if (Status handled = handle(*batch); !handled) return handled;
-        restart_idle();
-      } else if (now_ms() - last_message_ms_ >= idle_limit_ms()) {
-        const Result<bool> ended = at_idle_limit();
-        if (!ended) return std::unexpected(ended.error());
-        if (*ended) break;
+        if (Status handled = handle(*batch); !handled) return std::unexpected(handled.error());
       }
+      if (enough() || idle_ms() < idle_limit_ms()) continue;
+      if (Status there = check_server(); !there) return std::unexpected(there.error());
+      if (idle_ms() < idle_limit_ms()) continue;
+      if (command_.count) return give_up();
+      if (command_.idle_exit_ms) break;
+      restart_idle();
     }
-    return {};
+    return tools::kDone;
   }
 
  private:
@@ -71,6 +72,10 @@ class Consuming {
       append_message(output_.buffer(), command_.print, message);
       last = message.offset;
       ++consumed_;
+      // With --answer unack every message comes again, for ever: that is no news.
+      const bool again =
+          command_.answer == client::AnswerKind::kUnacknowledge && message.delivery_count > 1;
+      if (!again) restart_idle();
       if (Status written = output_.written(); !written) return written;
     }
     const Status read = batch.status();
@@ -86,32 +91,29 @@ class Consuming {
 
   bool enough() const { return command_.count && consumed_ >= *command_.count; }
 
+  std::uint64_t idle_ms() const { return now_ms() - last_message_ms_; }
   std::uint64_t idle_limit_ms() const {
     return command_.idle_exit_ms.value_or(session_.options.timeout_ms);
   }
+  void restart_idle() { last_message_ms_ = now_ms(); }
 
-  void restart_idle() {
-    last_message_ms_ = now_ms();
-    reconnects_ = consumer_.stats().reconnects;
-  }
-
-  // Whether to end: kTimedOut before --count. Silence counts only while the server is there: this
-  // asks it, which waits for a lost connection, at most --timeout.
-  Result<bool> at_idle_limit() {
+  // Silence counts only while the server is there. This asks it, which waits for a lost connection,
+  // at most --timeout; when there was one, the silence begins anew.
+  Status check_server() {
     const auto alive = session_.client.admin().node_status();
     if (!alive) return std::unexpected(alive.error());
-    if (consumer_.stats().reconnects != reconnects_) {
-      restart_idle();
-      return false;
-    }
-    if (command_.count) {
-      return fail(ErrorCode::kTimedOut, "no message came for " + std::to_string(idle_limit_ms()) +
-                                            " ms, after " + std::to_string(consumed_) + " of " +
-                                            std::to_string(*command_.count));
-    }
-    if (command_.idle_exit_ms) return true;
-    restart_idle();
-    return false;
+    const std::uint64_t reconnects = consumer_.stats().reconnects;
+    if (reconnects != reconnects_) restart_idle();
+    reconnects_ = reconnects;
+    return {};
+  }
+
+  tools::ExitStatus give_up() const {
+    std::fprintf(stderr, "andyx-cli: no message came for %llu ms, after %llu of %llu\n",
+                 static_cast<unsigned long long>(idle_limit_ms()),
+                 static_cast<unsigned long long>(consumed_),
+                 static_cast<unsigned long long>(*command_.count));
+    return tools::kTimedOut;
   }
 
   Session& session_;
@@ -132,11 +134,10 @@ Outcome run_command(Session& session, const Consume& command) {
   auto consumer = session.client.subscribe(std::move(*options));
   if (!consumer) return std::unexpected(consumer.error());
   Consuming consuming(session, *consumer, command);
-  const Status consumed = consuming.run();
+  const Outcome consumed = consuming.run();
   const Status confirmed = consumer->close();
-  if (!consumed) return std::unexpected(consumed.error());
-  if (!confirmed) return std::unexpected(confirmed.error());
-  return tools::kDone;
+  if (!consumed || confirmed) return consumed;
+  return std::unexpected(confirmed.error());
 }
 
 }  // namespace andyx::cli

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 
 #include "protocol/net/loop.h"
 #include "tools/cli/line_reader.h"
@@ -38,6 +39,22 @@ class InputFile {
   int fd_;
 };
 
+// The first batch that failed: written once on the client's thread, read by the one that sends.
+class FirstFailure {
+ public:
+  void set(const Error& error) {
+    if (happened()) return;
+    error_ = error;
+    happened_.store(true, std::memory_order_release);
+  }
+  bool happened() const { return happened_.load(std::memory_order_acquire); }
+  const Error& error() const { return error_; }  // once it happened
+
+ private:
+  std::atomic<bool> happened_ = false;
+  Error error_;
+};
+
 // A line with the separator is key and payload; without it, payload alone.
 void split_key(std::string_view line, const std::optional<std::string>& separator,
                client::OutMessage& message) {
@@ -52,7 +69,7 @@ void split_key(std::string_view line, const std::optional<std::string>& separato
 
 // Sends every line; stops at the first that is refused, and soon after a batch has failed.
 Status send_lines(LineReader& reader, client::Producer& producer, const Produce& command,
-                  const std::atomic<bool>& failed) {
+                  const FirstFailure& failure) {
   std::vector<client::Header> headers;
   for (const auto& [name, value] : command.headers) headers.push_back({name, value});
   client::OutMessage message;
@@ -66,7 +83,7 @@ Status send_lines(LineReader& reader, client::Producer& producer, const Produce&
   };
   constexpr std::uint64_t kProgressEveryLines = 1024;
   std::string_view line;
-  while (!failed.load(std::memory_order_relaxed)) {
+  while (!failure.happened()) {
     const Result<bool> more = reader.next(line);
     if (!more) return std::unexpected(more.error());
     if (!*more) break;
@@ -102,30 +119,33 @@ Outcome run_command(Session& session, const Produce& command) {
   const Result<InputFile> input = InputFile::open(command.file);
   if (!input) return std::unexpected(input.error());
 
-  std::atomic<bool> failed = false;
+  const auto failure = std::make_shared<FirstFailure>();  // callbacks may outlive this call
   client::ProducerOptions options;
   options.topic = command.topic;
   options.acks = command.acks;
   options.compression = command.compression;
   options.delivery_timeout_ms = session.options.timeout_ms;
-  options.on_batch = [&failed](const client::BatchOutcome& outcome) {
-    if (outcome.error != nullptr) failed.store(true, std::memory_order_relaxed);
+  options.on_batch = [failure](const client::BatchOutcome& outcome) {
+    if (outcome.error != nullptr) failure->set(*outcome.error);
   };
   Result<client::Producer> producer = session.client.producer(std::move(options));
   if (!producer) return std::unexpected(producer.error());
 
   const std::uint64_t started_ns = net::monotonic_ns();
   LineReader reader(input->fd());
-  const Status sent = send_lines(reader, *producer, command, failed);
-  // What was accepted before a bad line is sent all the same. A batch that failed says more than a
-  // send that was refused because of it.
-  const Status flushed = producer->close();
+  Status sent = send_lines(reader, *producer, command, *failure);
+  // A batch that failed says more than a send that was refused because of it.
+  if (failure->happened()) sent = std::unexpected(failure->error());
+  // What was accepted before a bad line is sent all the same; not when waiting has timed out
+  // already.
+  const bool given_up = !sent && tools::exit_status_of(sent.error()) == tools::kTimedOut;
+  const Status flushed = given_up ? Status{} : producer->close();
   const double elapsed_s = static_cast<double>(net::monotonic_ns() - started_ns) / 1e9;
   const client::ProducerStats stats = producer->stats();
   if (sent && flushed) return print_result(session, stats, reader.bytes(), elapsed_s);
   std::fprintf(stderr, "andyx-cli: %llu messages were acknowledged before this:\n",
                static_cast<unsigned long long>(stats.messages_acked));
-  return std::unexpected(flushed ? sent.error() : flushed.error());
+  return std::unexpected(sent ? flushed.error() : sent.error());
 }
 
 }  // namespace andyx::cli

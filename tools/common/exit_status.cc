@@ -31,6 +31,19 @@ ExitStatus exit_status_of(const Error& error) {
   }
 }
 
+namespace {
+
+// The list's remedies for these speak to programs that use the client library.
+std::string_view remedy_of(const Error& error) {
+  if (exit_status_of(error) != kTimedOut || error.code == ErrorCode::kUnreachable) {
+    return error.remedy();
+  }
+  return "Check that the server runs and is reachable (andyx-cli node status), or allow more time with "
+         "--timeout.";
+}
+
+}  // namespace
+
 void print_error(std::string_view program, const Error& error) {
   std::string text(program);
   text += ": " + std::to_string(static_cast<unsigned>(error.code)) + ' ';
@@ -38,9 +51,9 @@ void print_error(std::string_view program, const Error& error) {
   text += ": ";
   text += error.message.empty() ? std::string(error_info(error.code).text) : error.message;
   text += '\n';
-  if (!error.remedy().empty()) {
+  if (const std::string_view remedy = remedy_of(error); !remedy.empty()) {
     text += "remedy: ";
-    text += error.remedy();
+    text += remedy;
     text += '\n';
   }
   std::fputs(text.c_str(), stderr);
