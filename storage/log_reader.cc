@@ -63,27 +63,34 @@ Result<RunList> LogReader::load_sealed_runs(LogId log, const std::vector<Generat
   return runs;
 }
 
+Result<LogLayout> LogReader::loaded_layout(LogId log, Offset from) {
+  LogLayout layout = table_.layout(log, from);
+  for (int attempt = 0; attempt < kAttempts && !layout.loaded; ++attempt) {
+    // Only a cut may come in between, and only once in a generation.
+    const std::shared_lock nothing_moves(table_.moves());
+    layout = table_.layout(log, from);
+    if (layout.loaded) break;
+    auto runs = load_sealed_runs(log, layout.generations);
+    if (!runs) return std::unexpected(runs.error());
+    table_.loaded(log, layout.version, std::move(*runs));
+    layout = table_.layout(log, from);
+  }
+  if (layout.loaded) return layout;
+  return fail(ErrorCode::kOverloaded,
+              "the index of log " + std::to_string(log) + " keeps changing; try again");
+}
+
 Result<LogLayout> LogReader::layout(LogId log, Offset from) {
-  for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    LogLayout layout = table_.layout(log, from);
-    if (from < layout.start || from > layout.end) return out_of_range(log, layout, from);
-    if (!layout.loaded) {
-      const std::shared_lock nothing_moves(table_.moves());
-      layout = table_.layout(log, from);
-      if (!layout.loaded) {
-        auto runs = load_sealed_runs(log, layout.generations);
-        if (!runs) return std::unexpected(runs.error());
-        table_.loaded(log, layout.version, std::move(*runs));
-        continue;
-      }
-    }
-    if (Status tiled = check_tiling(log, layout, from); !tiled) {
-      if (moved_since(log, layout.version)) continue;
+  for (int attempt = 0;; ++attempt) {
+    auto layout = loaded_layout(log, from);
+    if (!layout) return layout;
+    if (from < layout->start || from > layout->end) return out_of_range(log, *layout, from);
+    const Status tiled = check_tiling(log, *layout, from);
+    if (tiled) return layout;
+    if (attempt >= kAttempts || !moved_since(log, layout->version)) {
       return std::unexpected(tiled.error());
     }
-    return layout;
   }
-  return fail(ErrorCode::kOverloaded, "log " + std::to_string(log) + " is being moved; try again");
 }
 
 Result<std::vector<SharedBytes>> LogReader::read(LogId log, Offset from, std::size_t max_bytes) {

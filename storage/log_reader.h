@@ -23,6 +23,7 @@ class LogReader {
   Result<LogLayout> layout(LogId log, Offset from);
 
  private:
+  Result<LogLayout> loaded_layout(LogId log, Offset from);
   Result<RunList> load_sealed_runs(LogId log, const std::vector<Generation>& generations);
   Result<std::vector<SharedBytes>> read_once(LogId log, Offset from, std::size_t max_bytes,
                                              std::uint64_t& version);

@@ -71,6 +71,9 @@ class LogTable {
 
   // --- moving batches, on the writer thread; hold moves() alone from the write to the change here
   std::shared_mutex& moves() { return moves_; }
+  // Held by whoever plans to move or cut batches, from the plan to its end, so that plans do not
+  // cross. Not by the writer thread.
+  std::mutex& plans() { return plans_; }
   void add_copied(LogId log, const std::vector<AppendInfo>& batches);
   // `last`: the run that the cut went through, as it is now.
   void truncated(LogId log, const Head& head, const std::optional<Run>& last);
@@ -109,6 +112,7 @@ class LogTable {
 
   mutable std::mutex mutex_;
   std::shared_mutex moves_;
+  std::mutex plans_;
   std::unordered_map<LogId, Entry> logs_;
   std::vector<LogId> touched_;  // those with open runs
   std::unordered_map<LogId, Generation> dropped_;

@@ -203,6 +203,7 @@ Status Reclaimer::copy_run(const RunRow& row) {
 
 // Copies the first of what is live in `row`. True: `rest` is what is left to copy.
 Result<bool> Reclaimer::copy_step(const RunRow& row, RunRow& rest) {
+  const std::lock_guard one_plan(table_.plans());
   const auto state = table_.state(row.log);
   if (!state || !is_live(table_, row)) return false;
   const auto step = std::make_shared<CopyStep>();

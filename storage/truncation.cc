@@ -9,7 +9,7 @@
 namespace andyx::storage {
 namespace {
 
-constexpr int kAttempts = 8;  // each after batches of this log were moved meanwhile
+constexpr int kAttempts = 8;  // each after a generation was cut meanwhile
 
 std::int64_t unix_time_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -20,6 +20,7 @@ std::int64_t unix_time_us() {
 }  // namespace
 
 Result<CutTail> Truncation::truncate(LogId log, Offset from) {
+  const std::lock_guard one_plan(table_.plans());
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (table_.in_flight(log)) {
       return fail(ErrorCode::kBadArgument, "log " + std::to_string(log) + " has appends in flight");
@@ -52,7 +53,8 @@ Result<CutTail> Truncation::truncate(LogId log, Offset from) {
     if (!done) return std::unexpected(done.error());
     if (!*moved) return shared->cut;
   }
-  return fail(ErrorCode::kOverloaded, "log " + std::to_string(log) + " is being moved; try again");
+  return fail(ErrorCode::kOverloaded, "generations follow each other too fast to cut log " +
+                                          std::to_string(log) + "; try again");
 }
 
 Result<Truncation::Plan> Truncation::plan(LogId log, Offset from) {

@@ -37,7 +37,7 @@ class Killed {
   }
 
  private:
-  TempDir source_, copies_;
+  TempDir source_, copies_{TempDir::kMemory};
 };
 
 enum class Outcome { kWhole, kRefused, kReadFails, kShort };

@@ -61,9 +61,13 @@ inline bool is_expected(LogId log, const SharedBytes& bytes, std::size_t payload
 
 class TempDir {
  public:
-  TempDir() {
-    const char* base = std::getenv("TMPDIR");
-    std::string pattern = std::string(base != nullptr ? base : "/tmp") + "/andyx-storage-XXXXXX";
+  enum Where { kDisk, kMemory };  // memory: many small files, no real syncs
+
+  explicit TempDir(Where where = kDisk) {
+    const char* set = std::getenv("TMPDIR");
+    std::string base = set != nullptr ? set : "/tmp";
+    if (where == kMemory && std::filesystem::exists("/dev/shm")) base = "/dev/shm";
+    std::string pattern = base + "/andyx-storage-XXXXXX";
     if (mkdtemp(pattern.data()) == nullptr) std::abort();
     path_ = pattern;
   }
