@@ -13,7 +13,8 @@ namespace {
 
 std::vector<std::string> listed_topics(const Cli& cli) {
   std::vector<std::string> names;
-  for (const Json& topic : cli.json({"topic", "list"}).at("topics")) {
+  const Json listed = cli.json({"topic", "list"});
+  for (const Json& topic : listed.at("topics")) {
     names.push_back(topic.at("topic"));
   }
   return names;

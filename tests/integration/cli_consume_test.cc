@@ -194,7 +194,9 @@ TEST_CASE("subscriptions: create, list, describe, delete") {
   cli.ok({"produce", "subs"}, "a\nb\n");
   cli.refused(ErrorCode::kUnknownSubscription, {"subscription", "describe", "subs", "s"});
   cli.ok({"subscription", "create", "subs", "s", "--from", "earliest", "--mode", "nonresilient"});
-  cli.refused(ErrorCode::kSubscriptionExists, {"subscription", "create", "subs", "s"});
+  cli.refused(ErrorCode::kSubscriptionExists,
+              {"subscription", "create", "subs", "s", "--mode", "nonresilient"});
+  cli.refused(ErrorCode::kSubscriptionConflict, {"subscription", "create", "subs", "s"});
   const Json described = cli.json({"subscription", "describe", "subs", "s"});
   CHECK(described.at("subscription") == "s");
   CHECK(described.at("type") == "unique");

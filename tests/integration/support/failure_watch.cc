@@ -10,6 +10,7 @@ std::atomic<bool> failed{false};
 }  // namespace
 
 void note_failure() { failed.store(true); }
+void forget_failure() { failed.store(false); }
 bool any_failure() { return failed.load(); }
 
 }  // namespace andyx::test

@@ -1,5 +1,5 @@
 // Entry point of every integration suite, and the listener that remembers a failure, so that the
-// directories and logs of a failed run are kept.
+// directories and logs of a failed test are kept.
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -13,8 +13,10 @@ struct FailureListener : doctest::IReporter {
   explicit FailureListener(const doctest::ContextOptions&) {}
   void report_query(const doctest::QueryData&) override {}
   void test_run_start() override {}
-  void test_run_end(const doctest::TestRunStats&) override {}
-  void test_case_start(const doctest::TestCaseData&) override {}
+  void test_run_end(const doctest::TestRunStats& stats) override {
+    if (stats.numTestCasesFailed > 0) andyx::test::note_failure();
+  }
+  void test_case_start(const doctest::TestCaseData&) override { andyx::test::forget_failure(); }
   void test_case_reenter(const doctest::TestCaseData&) override {}
   void test_case_end(const doctest::CurrentTestCaseStats&) override {}
   void test_case_exception(const doctest::TestCaseException&) override {

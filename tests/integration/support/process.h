@@ -44,7 +44,7 @@ class Process {
  private:
   void reap(int flags);
 
-  TempDir directory_;
+  TempDir directory_{TempDir::AfterFailure::kRemove};
   std::string stdout_path_, stderr_path_;
   pid_t pid_ = -1;
   std::optional<int> status_;

@@ -13,14 +13,14 @@
 
 namespace andyx::test {
 
-TempDir::TempDir() {
+TempDir::TempDir(AfterFailure after_failure) : after_failure_(after_failure) {
   const char* base = getenv("TMPDIR");
   path_ = std::string(base != nullptr && *base != '\0' ? base : "/tmp") + "/andyx-test-XXXXXX";
   REQUIRE_MESSAGE(mkdtemp(path_.data()) != nullptr, "no temporary directory: ", path_);
 }
 
 TempDir::~TempDir() {
-  if (any_failure()) {
+  if (any_failure() && after_failure_ == AfterFailure::kKeep) {
     std::fprintf(stderr, "kept for inspection: %s\n", path_.c_str());
     return;
   }

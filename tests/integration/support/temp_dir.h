@@ -1,5 +1,5 @@
-// A directory for one test, under $TMPDIR or /tmp. Removed with all it holds at the end, unless a check
-// failed: then its path is printed. Owned by one thread.
+// A directory for one test, under $TMPDIR or /tmp. Removed with all it holds at the end; but where a check
+// failed, one that is worth it is kept and its path printed. Owned by one thread.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@ namespace andyx::test {
 
 class TempDir {
  public:
-  TempDir();
+  enum class AfterFailure { kKeep, kRemove };
+  explicit TempDir(AfterFailure after_failure = AfterFailure::kKeep);
   ~TempDir();
   TempDir(const TempDir&) = delete;
   TempDir& operator=(const TempDir&) = delete;
@@ -17,6 +18,7 @@ class TempDir {
   std::string file(const std::string& name) const { return path_ + "/" + name; }
 
  private:
+  AfterFailure after_failure_;
   std::string path_;
 };
 
