@@ -1,6 +1,6 @@
-// One event loop = one thread. Everything that is built on it (connections, listeners, timers) lives and
-// dies on that thread; only post() and stop() may be called from elsewhere. Knows nothing of libuv's types:
-// only the uv_*.cc files do.
+// One event loop = one thread. Everything that is built on it (connections, listeners, timers)
+// lives and dies on that thread; only post() and stop() may be called from elsewhere. Knows nothing
+// of libuv's types: only the uv_*.cc files do.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ using Task = std::move_only_function<void()>;
 class Loop {
  public:
   // `mailbox_messages`: bound of what try_post accepts before the loop has run it.
-  static Result<std::unique_ptr<Loop>> create(std::uint32_t mailbox_messages = limits::kMailboxMessages);
+  static Result<std::unique_ptr<Loop>> create(
+      std::uint32_t mailbox_messages = limits::kMailboxMessages);
   virtual ~Loop() = default;  // after run() has returned
 
   // Runs on the calling thread until stop(); then closes every handle still open and returns.
@@ -25,10 +26,11 @@ class Loop {
   // Any thread; idempotent. Tasks already posted still run.
   virtual void stop() = 0;
 
-  // Any thread. For requests: false when the mailbox is full (answer kOverloaded) or the loop stopped.
+  // Any thread. For requests: false when the mailbox is full (answer kOverloaded) or the loop
+  // stopped.
   virtual bool try_post(Task task) = 0;
-  // Any thread. For answers and completions, whose number is bounded by the requests in flight: never
-  // refused while the loop runs. False only after it stopped (the task is dropped).
+  // Any thread. For answers and completions, whose number is bounded by the requests in flight:
+  // never refused while the loop runs. False only after it stopped (the task is dropped).
   virtual bool post(Task task) = 0;
   virtual std::uint32_t queued() const = 0;  // any thread, approximate
 
@@ -42,12 +44,14 @@ class Loop {
   class Timer {
    public:
     virtual ~Timer() = default;
-    virtual void start(std::uint64_t after_ms, std::uint64_t repeat_ms, std::function<void()> fire) = 0;
+    virtual void start(std::uint64_t after_ms, std::uint64_t repeat_ms,
+                       std::function<void()> fire) = 0;
     virtual void stop() = 0;
   };
   virtual std::unique_ptr<Timer> timer() = 0;  // loop thread
 
-  // Runs once at the end of the current loop turn, before it polls again: for coalescing writes. Loop thread.
+  // Runs once at the end of the current loop turn, before it polls again: for coalescing writes.
+  // Loop thread.
   virtual void at_end_of_turn(Task task) = 0;
 };
 

@@ -1,5 +1,6 @@
-// Frame connections over TCP: receiving through a FrameReader, sending through a bounded queue that is
-// written with one writev for many frames. Owned by one loop; every call and callback on its thread.
+// Frame connections over TCP: receiving through a FrameReader, sending through a bounded queue that
+// is written with one writev for many frames. Owned by one loop; every call and callback on its
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -39,8 +40,9 @@ class ConnectionHandler {
   // The received bytes are no frames (kFrameTooLarge, kBadFrame). What is sent from here is still
   // delivered (within a second); then the connection closes with this error.
   virtual void on_stream_error(Connection&, const Error&) {}
-  // Once, last call: closed by the peer, by close(), or by an error (kConnectionLost, kFrameTooLarge, …).
-  // The connection must not be used afterwards (it is destroyed after this returns).
+  // Once, last call: closed by the peer, by close(), or by an error (kConnectionLost,
+  // kFrameTooLarge, …). The connection must not be used afterwards (it is destroyed after this
+  // returns).
   virtual void on_closed(Connection& connection, const Error& reason) = 0;
 };
 
@@ -48,10 +50,11 @@ class Connection {
  public:
   virtual ~Connection() = default;
 
-  virtual void set_handler(ConnectionHandler* handler) = 0;  // before the first loop turn; not owned
-  // Queues; flushed at the end of the loop turn (or when 256 KiB have gathered). Never blocks or reorders.
-  // Returns false when the queue is over kMaxQueuedSendBytesPerConnection: the frame is queued all the
-  // same; stop producing until on_writable.
+  virtual void set_handler(
+      ConnectionHandler* handler) = 0;  // before the first loop turn; not owned
+  // Queues; flushed at the end of the loop turn (or when 256 KiB have gathered). Never blocks or
+  // reorders. Returns false when the queue is over kMaxQueuedSendBytesPerConnection: the frame is
+  // queued all the same; stop producing until on_writable.
   virtual bool send(frame::OutFrame frame) = 0;
   virtual std::size_t queued_bytes() const = 0;
 
@@ -78,21 +81,25 @@ class Listener {
 // Accepted connections: the callee owns them. Loop thread.
 using OnAccept = std::function<void(std::unique_ptr<Connection>)>;
 
-// Makes sure that nobody else listens there (a probe socket without SO_REUSEPORT; kAddressInUse names
-// the address) and picks the port when it is 0. Call once, before the loops listen. Any thread.
+// Makes sure that nobody else listens there (a probe socket without SO_REUSEPORT; kAddressInUse
+// names the address) and picks the port when it is 0. Call once, before the loops listen. Any
+// thread.
 Result<Address> claim_address(const Address& address);
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, OnAccept on_accept);
 
 // Connects; `done` is called once, on the loop: with a connection, or kUnreachable / kTimedOut.
-// Destroying the returned handle cancels; then, and when the loop stops first, `done` is not called.
+// Destroying the returned handle cancels; then, and when the loop stops first, `done` is not
+// called.
 class Connecting {
  public:
   virtual ~Connecting() = default;
 };
 using OnConnected = std::function<void(Result<std::unique_ptr<Connection>>)>;
-std::unique_ptr<Connecting> connect(Loop& loop, const Address& address, std::uint32_t timeout_ms, OnConnected done);
+std::unique_ptr<Connecting> connect(Loop& loop, const Address& address, std::uint32_t timeout_ms,
+                                    OnConnected done);
 
-// Process-wide, once at start: ignores SIGPIPE, raises RLIMIT_NOFILE to its hard limit and returns it.
+// Process-wide, once at start: ignores SIGPIPE, raises RLIMIT_NOFILE to its hard limit and returns
+// it.
 std::uint64_t prepare_process();
 
 // Calls `fire` on the loop for SIGTERM and SIGINT until destroyed.
