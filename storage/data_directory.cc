@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cstdio>
+#include <utility>
 
 #include "storage/rocksdb_error.h"
 
@@ -28,9 +29,10 @@ std::string format_text(int version) {
 DataDirectory::DataDirectory(std::shared_ptr<rocksdb::FileSystem> fs, std::string path)
     : fs_(std::move(fs)), path_(std::move(path)) {}
 
-DataDirectory::~DataDirectory() {
-  if (lock_ != nullptr)
-    fs_->UnlockFile(lock_, rocksdb::IOOptions(), nullptr).PermitUncheckedError();
+void DataDirectory::unlock() {
+  if (lock_ == nullptr) return;
+  fs_->UnlockFile(std::exchange(lock_, nullptr), rocksdb::IOOptions(), nullptr)
+      .PermitUncheckedError();
 }
 
 Result<std::unique_ptr<DataDirectory>> DataDirectory::open(std::shared_ptr<rocksdb::FileSystem> fs,

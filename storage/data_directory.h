@@ -42,7 +42,7 @@ class CutFile {
 
 class DataDirectory {
  public:
-  ~DataDirectory();  // unlocks
+  ~DataDirectory() { unlock(); }
 
   // Creates the directory when it is missing and locks it: kDataDirLocked. Reads FORMAT:
   // kDataDirVersion for a newer one, kCorrupt for a damaged one.
@@ -56,6 +56,8 @@ class DataDirectory {
   const std::string& path() const { return path_; }
   std::string database_path() const { return path_ + "/db"; }
   std::string watermark_path() const { return path_ + "/watermark"; }
+
+  void unlock();  // another may open it then
 
   Status sync();  // the names in it
   // A new file in cut/, which is created when it is missing.

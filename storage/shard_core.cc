@@ -183,6 +183,7 @@ Status ShardCore::close() {
   if (!all_ended) return healthy;
   set_parts_ready(false);
   const Status closed = database_->close();
+  directory_->unlock();
   return healthy ? closed : healthy;
 }
 

@@ -6,9 +6,10 @@
 namespace andyx::storage {
 namespace {
 
-constexpr std::uint64_t kMarkSyncMs = 50;
+constexpr std::uint64_t kMarkSyncMs = 100;
 constexpr std::uint64_t kFreeSpaceMs = 200;
 constexpr std::uint64_t kMostWatchMs = 100;
+constexpr std::uint64_t kFlushPatience = 6;  // a whole generation takes longer than a sync
 
 std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
@@ -38,6 +39,10 @@ void ShardGuard::run_watch() {
       health_.fence("a write to the disk has been hanging for more than " +
                     std::to_string(options_.hung_sync_ms) + " ms");
       writer_.abandon();
+    }
+    if (writer_.waiting_us() > kFlushPatience * limit_us) {
+      health_.fence("a flush has been hanging for more than " +
+                    std::to_string(kFlushPatience * options_.hung_sync_ms) + " ms");
     }
     const std::int64_t since = mark_sync_since_us_.load(std::memory_order_acquire);
     if (since != 0 && now_us() - since > static_cast<std::int64_t>(limit_us)) {

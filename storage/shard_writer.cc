@@ -2,6 +2,7 @@
 
 #include <rocksdb/db.h>
 
+#include <algorithm>
 #include <chrono>
 #include <future>
 
@@ -20,6 +21,11 @@ std::int64_t now_us() {
   return std::chrono::duration_cast<std::chrono::microseconds>(
              std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+std::uint64_t us_since(const std::atomic<std::int64_t>& started_us) {
+  const std::int64_t since = started_us.load(std::memory_order_acquire);
+  return since == 0 ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(1, now_us() - since));
 }
 
 }  // namespace
@@ -92,10 +98,9 @@ std::size_t ShardWriter::queued_bytes() const {
   return queued_bytes_;
 }
 
-std::uint64_t ShardWriter::running_us() const {
-  const std::int64_t since = running_since_us_.load(std::memory_order_acquire);
-  return since == 0 ? 0 : static_cast<std::uint64_t>(std::max<std::int64_t>(1, now_us() - since));
-}
+std::uint64_t ShardWriter::running_us() const { return us_since(running_since_us_); }
+
+std::uint64_t ShardWriter::waiting_us() const { return us_since(waiting_since_us_); }
 
 void ShardWriter::run() {
   drain();
@@ -143,7 +148,7 @@ bool ShardWriter::take(std::vector<QueuedGroup>& groups,
     queue_.pop_front();
   }
   queued_bytes_ -= bytes;
-  if (queue_.empty()) tasks.swap(tasks_);  // after all that was queued before them
+  tasks.swap(tasks_);
   return true;
 }
 
@@ -255,11 +260,13 @@ void ShardWriter::abandon() {
 // The open generation is full and may not be cut yet: nothing is written until a flush has ended.
 // The queue fills meanwhile, and submit answers kOverloaded.
 void ShardWriter::wait_for_room() {
+  waiting_since_us_.store(now_us(), std::memory_order_release);
   while (!health_.fenced() && !try_cut()) {
     std::unique_lock lock(queue_mutex_);
     const std::uint64_t seen = flushes_ended_;
     wake_.wait_for(lock, kRetryPause, [&] { return flushes_ended_ != seen; });
   }
+  waiting_since_us_.store(0, std::memory_order_release);
 }
 
 // Seals the open generation: its rows, then a flush of all families exactly there. Should RocksDB

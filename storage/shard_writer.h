@@ -48,7 +48,7 @@ class ShardWriter {
 
   Status submit(QueuedGroup queued);
 
-  // Runs `task` on the writer thread after what is queued, and waits for it. The task must own what
+  // Runs `task` on the writer thread between two rounds, and waits for it. The task must own what
   // it uses: when the writer hangs and is abandoned, this returns kStorageFailed and the task may
   // still run.
   using Task = std::function<Status()>;
@@ -60,6 +60,7 @@ class ShardWriter {
   bool stopped() const { return stopped_.load(std::memory_order_acquire); }
 
   std::uint64_t running_us() const;  // of the present write; 0: none
+  std::uint64_t waiting_us() const;  // of the present wait for a flush, that makes room; 0: none
   // For a writer that hangs: answers everything in flight and queued with kStorageFailed on this
   // thread. The shard must be fenced before. Whatever the writer does later is ignored.
   void abandon();
@@ -113,6 +114,7 @@ class ShardWriter {
   bool abandoned_ = false;
 
   std::atomic<std::int64_t> running_since_us_{0};
+  std::atomic<std::int64_t> waiting_since_us_{0};
   std::atomic<bool> stopped_{false};
 
   // The writer thread's own.

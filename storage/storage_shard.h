@@ -61,7 +61,8 @@ struct WriteResult {
 class WriteObserver {
  public:
   virtual ~WriteObserver() = default;
-  // In the order of submission for each observer; on the writer thread; must not block.
+  // In the order of submission for each observer; on the writer thread (on a watching one where the
+  // writer hangs in the kernel: the shard is fenced then); must not block.
   virtual void on_written(std::vector<WriteResult> results) = 0;
 };
 

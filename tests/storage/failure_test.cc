@@ -159,6 +159,32 @@ TEST_CASE("a hung fsync fences the shard; what the disk does later is ignored") 
   });
 }
 
+TEST_CASE("a hung flush holds writes back, and in the end fences the shard") {
+  Fixture fixture;
+  fixture.options.hung_sync_ms = 200;
+  fixture.options.queue_bytes = 20'000;
+  auto shard = fixture.open();
+  fixture.disk->hang_syncs(FileKind::kTable);
+  Recorder recorder;
+  Offset next = 0;
+  ErrorCode code = ErrorCode::kOk;
+  bool held_back = false;
+  wait_until([&] {
+    WriteGroup group{.token = next};
+    group.appends.push_back({1, make_batch(1, next, {.payload_bytes = 4'000})});
+    const Status submitted = shard->submit(std::move(group), recorder);
+    if (submitted) ++next;
+    code = submitted ? ErrorCode::kOk : submitted.error().code;
+    held_back = held_back || code == ErrorCode::kOverloaded;
+    return code == ErrorCode::kStorageFailed;
+  });
+  CHECK(held_back);
+  CHECK(shard->status().state.find("flush") != std::string::npos);
+  CHECK(recorder.wait(next).back().error == ErrorCode::kStorageFailed);
+  fixture.disk->release();
+  CHECK_FALSE(shard->close());
+}
+
 TEST_CASE("a nearly full disk refuses appends, serves reads, and recovers by itself") {
   Fixture fixture;
   fixture.options.min_free_bytes = 1'000'000;

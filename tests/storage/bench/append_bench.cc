@@ -155,6 +155,7 @@ int main(int argc, char** argv) {
   (void)(*shard)->close();
   const auto opening = Clock::now();
   shard = open_rocksdb_shard({.directory = directory + "/data"});
+  if (!shard) return 1;
   std::printf("reopened:  %7.3f s, %zu MB resident\n", seconds_since(opening), rss_mb());
   shard->reset();
   std::filesystem::remove_all(directory);
