@@ -212,6 +212,7 @@ Status Server::stop() {
   node_.read_pool.reset();
   // The loops' write queues are told of what is still under way, so they end after the shard.
   auto closed = node_.shard ? node_.shard->close() : Status{};
+  for (auto& loop : node_.loops) loop->release();
   node_.loops.clear();
   control_loop_.reset();
   return closed;

@@ -17,8 +17,8 @@ CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> l
     : node_(node),
       index_(index),
       loop_(std::move(loop)),
-      writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
       cache_budget_(node.config.tail_cache_bytes / node.config.cores),
+      writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
       image_(std::make_shared<const Image>()) {}
 
 CoreLoop::~CoreLoop() = default;
@@ -46,6 +46,12 @@ void CoreLoop::run() {
 }
 
 void CoreLoop::stop() { loop_->stop(); }
+
+void CoreLoop::release() {
+  writes_.abandon();
+  coordinators_.clear();
+  partitions_.clear();
+}
 
 Status CoreLoop::open_partitions(std::shared_ptr<const Image> image) {
   for (auto topic = image->topics.begin(); topic != image->topics.end(); ++topic) {

@@ -31,6 +31,10 @@ class CoreLoop {
 
   void run();   // the thread's body; returns after stop()
   void stop();  // any thread
+  // After every loop of the node has stopped, from any thread: lets go of the partitions and of what
+  // still waited for the disk. These may owe answers to connections of other loops, so no loop ends
+  // before all have done this.
+  void release();
 
   // Opens the partitions of the image that this loop owns: reads what recovery needs. Before run().
   Status open_partitions(std::shared_ptr<const Image> image);
@@ -95,8 +99,8 @@ class CoreLoop {
   Node& node_;
   std::uint32_t index_;
   std::unique_ptr<net::Loop> loop_;
+  TailCacheBudget cache_budget_;  // outlives the partitions that writes_ may keep
   WriteQueue writes_;
-  TailCacheBudget cache_budget_;
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, Coordinator> coordinators_;

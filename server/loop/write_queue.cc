@@ -65,6 +65,12 @@ void WriteQueue::submit_backlog() {
   }
 }
 
+void WriteQueue::abandon() {
+  gathering_ = {};
+  backlog_.clear();
+  under_way_.clear();
+}
+
 void WriteQueue::on_written(std::vector<storage::WriteResult> results) {
   loop_.post([this, results = std::move(results)]() mutable { finish(std::move(results)); });
 }

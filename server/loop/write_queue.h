@@ -30,6 +30,8 @@ class WriteQueue final : public storage::WriteObserver {
   bool idle() const {
     return under_way_.empty() && backlog_.empty() && gathering_.callbacks.empty();
   }
+  // Forgets what is under way and what waits; nobody is told. After the loop and the shard stopped.
+  void abandon();
   std::size_t waiting_bytes() const { return bytes_under_way_ + backlog_bytes_; }
 
   void on_written(std::vector<storage::WriteResult> results) override;  // writer thread

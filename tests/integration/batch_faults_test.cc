@@ -86,7 +86,7 @@ std::vector<Fault> swelling_faults() {
     };
     const auto bomb_bytes = static_cast<std::uint32_t>(bomb_body.size());
     faults.push_back({name + "a bomb that states its size", forge(bomb_bytes, bomb_body),
-                      ErrorCode::kDecompressionFailed});
+                      ErrorCode::kBadBatch});
     faults.push_back({name + "a bomb that states a small size", forge(1'000, bomb_body),
                       ErrorCode::kDecompressionFailed});
     faults.push_back({name + "less than stated", forge(8 * limits::kMiB, small_body),

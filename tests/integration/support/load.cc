@@ -125,7 +125,10 @@ ConsumerLoad::ConsumerLoad(Book& book, const std::string& server, const std::str
       consumer_(attach(client_, topic, style_)),
       thread_([this, seed] { run(seed); }) {}
 
-ConsumerLoad::~ConsumerLoad() { stop(); }
+ConsumerLoad::~ConsumerLoad() {
+  client_.close();  // a thread that waits for a server that is gone waits no longer
+  stop();
+}
 
 void ConsumerLoad::stop() {
   stopping_ = true;

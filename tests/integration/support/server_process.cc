@@ -62,6 +62,7 @@ void ServerProcess::launch() {
       .argv = {server_binary(), "--data-dir", data_dir_, "--listen", address()},
       .environment = options_.environment,
       .stderr_path = log_path_,
+      .directory = directory_.path(),  // where a core would be
   };
   launch.argv.insert(launch.argv.end(), options_.flags.begin(), options_.flags.end());
   process_ = std::make_unique<Process>(std::move(launch));
