@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
               << "\n  " << started.error().remedy() << "\n";
     return 1;
   }
+  (*started)->watch_signals();  // before anybody knows that it serves
   std::printf("andyx-server ready on %s\n", (*started)->address().text().c_str());
   std::fflush(stdout);
   (*started)->wait_for_signal();

@@ -150,20 +150,16 @@ Status Server::start_loops() {
   return {};
 }
 
-void Server::wait_for_signal() {
-  std::promise<int> signal;
-  auto watch = run_on<std::shared_ptr<net::SignalWatch>>(*control_loop_, [&] {
-    auto fire = [&signal, done = false](int number) mutable {
-      if (!std::exchange(done, true)) signal.set_value(number);
-    };
-    return std::shared_ptr<net::SignalWatch>(net::watch_termination(*control_loop_, fire));
-  });
-  log::info("stopping", {{"signal", signal.get_future().get()}});
-  run_on<bool>(*control_loop_, [&] {
-    watch.reset();
+void Server::watch_signals() {
+  run_on<bool>(*control_loop_, [this] {
+    signals_ = net::watch_termination(*control_loop_, [this](int number) {
+      if (!std::exchange(signalled_, true)) signal_.set_value(number);
+    });
     return true;
   });
 }
+
+void Server::wait_for_signal() { log::info("stopping", {{"signal", signal_.get_future().get()}}); }
 
 void Server::drain_loops() {
   std::vector<std::future<void>> drained;
@@ -200,6 +196,12 @@ void Server::stop_threads() {
   for (auto& loop : node_.loops) loop->stop();
   for (auto& thread : loop_threads_) thread.join();
   loop_threads_.clear();
+  if (signals_) {
+    run_on<bool>(*control_loop_, [this] {
+      signals_.reset();
+      return true;
+    });
+  }
   if (control_loop_) control_loop_->stop();
   if (control_thread_.joinable()) control_thread_.join();
 }

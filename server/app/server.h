@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <future>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -26,7 +27,9 @@ class Server {
   // Drains, syncs, closes: everything accepted is answered. Blocks for at most about 5 s.
   // Idempotent.
   Status stop();
-  // Blocks until SIGTERM or SIGINT.
+  // From here on until stop() SIGTERM and SIGINT are noticed; wait_for_signal blocks until one
+  // came. Once.
+  void watch_signals();
   void wait_for_signal();
 
  private:
@@ -41,7 +44,9 @@ class Server {
   Node node_;
   std::unique_ptr<net::Loop> control_loop_;
   std::unique_ptr<Controller> controller_;
-  std::unique_ptr<net::SignalWatch> signals_;
+  std::unique_ptr<net::SignalWatch> signals_;  // of the control loop, as the flag
+  bool signalled_ = false;
+  std::promise<int> signal_;
   std::thread control_thread_;
   std::vector<std::thread> loop_threads_;
   bool loops_listen_ = false;
