@@ -70,6 +70,12 @@ Mark to_mark(const Slot& slot) {
           .fsync = (slot.flags & kFsync) != 0};
 }
 
+// The mark of a clean stop follows another one of the same round.
+bool newer(const Slot& slot, const Slot& other) {
+  if (slot.number != other.number) return slot.number > other.number;
+  return (slot.flags & kCleanStop) != 0;
+}
+
 }  // namespace
 
 Watermark::Watermark(std::unique_ptr<rocksdb::FSRandomRWFile> file) : file_(std::move(file)) {}
@@ -88,7 +94,7 @@ Result<MarkFound> Watermark::load(rocksdb::FileSystem& fs, const std::string& pa
     auto slot = read_slot(*file, i);
     if (!slot) return std::unexpected(slot.error());
     if (whole(*slot)) {
-      if (!newest || slot->number > newest->number) newest = *slot;
+      if (!newest || newer(*slot, *newest)) newest = *slot;
     } else if (!never_written(*slot)) {
       damaged = true;
     }

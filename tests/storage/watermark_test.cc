@@ -59,3 +59,19 @@ TEST_CASE("a watermark gives back the newest mark, through reopening and damage 
   flip(path, 63);
   CHECK(Watermark::load(fs, path).error().code == ErrorCode::kCorrupt);
 }
+
+TEST_CASE("the mark of a clean stop counts, in whichever slot it lies") {
+  for (std::uint64_t rounds : {4u, 5u}) {
+    const test::TempDir directory;
+    const std::string path = directory.path() + "/watermark";
+    rocksdb::FileSystem& fs = *rocksdb::FileSystem::Default();
+    auto mark = Watermark::open(fs, path);
+    REQUIRE(mark);
+    for (std::uint64_t i = 1; i <= rounds; ++i) REQUIRE((*mark)->publish({.round = {.number = i}}));
+    REQUIRE((*mark)->publish({.round = {.number = rounds}, .clean_stop = true}));
+    const auto found = Watermark::load(fs, path);
+    REQUIRE(found);
+    CHECK(found->mark.clean_stop);
+    CHECK(found->mark.round.number == rounds);
+  }
+}
