@@ -1,5 +1,7 @@
 #include "server/app/config.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <thread>
 
 #include <CLI/CLI.hpp>
@@ -7,9 +9,10 @@
 namespace andyx::server {
 namespace {
 
-CLI::Validator address_validator() {
+CLI::Validator address_validator(bool may_be_empty) {
   return CLI::Validator(
-      [](std::string& text) {
+      [may_be_empty](std::string& text) {
+        if (text.empty() && may_be_empty) return std::string{};
         auto address = net::Address::parse(text);
         return address ? std::string{} : address.error().message;
       },
@@ -26,11 +29,11 @@ void add_node_options(CLI::App& app, Config& config, RawAddresses& raw) {
       ->capture_default_str();
   app.add_option("--listen", raw.listen, "Address to serve on; port 0 takes any free one")
       ->envname("ANDYX_LISTEN")
-      ->check(address_validator())
+      ->check(address_validator(false))
       ->capture_default_str();
   app.add_option("--advertise", raw.advertise, "Address that clients are told; default: --listen")
       ->envname("ANDYX_ADVERTISE")
-      ->check(address_validator());
+      ->check(address_validator(true));
   app.add_option("--node-id", config.node_id, "Id of this node in its cluster")
       ->envname("ANDYX_NODE_ID")
       ->check(CLI::Range(1u, 1'000'000u))
@@ -95,6 +98,22 @@ void add_storage_options(CLI::App& app, Config& config) {
       ->capture_default_str();
 }
 
+// The library lets a file win over the environment; ours is file < environment < flags. So what the
+// environment says goes before the flags, and the last one counts. Reversed, as App::parse wants
+// it.
+std::vector<std::string> with_environment(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> arguments;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_envname().empty()) continue;
+    const char* value = std::getenv(option->get_envname().c_str());
+    if (value == nullptr || *value == '\0') continue;
+    arguments.push_back(option->get_name() + "=" + value);
+  }
+  arguments.insert(arguments.end(), argv + 1, argv + argc);
+  std::ranges::reverse(arguments);
+  return arguments;
+}
+
 }  // namespace
 
 ParsedConfig parse_config(int argc, const char* const* argv) {
@@ -104,6 +123,7 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
 
   CLI::App app{"andyx-server: a node of Andy X, the distributed streaming platform",
                "andyx-server"};
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.set_version_flag("--version", "andyx-server " ANDYX_VERSION);
   app.set_config("--config", "",
                  "TOML file with any of these options; flags and ANDYX_* override it")
@@ -119,7 +139,7 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
       ->configurable(false);
 
   try {
-    app.parse(argc, argv);
+    app.parse(with_environment(app, argc, argv));
   } catch (const CLI::ParseError& error) {
     std::ostringstream out, err;
     int code = app.exit(error, out, err);
