@@ -32,20 +32,29 @@ inline ErrorCode open_error(const ShardOptions& options) {
   return shard.error().code;
 }
 
-// Of an open shard where nothing is in flight: what is in the page cache survives kill -9.
-inline void copy_as_killed(const std::string& from, const std::string& to) {
-  std::filesystem::remove_all(to);
-  std::filesystem::copy(from, to, std::filesystem::copy_options::recursive);
-}
-
 inline std::vector<std::string> files_in(const std::string& directory, const std::string& ending) {
   std::vector<std::string> out;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
     const std::string path = entry.path().string();
-    if (entry.is_regular_file() && path.ends_with(ending)) out.push_back(path);
+    std::error_code gone;  // a file may vanish while the shard is open
+    if (entry.is_regular_file(gone) && path.ends_with(ending)) out.push_back(path);
   }
   std::ranges::sort(out);
   return out;
+}
+
+// Of an open shard where nothing is in flight: what is in the page cache survives kill -9. The
+// shard may still be moving and dropping files: a copy counts when the same files were there before
+// and after it.
+inline void copy_as_killed(const std::string& from, const std::string& to) {
+  for (int attempt = 0; attempt < 1'000; ++attempt) {
+    std::filesystem::remove_all(to);
+    std::error_code error;
+    const auto before = files_in(from, "");
+    std::filesystem::copy(from, to, std::filesystem::copy_options::recursive, error);
+    if (!error && files_in(from, "") == before) return;
+  }
+  FAIL("the files of " << from << " never stood still");
 }
 
 // Long forms of slow tests run with ANDYX_TEST_LONG set.
