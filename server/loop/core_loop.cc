@@ -10,6 +10,8 @@ namespace andyx::server {
 namespace {
 
 constexpr std::uint64_t kShortTickMs = 20;
+constexpr std::size_t kCursorShare =
+    4;  // of what messages may have under way, for cursors beside it
 
 }  // namespace
 
@@ -19,6 +21,8 @@ CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> l
       loop_(std::move(loop)),
       cache_budget_(node.config.tail_cache_bytes / node.config.cores),
       writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
+      cursor_writes_(*loop_, *node.shard,
+                     limits::kStorageQueueBytes / kCursorShare / node.config.cores, true),
       image_(std::make_shared<const Image>()) {}
 
 CoreLoop::~CoreLoop() = default;
@@ -49,6 +53,7 @@ void CoreLoop::stop() { loop_->stop(); }
 
 void CoreLoop::release() {
   writes_.abandon();
+  cursor_writes_.abandon();
   coordinators_.clear();
   partitions_.clear();
 }
@@ -244,7 +249,7 @@ void CoreLoop::drain(net::Task drained) {
 }
 
 void CoreLoop::check_drained() {
-  if (!drained_ || !writes_.idle()) return;
+  if (!drained_ || !writes_.idle() || !cursor_writes_.idle()) return;
   if (!std::exchange(final_snapshots_, true)) {
     for (auto& [id, partition] : partitions_) partition->snapshot_producers();
     if (!writes_.idle()) return;

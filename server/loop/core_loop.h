@@ -31,9 +31,9 @@ class CoreLoop {
 
   void run();   // the thread's body; returns after stop()
   void stop();  // any thread
-  // After every loop of the node has stopped, from any thread: lets go of the partitions and of what
-  // still waited for the disk. These may owe answers to connections of other loops, so no loop ends
-  // before all have done this.
+  // After every loop of the node has stopped, from any thread: lets go of the partitions and of
+  // what still waited for the disk. These may owe answers to connections of other loops, so no loop
+  // ends before all have done this.
   void release();
 
   // Opens the partitions of the image that this loop owns: reads what recovery needs. Before run().
@@ -49,6 +49,8 @@ class CoreLoop {
   std::uint32_t index() const { return index_; }
   net::Loop& net_loop() { return *loop_; }
   WriteQueue& writes() { return writes_; }
+  // For changes of subscriptions: answers go on while a full disk refuses messages.
+  WriteQueue& cursor_writes() { return cursor_writes_; }
   TailCacheBudget& cache_budget() { return cache_budget_; }
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
@@ -99,8 +101,8 @@ class CoreLoop {
   Node& node_;
   std::uint32_t index_;
   std::unique_ptr<net::Loop> loop_;
-  TailCacheBudget cache_budget_;  // outlives the partitions that writes_ may keep
-  WriteQueue writes_;
+  TailCacheBudget cache_budget_;  // outlives the partitions that the queues may keep
+  WriteQueue writes_, cursor_writes_;
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, Coordinator> coordinators_;

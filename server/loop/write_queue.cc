@@ -11,8 +11,11 @@ constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
 }  // namespace
 
 WriteQueue::WriteQueue(net::Loop& loop, storage::StorageShard& shard,
-                       std::size_t max_bytes_under_way)
-    : loop_(loop), shard_(shard), max_bytes_under_way_(max_bytes_under_way) {}
+                       std::size_t max_bytes_under_way, bool may_use_reserve)
+    : loop_(loop),
+      shard_(shard),
+      max_bytes_under_way_(max_bytes_under_way),
+      may_use_reserve_(may_use_reserve) {}
 
 void WriteQueue::add(storage::LogAppend append, OnWritten on_written) {
   gathering_.bytes += append.batch.size();
@@ -56,6 +59,7 @@ void WriteQueue::submit_backlog() {
     Pending& next = backlog_.front();
     if (!under_way_.empty() && bytes_under_way_ + next.bytes > max_bytes_under_way_) return;
     next.group.token = next_token_++;
+    next.group.may_use_reserve = may_use_reserve_;
     auto submitted = shard_.submit(std::exchange(next.group, {}), *this);
     if (!submitted) return refuse_waiting(submitted.error().code);
     bytes_under_way_ += next.bytes;

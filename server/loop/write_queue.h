@@ -20,7 +20,10 @@ class WriteQueue final : public storage::WriteObserver {
   // either. kStorageFailed: maybe written; the shard has stopped.
   using OnWritten = std::move_only_function<void(ErrorCode)>;
 
-  WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way);
+  // `may_use_reserve`: everything added here is small and is still written while the disk is nearly
+  // full (storage::WriteGroup).
+  WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way,
+             bool may_use_reserve = false);
 
   // All of one call becomes durable together. Outcomes come in the order of the calls.
   void add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts,
@@ -52,6 +55,7 @@ class WriteQueue final : public storage::WriteObserver {
   net::Loop& loop_;
   storage::StorageShard& shard_;
   std::size_t max_bytes_under_way_;
+  bool may_use_reserve_;
   Pending gathering_;
   std::deque<Pending> backlog_;    // gathered, not yet submitted
   std::deque<Pending> under_way_;  // submitted; their groups are moved out

@@ -138,12 +138,12 @@ void CursorLog::write_round() {
   }
   writing_ = true;
   partition_.write_begins();
-  loop_.writes().add(std::move(appends), std::move(puts),
-                     [this, keep = partition_.shared_from_this(),
-                      round = std::move(round)](ErrorCode error) mutable {
-                       written(error, std::move(round));
-                       partition_.write_ended();
-                     });
+  loop_.cursor_writes().add(std::move(appends), std::move(puts),
+                            [this, keep = partition_.shared_from_this(),
+                             round = std::move(round)](ErrorCode error) mutable {
+                              written(error, std::move(round));
+                              partition_.write_ended();
+                            });
 }
 
 // The state of every subscription as this round leaves it.
