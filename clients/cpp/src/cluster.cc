@@ -105,10 +105,10 @@ void Cluster::call(NodeId node, Fill fill, Repeat repeat, OnReply done, std::uin
                    .first->second;
   const auto timeout_ms = options_.request_timeout_ms + extra_ms;
   call.deadline->start(timeout_ms, 0, [this, id, timeout_ms] {
-    const auto& last = calls_.at(id).last_error.message;
-    auto error =
-        local_error(ErrorCode::kTimedOut,
-                    "no answer within " + std::to_string(timeout_ms) + " ms; last: " + last);
+    const Error& last = calls_.at(id).last_error;
+    auto error = local_error(ErrorCode::kTimedOut,
+                             "no answer within " + std::to_string(timeout_ms) +
+                                 " ms; last: " + std::string(last.name()) + ": " + last.message);
     error.stored = calls_.at(id).sent ? Storedness::kMaybeStored : Storedness::kNotStored;
     finish(id, std::unexpected(std::move(error)));
   });
