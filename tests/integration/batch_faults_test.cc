@@ -1,5 +1,5 @@
-// Record batches that lie, against a real server: each is refused with its own code and nothing of it is
-// stored.
+// Record batches that lie, against a real server: each is refused with its own code and nothing of
+// it is stored.
 #include <doctest/doctest.h>
 
 #include <cstring>
@@ -66,8 +66,7 @@ std::vector<Fault> structural_faults() {
       {"a position outside the body", with_u32(good, table_entry_at(2), 1'000'000),
        ErrorCode::kBadBatch},
       {"another version", with_byte(good, batch::at::kVersion, 2), ErrorCode::kBadBatch},
-      {"an unknown compression", with_byte(good, batch::at::kCompression, 9),
-       ErrorCode::kBadBatch},
+      {"an unknown compression", with_byte(good, batch::at::kCompression, 9), ErrorCode::kBadBatch},
       {"an unknown flag", with_byte(good, batch::at::kFlags, 0x80), ErrorCode::kBadBatch},
       {"no bytes at all", {}, ErrorCode::kBadBatch},
       {"half a header", Bytes(good.begin(), good.begin() + 40), ErrorCode::kBadBatch},
@@ -85,8 +84,8 @@ std::vector<Fault> swelling_faults() {
           {.compression = kind, .stated_body_bytes = stated, .body = compressed(kind, body)});
     };
     const auto bomb_bytes = static_cast<std::uint32_t>(bomb_body.size());
-    faults.push_back({name + "a bomb that states its size", forge(bomb_bytes, bomb_body),
-                      ErrorCode::kBadBatch});
+    faults.push_back(
+        {name + "a bomb that states its size", forge(bomb_bytes, bomb_body), ErrorCode::kBadBatch});
     faults.push_back({name + "a bomb that states a small size", forge(1'000, bomb_body),
                       ErrorCode::kDecompressionFailed});
     faults.push_back({name + "less than stated", forge(8 * limits::kMiB, small_body),
@@ -94,8 +93,8 @@ std::vector<Fault> swelling_faults() {
     Bytes noise = forge(1'003, small_body);
     for (std::size_t i = table_entry_at(1); i < noise.size(); ++i) noise[i] = 0xA5;
     seal(noise);
-    faults.push_back({name + "bytes that do not decompress", noise,
-                      ErrorCode::kDecompressionFailed});
+    faults.push_back(
+        {name + "bytes that do not decompress", noise, ErrorCode::kDecompressionFailed});
   }
   return faults;
 }
@@ -160,8 +159,8 @@ TEST_CASE("the largest message allowed is stored and comes back") {
   const RawConnection::Partition partition{.topic_id = connection.create_topic("large"),
                                            .index = 0};
   const Bytes body = one_record_body(limits::kMaxMessageBytes);
-  const Bytes batch = forge_batch(
-      {.stated_body_bytes = static_cast<std::uint32_t>(body.size()), .body = body});
+  const Bytes batch =
+      forge_batch({.stated_body_bytes = static_cast<std::uint32_t>(body.size()), .body = body});
   REQUIRE(connection.produce(partition, batch).as<protocol::ProduceReply>() != nullptr);
   const Received answer = connection.request<protocol::Read>([&](Builder& builder) {
     return protocol::CreateRead(builder, partition.topic_id, 0, 0, 0, 1'000);
@@ -171,8 +170,7 @@ TEST_CASE("the largest message allowed is stored and comes back") {
   REQUIRE(reply->batches() != nullptr);
   REQUIRE(reply->batches()->size() == batch.size());
   CHECK(std::memcmp(reply->batches()->data() + batch::kChecksumFrom,
-                    batch.data() + batch::kChecksumFrom,
-                    batch.size() - batch::kChecksumFrom) == 0);
+                    batch.data() + batch::kChecksumFrom, batch.size() - batch::kChecksumFrom) == 0);
 }
 
 }  // namespace

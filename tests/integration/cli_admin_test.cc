@@ -27,15 +27,8 @@ bool is_listed(const Cli& cli, const std::string& topic) {
 
 TEST_CASE("help and version are there for the program, and help for every command") {
   const std::vector<std::vector<std::string>> commands = {
-      {},
-      {"topic"},
-      {"topic", "create"},
-      {"produce"},
-      {"read"},
-      {"consume"},
-      {"subscription"},
-      {"subscription", "reset"},
-      {"node", "status"},
+      {},          {"topic"},        {"topic", "create"},       {"produce"},        {"read"},
+      {"consume"}, {"subscription"}, {"subscription", "reset"}, {"node", "status"},
   };
   for (std::vector<std::string> arguments : commands) {
     arguments.insert(arguments.begin(), cli_binary());
@@ -166,8 +159,9 @@ TEST_CASE("full and bare names mean the same topic") {
 TEST_CASE("bad names are refused with bad_name, wherever a name is given") {
   const Cli cli(shared_server());
   cli.ok({"topic", "create", "good"});
-  const std::vector<std::string> bad = {".dot",   "sp ace", std::string(129, 'x'), "sl/ash",
-                                        "uml\xC3\xA4ut", "andyx://a/b/c", "andyx://a/b/c/d/e"};
+  const std::vector<std::string> bad = {
+      ".dot",          "sp ace",        std::string(129, 'x'), "sl/ash",
+      "uml\xC3\xA4ut", "andyx://a/b/c", "andyx://a/b/c/d/e"};
   for (const std::string& name : bad) {
     INFO("name: ", name);
     cli.refused(ErrorCode::kBadName, {"topic", "create", name});

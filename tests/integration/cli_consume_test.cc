@@ -102,9 +102,9 @@ TEST_CASE("resilient: an unacknowledged message comes again before any other") {
 TEST_CASE("nonresilient: unacknowledged messages come again when the rest has been sent") {
   const Cli cli(shared_server());
   cli.ok({"produce", "loose"}, "a\nb\nc\n");
-  const Strings first = split_lines(cli.ok(consume(
-      "loose", {"--from", "earliest", "--mode", "nonresilient", "--answer", "unack", "--count",
-                "9"})));
+  const Strings first =
+      split_lines(cli.ok(consume("loose", {"--from", "earliest", "--mode", "nonresilient",
+                                           "--answer", "unack", "--count", "9"})));
   std::map<std::string, int> times;
   for (const std::string& line : first) ++times[line];
   CHECK(times["a"] >= 2);
@@ -135,7 +135,7 @@ TEST_CASE("every message of several partitions comes once, in order for each par
     lines += "k" + std::to_string(i % 37) + ":" + std::to_string(i) + "\n";
   }
   cli.ok({"produce", "wide", "--key-separator", ":"}, lines);
-  for (const char* mode : {"resilient", "nonresilient"}) {
+  for (const std::string mode : {"resilient", "nonresilient"}) {
     INFO("mode: ", mode);
     const std::vector<Json> messages =
         cli.json_lines({"consume", "wide", "--subscription", mode, "--mode", mode, "--from",

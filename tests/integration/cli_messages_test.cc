@@ -161,8 +161,7 @@ TEST_CASE("read begins at an offset, in a partition, and ends after a count") {
   CHECK(cli.ok({"read", "ranges", "--partition", p, "--offset", "5"}).empty());
   CHECK(cli.ok({"read", "ranges", "--partition", other}).empty());
   CHECK(cli.ok({"read", "ranges", "--count", "0"}).empty());
-  cli.refused(ErrorCode::kOffsetOutOfRange,
-              {"read", "ranges", "--partition", p, "--offset", "6"});
+  cli.refused(ErrorCode::kOffsetOutOfRange, {"read", "ranges", "--partition", p, "--offset", "6"});
   cli.refused(ErrorCode::kUnknownPartition, {"read", "ranges", "--partition", "2"});
 }
 

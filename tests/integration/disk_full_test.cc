@@ -1,6 +1,6 @@
-// A disk that fills up under a real server, on a small tmpfs: produce is refused and may be tried again,
-// reads and answers go on, and it works again without a restart once there is room. Without the right to
-// mount, the same is shown with a bound on free space that nothing can meet.
+// A disk that fills up under a real server, on a small tmpfs: produce is refused and may be tried
+// again, reads and answers go on, and it works again without a restart once there is room. Without
+// the right to mount, the same is shown with a bound on free space that nothing can meet.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -44,7 +44,8 @@ class SmallDisk {
     REQUIRE(available > bytes);
     const int fd = open(filler().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     REQUIRE(fd >= 0);
-    const int failed = posix_fallocate(fd, 0, static_cast<off_t>(available - bytes));
+    const off_t taken = lseek(fd, 0, SEEK_END);
+    const int failed = posix_fallocate(fd, taken, static_cast<off_t>(available - bytes));
     close(fd);
     REQUIRE(failed == 0);
   }
@@ -83,7 +84,7 @@ TEST_CASE("a full disk refuses produce, serves the rest, and recovers by itself"
   Offset stored = 0;
   for (; stored < 1'000; stored += 10) REQUIRE(accepted(connection, partition, batch));
 
-  disk.leave_free(32 * kMiB);
+  disk.leave_free(52 * kMiB);  // under what must stay free, and over the half kept for answers
   CHECK(wait_until([&] {
     const bool taken = accepted(connection, partition, batch);
     if (taken) stored += 10;
@@ -95,19 +96,33 @@ TEST_CASE("a full disk refuses produce, serves the rest, and recovers by itself"
           "--count", "500"});
   CHECK(describe_cursors(connection, "default/default/default/t", "s").at(0).floor == 500);
   CHECK(cli.json({"node", "status"}).at("storage")[0].at("state") != "serving");
+  int attempts = 0;
   // A client that tries again until its time is up says why.
-  const CommandResult produced = cli.run({"--timeout", "1500", "produce", "t"}, "more\n");
-  CHECK((produced.exit_code == kRefused || produced.exit_code == kTimedOut));
-  CHECK(produced.err.find("disk_full") != std::string::npos);
+  const auto refused = [&](std::vector<std::string> arguments) {
+    const CommandResult result = cli.run(std::move(arguments), "more\n");
+    INFO("stderr: ", result.err);
+    CHECK((result.exit_code == kRefused || result.exit_code == kTimedOut));
+    CHECK(result.err.find("disk_full") != std::string::npos);
+  };
+  refused({"--timeout", "1500", "produce", "t"});
+  // With the last reserve gone nothing is written; what needs to be is refused, and reads go on.
+  disk.leave_free(16 * kMiB);
+  CHECK(wait_until([&] {
+    const CommandResult result = cli.run({"--timeout", "1500", "subscription", "create", "t",
+                                          "late" + std::to_string(attempts++)});
+    return result.exit_code != kDone && result.err.find("disk_full") != std::string::npos;
+  }));
+  refused({"--timeout", "1500", "consume", "t", "--subscription", "later", "--from", "earliest"});
+  CHECK(cli.ok({"read", "t", "--count", "1"}).size() == 1'001);
+
   const Offset before = connection.committed_offset(partition);
   CHECK(before == stored);
 
   disk.release();
   CHECK(wait_until([&] { return accepted(connection, partition, batch); }));
   CHECK(connection.committed_offset(partition) == before + 10);
-  CHECK(wait_until([&] {
-    return cli.json({"node", "status"}).at("storage")[0].at("state") == "serving";
-  }));
+  CHECK(wait_until(
+      [&] { return cli.json({"node", "status"}).at("storage")[0].at("state") == "serving"; }));
   // Nothing of it hangs on this process.
   server.kill_now();
   server.start();

@@ -1,5 +1,5 @@
-// The judges and the process helpers of the integration suites: a judge that misses a fault would make
-// every other suite worthless.
+// The judges and the process helpers of the integration suites: a judge that misses a fault would
+// make every other suite worthless.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -62,7 +62,8 @@ TEST_CASE("the ledger sees duplicates, disorder, gaps, strangers and keys that m
   CHECK_MESSAGE(ledger.violations().count() == 1, ledger.violations().text());
 }
 
-TEST_CASE("the subscription's ledger allows redelivery until an answer was confirmed before a kill") {
+TEST_CASE(
+    "the subscription's ledger allows redelivery until an answer was confirmed before a kill") {
   SubscriptionLedger ledger;
   for (Offset offset = 0; offset < 4; ++offset) ledger.delivered(1, 0, offset);
   ledger.confirmed(1, 0, 0, 1);
@@ -108,9 +109,9 @@ TEST_CASE("commands end at their deadline or by a signal") {
 
 TEST_CASE("settings of the machine do not reach what is tested") {
   setenv("ANDYX_SERVER", "elsewhere:1", 1);
-  const CommandResult result = run_command(
-      {.argv = {"sh", "-c", "echo \"$ANDYX_SERVER,$ANDYX_LISTEN\""},
-       .environment = {"ANDYX_LISTEN=here:2"}});
+  const CommandResult result =
+      run_command({.argv = {"sh", "-c", "echo \"$ANDYX_SERVER,$ANDYX_LISTEN\""},
+                   .environment = {"ANDYX_LISTEN=here:2"}});
   CHECK(result.out == ",here:2\n");
 }
 

@@ -1,5 +1,5 @@
-// kill -9 at random moments of a run with producers and consumers: after every restart each acknowledged
-// message is there, once, in order for each key, and no confirmed answer is forgotten.
+// kill -9 at random moments of a run with producers and consumers: after every restart each
+// acknowledged message is there, once, in order for each key, and no confirmed answer is forgotten.
 // ANDYX_SEED repeats a run's choices, ANDYX_KILLS sets how many kills hit a producer at work.
 #include <doctest/doctest.h>
 
@@ -43,16 +43,16 @@ class KillRun {
       const auto id = static_cast<std::uint32_t>(producers_.size());
       producers_.emplace_back(book_, server_.address(), "killed", id, style, random_());
     }
-    consumers_.emplace_back(
-        book_, server_.address(), "killed",
-        ConsumerStyle{.subscription = "flow", .late_percent = 20}, random_());
+    consumers_.emplace_back(book_, server_.address(), "killed",
+                            ConsumerStyle{.subscription = "flow", .late_percent = 20}, random_());
     consumers_.emplace_back(
         book_, server_.address(), "killed",
         ConsumerStyle{.subscription = "strict", .mode = client::SubscriptionMode::kResilient},
         random_());
   }
 
-  // One kill and restart. True when the kill hit producers that had been served and had more under way.
+  // One kill and restart. True when the kill hit producers that had been served and had more under
+  // way.
   bool kill_and_judge() {
     const std::uint64_t acknowledged_before = acknowledged();
     if (random_() % 4 != 0) {
@@ -211,7 +211,8 @@ class KillRun {
   std::vector<std::uint64_t> acknowledged_at_start_;
 };
 
-TEST_CASE("after kill -9 every acknowledged message is there, once, in order, and so are the cursors") {
+TEST_CASE(
+    "after kill -9 every acknowledged message is there, once, in order, and so are the cursors") {
   const std::uint64_t wanted = environment_number("ANDYX_KILLS", 50);
   KillRun run(printed_seed());
   std::uint64_t kills = 0, hits = 0;

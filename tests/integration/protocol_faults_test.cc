@@ -1,5 +1,5 @@
-// Bad input on the wire against a real server: an error frame where possible, that connection closed,
-// everyone else untouched, nothing stored, memory bounded.
+// Bad input on the wire against a real server: an error frame where possible, that connection
+// closed, everyone else untouched, nothing stored, memory bounded.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -21,7 +21,8 @@ class Witness {
     partition_.topic_id = connection_.create_topic("witness");
   }
 
-  // Still served, on the old connection and on a new one, and only this witness's messages are stored.
+  // Still served, on the old connection and on a new one, and only this witness's messages are
+  // stored.
   void require_untouched() {
     REQUIRE(server_.running());
     REQUIRE(connection_.produce_text(partition_, "untouched") == stored_++);
@@ -52,8 +53,8 @@ struct Fixture {
 };
 
 Bytes ping_frame(std::uint64_t id) {
-  return make_frame<protocol::Ping>(
-      id, [](Builder& builder) { return protocol::CreatePing(builder); });
+  return make_frame<protocol::Ping>(id,
+                                    [](Builder& builder) { return protocol::CreatePing(builder); });
 }
 
 Bytes length_prefix(std::uint32_t length) {
@@ -219,9 +220,8 @@ TEST_CASE_FIXTURE(Fixture, "requests with wrong arguments are refused and the co
   RawConnection connection = connect_and_hello();
   const auto partition = witness.partition();
   const auto read_at = [&](TopicId topic, std::uint32_t index, Offset offset) {
-    return connection.request<protocol::Read>([&](Builder& builder) {
-      return protocol::CreateRead(builder, topic, index, 0, offset);
-    });
+    return connection.request<protocol::Read>(
+        [&](Builder& builder) { return protocol::CreateRead(builder, topic, index, 0, offset); });
   };
   require_error(connection.produce({partition.topic_id + 999, 0}, text_batch("x")),
                 ErrorCode::kUnknownTopic);

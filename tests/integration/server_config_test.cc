@@ -30,7 +30,7 @@ TEST_CASE("help and version") {
   CHECK(serve({"--version"}).out.find("andyx-server") != std::string::npos);
   const CommandResult help = serve({"--help"});
   CHECK(help.exit_code == 0);
-  for (const char* flag : {"--config", "--data-dir", "--listen", "--advertise", "--node-id",
+  for (const std::string flag : {"--config", "--data-dir", "--listen", "--advertise", "--node-id",
                            "--cores", "--print-config", "--accept-data-loss"}) {
     CHECK_MESSAGE(help.out.find(flag) != std::string::npos, flag);
   }
@@ -102,8 +102,8 @@ TEST_CASE("wrong settings are refused at start, and the message names them") {
 
 TEST_CASE("port 0 is any free port, and the ready line says which") {
   const TempDir directory;
-  Process server({.argv = {server_binary(), "--data-dir", directory.file("data"), "--listen",
-                           "127.0.0.1:0"}});
+  Process server(
+      {.argv = {server_binary(), "--data-dir", directory.file("data"), "--listen", "127.0.0.1:0"}});
   const std::string ready = "andyx-server ready on 127.0.0.1:";
   REQUIRE(wait_until([&] { return server.out().ends_with("\n"); }));
   const std::string line = split_lines(server.out()).at(0);
@@ -161,8 +161,8 @@ TEST_CASE("an address that is not loopback warns loudly") {
   ServerProcess quiet;
   quiet.start();
   const TempDir directory;
-  Process open({.argv = {server_binary(), "--data-dir", directory.file("data"), "--listen",
-                         "0.0.0.0:0"}});
+  Process open(
+      {.argv = {server_binary(), "--data-dir", directory.file("data"), "--listen", "0.0.0.0:0"}});
   REQUIRE(wait_until([&] { return open.out().find("ready on") != std::string::npos; }));
   CHECK(open.err().find("authentication") != std::string::npos);
   CHECK(quiet.log().find("authentication") == std::string::npos);

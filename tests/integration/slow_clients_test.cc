@@ -1,5 +1,5 @@
-// Clients that take memory or time from others: claims without bytes, no reading, silence. Bounded, and
-// nobody else notices.
+// Clients that take memory or time from others: claims without bytes, no reading, silence. Bounded,
+// and nobody else notices.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -93,8 +93,8 @@ TEST_CASE("a client that asks for much and stops reading is bounded, and served 
     backlog.require_served();
     highest = std::max(highest, backlog.server.rss_bytes());
   }
-  CHECK_MESSAGE(highest < before + kAllowedGrowth, "from ", before / kMiB, " to ",
-                highest / kMiB, " MiB");
+  CHECK_MESSAGE(highest < before + kAllowedGrowth, "from ", before / kMiB, " to ", highest / kMiB,
+                " MiB");
   // What was asked for comes when it is read, in whatever order; or the server had ended it.
   int answers = 0;
   while (answers < kRequests && greedy.receive()) ++answers;
@@ -109,10 +109,9 @@ TEST_CASE("a consumer with all the credit that stops reading is bounded") {
   greedy.hello();
   const Received attached = greedy.request<protocol::Subscribe>([](Builder& builder) {
     const protocol::Start earliest(protocol::StartKind::earliest, 0);
-    return protocol::CreateSubscribeDirect(builder, "default/default/default/backlog", "greedy",
-                                           protocol::SubscriptionType::unique,
-                                           protocol::SubscriptionMode::nonresilient, &earliest,
-                                           true, "greedy", 4'711);
+    return protocol::CreateSubscribeDirect(
+        builder, "default/default/default/backlog", "greedy", protocol::SubscriptionType::unique,
+        protocol::SubscriptionMode::nonresilient, &earliest, true, "greedy", 4'711);
   });
   const auto* attach = attached.as<protocol::SubscribeReply>();
   REQUIRE(attach != nullptr);
@@ -127,8 +126,8 @@ TEST_CASE("a consumer with all the credit that stops reading is bounded") {
     backlog.require_served();
     highest = std::max(highest, backlog.server.rss_bytes());
   }
-  CHECK_MESSAGE(highest < before + kAllowedGrowth, "from ", before / kMiB, " to ",
-                highest / kMiB, " MiB");
+  CHECK_MESSAGE(highest < before + kAllowedGrowth, "from ", before / kMiB, " to ", highest / kMiB,
+                " MiB");
 }
 
 TEST_CASE("requests in flight beyond the bound are refused, or wait for room") {

@@ -1,5 +1,5 @@
-// Stopping and starting: SIGTERM under load loses nothing and ends soon with status 0; a directory that was
-// killed is served again. Times are reported, not judged (a hang is).
+// Stopping and starting: SIGTERM under load loses nothing and ends soon with status 0; a directory
+// that was killed is served again. Times are reported, not judged (a hang is).
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -85,15 +85,17 @@ TEST_CASE("SIGTERM under load: exit 0, nothing acknowledged is lost, the load go
   }
   for (ProducerLoad& producer : producers) producer.stop();
   read_back(server, book, topic, kPartitions);
-  CHECK(wait_until([&] {
-    const std::scoped_lock lock(book.mutex);
-    for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
-      if (consumer.ledger().confirmed_count(partition) < book.messages.stored_end(partition)) {
-        return false;
-      }
-    }
-    return true;
-  }, Millis(60'000)));
+  CHECK(wait_until(
+      [&] {
+        const std::scoped_lock lock(book.mutex);
+        for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
+          if (consumer.ledger().confirmed_count(partition) < book.messages.stored_end(partition)) {
+            return false;
+          }
+        }
+        return true;
+      },
+      Millis(60'000)));
   consumer.stop();
   book.messages.require_stored(book.messages.mark());
   CHECK_MESSAGE(book.messages.violations().count() == 0, book.messages.violations().text());
@@ -170,8 +172,8 @@ TEST_CASE("a large directory is served again after a kill") {
   RawConnection again = open(server);
   std::uint64_t messages = 0;
   for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
-    const Offset end = read_partition(again, {topic, partition}, 0,
-                                      [&](const batch::Record&) { ++messages; });
+    const Offset end =
+        read_partition(again, {topic, partition}, 0, [&](const batch::Record&) { ++messages; });
     CHECK(end == batches / kPartitions * 1'000 + (partition < batches % kPartitions ? 1'000 : 0));
   }
   CHECK(messages == batches * 1'000);

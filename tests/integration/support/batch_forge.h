@@ -1,5 +1,5 @@
-// Record batches that no builder would make: good ones with fields overwritten, sums that lie, bodies that
-// swell. Pure functions.
+// Record batches that no builder would make: good ones with fields overwritten, sums that lie,
+// bodies that swell. Pure functions.
 #pragma once
 
 #include <cstddef>

@@ -72,7 +72,8 @@ void DeliveryLedger::stored(std::uint32_t partition, Offset offset, std::string_
   }
   std::vector<bool>& seen = seen_[id->producer];
   if (seen.size() <= id->sequence) seen.resize(id->sequence + 1);
-  if (seen[id->sequence]) violations_.add(id->text() + " is stored twice; " + place(partition, offset));
+  if (seen[id->sequence])
+    violations_.add(id->text() + " is stored twice; " + place(partition, offset));
   seen[id->sequence] = true;
 
   const auto [last, first_of_producer] = last_.try_emplace({partition, id->producer}, id->sequence);

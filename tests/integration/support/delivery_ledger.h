@@ -1,7 +1,8 @@
-// What producers and consumers were promised, held against what is there: the judge of the kill tests.
-// No IO, no clock, no threads inside; the caller serialises the calls. Promises: every acknowledged
-// message is stored, at the offset it was acknowledged with; no message twice; for each producer and
-// partition, and so for each key, in the order of sending; a key stays in its partition.
+// What producers and consumers were promised, held against what is there: the judge of the kill
+// tests. No IO, no clock, no threads inside; the caller serialises the calls. Promises: every
+// acknowledged message is stored, at the offset it was acknowledged with; no message twice; for
+// each producer and partition, and so for each key, in the order of sending; a key stays in its
+// partition.
 #pragma once
 
 #include <cstddef>
@@ -50,7 +51,8 @@ class DeliveryLedger {
 
   // A point in the list of acknowledgements; what came before it is judged by require_stored.
   std::size_t mark() const { return acknowledged_.size(); }
-  // Call after reading back to the committed end: everything acknowledged before `mark` must be there.
+  // Call after reading back to the committed end: everything acknowledged before `mark` must be
+  // there.
   void require_stored(std::size_t mark);
 
   std::uint64_t messages_stored() const;
@@ -64,15 +66,16 @@ class DeliveryLedger {
   };
   std::vector<Acknowledgement> acknowledged_;
   std::size_t judged_ = 0;
-  std::map<std::uint32_t, std::vector<MessageId>> stored_;              // by partition, then offset
-  std::map<std::uint32_t, std::vector<bool>> seen_;                     // by producer, then sequence
+  std::map<std::uint32_t, std::vector<MessageId>> stored_;  // by partition, then offset
+  std::map<std::uint32_t, std::vector<bool>> seen_;         // by producer, then sequence
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> last_;  // (partition, producer)
   std::map<std::string, std::uint32_t, std::less<>> partition_of_key_;
   Violations violations_;
 };
 
-// The same for one subscription. `run` counts the starts of the server. Promises: a message whose answer was
-// confirmed is never delivered by a later run; first deliveries go through a partition without gaps.
+// The same for one subscription. `run` counts the starts of the server. Promises: a message whose
+// answer was confirmed is never delivered by a later run; first deliveries go through a partition
+// without gaps.
 class SubscriptionLedger {
  public:
   void delivered(std::uint32_t run, std::uint32_t partition, Offset offset);

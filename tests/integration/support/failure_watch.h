@@ -1,5 +1,5 @@
-// Has a check of the running test failed, or after the last test: of any? Then directories and logs are
-// kept. Any thread.
+// Has a check of the running test failed, or after the last test: of any? Then directories and logs
+// are kept. Any thread.
 #pragma once
 
 namespace andyx::test {

@@ -1,5 +1,5 @@
-// Producers and consumers at work through the client library, each with a thread and a client of its own,
-// that write down what they were promised. They live through restarts of the server.
+// Producers and consumers at work through the client library, each with a thread and a client of
+// its own, that write down what they were promised. They live through restarts of the server.
 #pragma once
 
 #include <atomic>
@@ -35,12 +35,13 @@ struct ProducerStyle {
 
 class ProducerLoad {
  public:
-  ProducerLoad(Book& book, const std::string& server, const std::string& topic,
-               std::uint32_t id, ProducerStyle style, std::uint64_t seed);
+  ProducerLoad(Book& book, const std::string& server, const std::string& topic, std::uint32_t id,
+               ProducerStyle style, std::uint64_t seed);
   ~ProducerLoad();
 
   void stop();  // no more sends; waits until everything sent is answered
-  // Stops sending when the server refuses, as it does while it stops; then `stop` waits for nothing.
+  // Stops sending when the server refuses, as it does while it stops; then `stop` waits for
+  // nothing.
   void allow_refusal() { refusal_allowed_ = true; }
 
   std::uint64_t acknowledged() const { return acknowledged_.load(); }
@@ -73,8 +74,8 @@ struct ConsumerStyle {
 
 class ConsumerLoad {
  public:
-  ConsumerLoad(Book& book, const std::string& server, const std::string& topic,
-               ConsumerStyle style, std::uint64_t seed);
+  ConsumerLoad(Book& book, const std::string& server, const std::string& topic, ConsumerStyle style,
+               std::uint64_t seed);
   ~ConsumerLoad();
 
   void stop();  // joins; what is not confirmed by then stays so

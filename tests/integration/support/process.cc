@@ -49,7 +49,7 @@ int exit_code_of(int status) {
 
 std::string binary(const char* variable) {
   const char* path = getenv(variable);
-  REQUIRE_MESSAGE(path != nullptr, variable, " is not set: run the suite through meson test");
+  REQUIRE_MESSAGE(path != nullptr, std::string(variable), " is not set: run the suite through meson test");
   return path;
 }
 
@@ -70,7 +70,7 @@ Process::Process(Launch launch) {
   std::vector<char*> envp = pointers(environment);
 
   pid_ = fork();
-  REQUIRE_MESSAGE(pid_ >= 0, "fork: ", std::strerror(errno));
+  REQUIRE_MESSAGE(pid_ >= 0, "fork: ", std::string(std::strerror(errno)));
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGPIPE, SIG_DFL);

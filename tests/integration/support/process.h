@@ -1,6 +1,6 @@
-// Child processes: stdin comes from a string, stdout and stderr go to files, so that no pipe ever fills.
-// Children die with the thread that started them (PR_SET_PDEATHSIG) and never see ANDYX_* variables
-// except those given. Each object is used by one thread.
+// Child processes: stdin comes from a string, stdout and stderr go to files, so that no pipe ever
+// fills. Children die with the thread that started them (PR_SET_PDEATHSIG) and never see ANDYX_*
+// variables except those given. Each object is used by one thread.
 #pragma once
 
 #include <sys/types.h>

@@ -43,7 +43,7 @@ RawConnection::RawConnection(std::uint16_t port) {
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   REQUIRE_MESSAGE(connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0,
-                  "connect to port ", port, ": ", std::strerror(errno));
+                  "connect to port ", port, ": ", std::string(std::strerror(errno)));
 }
 
 RawConnection::~RawConnection() {
@@ -125,14 +125,13 @@ Received RawConnection::exchange(const Bytes& frame, std::uint64_t correlation_i
       return std::move(*received);
     }
   }
-  FAIL("no answer to request ", correlation_id, closed_ ? ": the connection was closed" : "");
+  FAIL("no answer to request ", correlation_id, std::string(closed_ ? ": the connection was closed" : ""));
   return {};
 }
 
 void RawConnection::hello() {
-  const Received answer = request<protocol::Hello>([](Builder& builder) {
-    return protocol::CreateHelloDirect(builder, 1, 1, "raw-test", "0");
-  });
+  const Received answer = request<protocol::Hello>(
+      [](Builder& builder) { return protocol::CreateHelloDirect(builder, 1, 1, "raw-test", "0"); });
   REQUIRE(answer.as<protocol::HelloReply>() != nullptr);
   REQUIRE(answer.as<protocol::HelloReply>()->version() == 1);
 }

@@ -1,5 +1,6 @@
-// A blocking socket that speaks frames, well or badly: what a client library would never send can be sent
-// here. Built on protocol only, so that it checks the server and not our own client. One thread.
+// A blocking socket that speaks frames, well or badly: what a client library would never send can
+// be sent here. Built on protocol only, so that it checks the server and not our own client. One
+// thread.
 #pragma once
 
 #include <cstdint>

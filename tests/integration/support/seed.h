@@ -1,5 +1,5 @@
-// Seeds and sizes of random tests: from the environment, else chosen; printed, so that a failure can be
-// run again.
+// Seeds and sizes of random tests: from the environment, else chosen; printed, so that a failure
+// can be run again.
 #pragma once
 
 #include <cstdint>

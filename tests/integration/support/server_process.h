@@ -1,6 +1,6 @@
-// A real andyx-server on loopback with a data directory of its own, which outlives its restarts. One
-// thread. The port stays the same over restarts; it lies below the range that the kernel gives to
-// outgoing connections, so that no client can take it while the server is down.
+// A real andyx-server on loopback with a data directory of its own, which outlives its restarts.
+// One thread. The port stays the same over restarts; it lies below the range that the kernel gives
+// to outgoing connections, so that no client can take it while the server is down.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// A directory for one test, under $TMPDIR or /tmp. Removed with all it holds at the end; but where a check
-// failed, one that is worth it is kept and its path printed. Owned by one thread.
+// A directory for one test, under $TMPDIR or /tmp. Removed with all it holds at the end; but where
+// a check failed, one that is worth it is kept and its path printed. Owned by one thread.
 #pragma once
 
 #include <string>

@@ -47,11 +47,10 @@ Offset read_partition(RawConnection& connection, RawConnection::Partition partit
 
 std::vector<CursorState> describe_cursors(RawConnection& connection, const std::string& topic_path,
                                           const std::string& subscription) {
-  const Received answer =
-      connection.request<protocol::SubscriptionDescribe>([&](Builder& builder) {
-        return protocol::CreateSubscriptionDescribeDirect(builder, topic_path.c_str(),
-                                                          subscription.c_str());
-      });
+  const Received answer = connection.request<protocol::SubscriptionDescribe>([&](Builder& builder) {
+    return protocol::CreateSubscriptionDescribeDirect(builder, topic_path.c_str(),
+                                                      subscription.c_str());
+  });
   const auto* reply = answer.as<protocol::SubscriptionReply>();
   REQUIRE_MESSAGE(reply != nullptr, "describing subscription ", subscription, " failed");
   REQUIRE(reply->subscriptions() != nullptr);

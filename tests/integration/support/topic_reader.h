@@ -1,5 +1,5 @@
-// Reads partitions back over the wire, without the client library, and checks every batch on the way. One
-// thread.
+// Reads partitions back over the wire, without the client library, and checks every batch on the
+// way. One thread.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@
 
 namespace andyx::test {
 
-// Reads [from, committed end at the call) in order; REQUIREs that the answers go on without gaps and that
-// every batch passes its checksum. Returns the end.
+// Reads [from, committed end at the call) in order; REQUIREs that the answers go on without gaps
+// and that every batch passes its checksum. Returns the end.
 using VisitRecord = std::function<void(const batch::Record&)>;
 Offset read_partition(RawConnection& connection, RawConnection::Partition partition, Offset from,
                       const VisitRecord& visit);
