@@ -102,12 +102,18 @@ int main(int argc, char** argv) {
   const double raw = raw_file(directory, batch_bytes, window, batches);
   std::printf("raw file:  %7.1f MB/s\n", static_cast<double>(total_mb) / raw);
 
-  auto shard = open_rocksdb_shard({.directory = directory + "/data"});
+  const auto first_opening = Clock::now();
+  RecoveryReport report;
+  auto shard = open_rocksdb_shard({.directory = directory + "/data"}, nullptr, &report);
   if (!shard) {
     std::fprintf(stderr, "%s\n", shard.error().message.c_str());
     return 1;
   }
-  std::printf("idle:      %7zu MB resident\n", rss_mb());
+  std::printf("opened:    %7.3f s, %llu MB replayed, %zu MB resident\n",
+              seconds_since(first_opening),
+              static_cast<unsigned long long>(report.replayed_bytes >> 20), rss_mb());
+  if (!(*shard)->logs().empty())
+    return 0;  // of a run that was killed: how long it takes to open again
   const SharedBytes model = batch_of(batch_bytes);
   Window in_flight(window);
   std::vector<Offset> ends(logs, 0);
