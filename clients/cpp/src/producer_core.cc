@@ -170,10 +170,9 @@ void ProducerCore::reopen_failed(const Error& reason, std::uint64_t now_ms) {
 
 void ProducerCore::tick(std::uint64_t now_ms) {
   if (!entries_.empty() && now_ms >= last_progress_ms_ + config_.delivery_timeout_ms) {
-    give_up(Error{ErrorCode::kTimedOut, "not delivered within " +
-                                            std::to_string(config_.delivery_timeout_ms) +
-                                            " ms; last: " + std::string(last_error_.name()) +
-                                            ": " + last_error_.message},
+    give_up(Error{ErrorCode::kTimedOut,
+                  "not delivered within " + std::to_string(config_.delivery_timeout_ms) +
+                      " ms; last: " + std::string(last_error_.name()) + ": " + last_error_.message},
             false);
     return;
   }
