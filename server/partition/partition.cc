@@ -288,17 +288,21 @@ void Partition::apply_topic(const Topic& topic) {
 
 void Partition::add_subscription(std::shared_ptr<const SubscriptionRecord> record) {
   auto id = record->id;
-  auto kind = record->start_kind;
-  auto value = record->start_value;
-  subscriptions_.emplace(id, std::make_unique<Subscription>(*this, std::move(record)));
-  resolve(kind, value, [self = shared_from_this(), id](Result<Offset> start) {
-    auto* subscription = self->find_subscription(id);
-    if (subscription == nullptr) return;
+  auto added = subscriptions_.emplace(id, std::make_unique<Subscription>(*this, std::move(record)));
+  start_subscription(*added.first->second);
+}
+
+void Partition::start_subscription(const Subscription& subscription) {
+  const SubscriptionRecord& record = subscription.record();
+  auto start_at = [self = shared_from_this(), id = record.id](Result<Offset> start) {
+    auto* found = self->find_subscription(id);
+    if (found == nullptr) return;
     if (start)
-      subscription->start_at(*start);
+      found->start_at(*start);
     else
-      subscription->start_failed(start.error());
-  });
+      found->start_failed(start.error());
+  };
+  resolve(record.start_kind, record.start_value, std::move(start_at));
 }
 
 // ---- Deleting ----

@@ -79,6 +79,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void close_stream(SubscriptionId id, StreamKey key);
   // Calls `ready` when the subscription's start is fixed and durable here.
   void when_ready(SubscriptionId id, std::move_only_function<void(Status)> ready);
+  // Finds the offset where a new subscription starts, and starts it there.
+  void start_subscription(const Subscription& subscription);
   CursorLog& cursor_log() { return cursor_log_; }
 
   void snapshot_producers();

@@ -55,6 +55,10 @@ void Subscription::start_at(Offset offset) {
   started_ = true;
   core_.create(offset);
   core_.open(partition_.core().start_offset(), partition_.core().committed_offset());
+  make_start_durable();
+}
+
+void Subscription::make_start_durable() {
   partition_.cursor_log().changed(core_.id(),
                                   [this, alive = std::weak_ptr(alive_)](Status durable) {
                                     if (!alive.expired()) become_ready(std::move(durable));
@@ -65,12 +69,19 @@ void Subscription::start_failed(const Error& error) { become_ready(std::unexpect
 
 void Subscription::become_ready(Status status) {
   ready_ = status.has_value();
+  start_failed_ = !ready_;
   for (auto& waiting : std::exchange(when_ready_, {})) waiting(status);
 }
 
 void Subscription::when_ready(std::move_only_function<void(Status)> ready) {
   if (ready_) return ready({});
   when_ready_.push_back(std::move(ready));
+  if (!std::exchange(start_failed_, false)) return;
+  if (started_) {
+    make_start_durable();
+  } else {
+    partition_.start_subscription(*this);
+  }
 }
 
 // ---- Streams ----

@@ -37,6 +37,8 @@ class Subscription {
   void recovered();              // its state came from the log
   void start_at(Offset offset);  // new: makes that durable, then is ready
   void start_failed(const Error& error);
+  // Told once, when the start is fixed and durable or has failed. After a failure (a full disk)
+  // this starts anew.
   void when_ready(std::move_only_function<void(Status)> ready);
 
   void open_stream(StreamTarget target, std::uint64_t attach_epoch, std::uint64_t credit_bytes,
@@ -61,6 +63,7 @@ class Subscription {
   void end_stream(StreamId id, const Error& reason);
   StreamId find_stream(StreamKey key) const;  // 0: none
   void pump_later();
+  void make_start_durable();
   void become_ready(Status status);
   void note_changes();
   static bool gate_open(DeliveryGate& gate);
@@ -76,6 +79,7 @@ class Subscription {
   SubscriptionCore core_;
   bool started_ = false;
   bool ready_ = false;
+  bool start_failed_ = false;  // and nobody has asked since
   std::vector<std::move_only_function<void(Status)>> when_ready_;
   std::unordered_map<StreamId, Stream> streams_;
   std::unordered_map<StreamKey, StreamId, StreamKeyHash> stream_ids_;

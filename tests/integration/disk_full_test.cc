@@ -108,8 +108,8 @@ TEST_CASE("a full disk refuses produce, serves the rest, and recovers by itself"
   // With the last reserve gone nothing is written; what needs to be is refused, and reads go on.
   disk.leave_free(16 * kMiB);
   CHECK(wait_until([&] {
-    const CommandResult result = cli.run({"--timeout", "1500", "subscription", "create", "t",
-                                          "late" + std::to_string(attempts++)});
+    const CommandResult result = cli.run(
+        {"--timeout", "1500", "subscription", "create", "t", "late" + std::to_string(attempts++)});
     return result.exit_code != kDone && result.err.find("disk_full") != std::string::npos;
   }));
   refused({"--timeout", "1500", "consume", "t", "--subscription", "later", "--from", "earliest"});

@@ -31,7 +31,7 @@ TEST_CASE("help and version") {
   const CommandResult help = serve({"--help"});
   CHECK(help.exit_code == 0);
   for (const std::string flag : {"--config", "--data-dir", "--listen", "--advertise", "--node-id",
-                           "--cores", "--print-config", "--accept-data-loss"}) {
+                                 "--cores", "--print-config", "--accept-data-loss"}) {
     CHECK_MESSAGE(help.out.find(flag) != std::string::npos, flag);
   }
 }

@@ -49,7 +49,8 @@ int exit_code_of(int status) {
 
 std::string binary(const char* variable) {
   const char* path = getenv(variable);
-  REQUIRE_MESSAGE(path != nullptr, std::string(variable), " is not set: run the suite through meson test");
+  REQUIRE_MESSAGE(path != nullptr, std::string(variable),
+                  " is not set: run the suite through meson test");
   return path;
 }
 

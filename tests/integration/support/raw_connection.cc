@@ -54,7 +54,8 @@ RawConnection::RawConnection(RawConnection&& other) noexcept
     : fd_(std::exchange(other.fd_, -1)),
       closed_(other.closed_),
       next_id_(other.next_id_),
-      reader_(std::move(other.reader_)) {}
+      reader_(std::move(other.reader_)),
+      on_pushed_(std::move(other.on_pushed_)) {}
 
 bool RawConnection::send(ByteSpan bytes, Millis deadline) {
   const auto end = Clock::now() + deadline;
@@ -124,8 +125,10 @@ Received RawConnection::exchange(const Bytes& frame, std::uint64_t correlation_i
     if (received->frame->correlation_id() == 0 && received->as<protocol::ErrorReply>() != nullptr) {
       return std::move(*received);
     }
+    if (on_pushed_) on_pushed_(*received);
   }
-  FAIL("no answer to request ", correlation_id, std::string(closed_ ? ": the connection was closed" : ""));
+  FAIL("no answer to request ", correlation_id,
+       std::string(closed_ ? ": the connection was closed" : ""));
   return {};
 }
 

@@ -65,7 +65,10 @@ class RawConnection {
 
   void hello();  // REQUIREs a good answer
 
-  // Sends a request and receives until its answer (pushed frames are dropped). REQUIREs an answer.
+  // Who gets the pushed frames that arrive while an answer is waited for; nobody by default.
+  void on_pushed(std::function<void(const Received&)> handler) { on_pushed_ = std::move(handler); }
+
+  // Sends a request and receives until its answer. REQUIREs an answer.
   template <typename Table>
   Received request(const std::function<flatbuffers::Offset<Table>(Builder&)>& fill) {
     const std::uint64_t id = next_id_++;
@@ -93,6 +96,7 @@ class RawConnection {
   bool closed_ = false;
   std::uint64_t next_id_ = 1;
   frame::FrameReader reader_;
+  std::function<void(const Received&)> on_pushed_;
 };
 
 // The answer is an ErrorReply of this code whose other fields agree with the list of errors.
