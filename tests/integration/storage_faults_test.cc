@@ -152,7 +152,10 @@ TEST_CASE_FIXTURE(Fixture, "a full disk: produce may be tried again, reads and a
 
 TEST_CASE("a subscribe is answered, wherever in it the disk fails") {
   server::log::setup("critical", "text");
-  for (std::uint64_t after = 1; after <= 25; ++after) {
+  // Metadata first, then the start in each partition: the cuts around both, each several times,
+  // because the loops race.
+  for (std::uint64_t round = 0; round < 18; ++round) {
+    const std::uint64_t after = 2 + round % 6;
     INFO("the disk fails after ", after, " operations");
     const TempDir directory;
     auto files = std::make_shared<FaultFileSystem>(directory.file("graveyard"));
