@@ -29,6 +29,11 @@ std::string contents_of(const std::string& path) {
   return out.str();
 }
 
+void write_at(std::string& contents, std::uint64_t offset, const std::string& bytes) {
+  if (contents.size() < offset + bytes.size()) contents.resize(offset + bytes.size());
+  contents.replace(offset, bytes.size(), bytes);
+}
+
 // Appended to, and synced: WAL, tables, manifest.
 class FaultWritableFile final : public rocksdb::FSWritableFileOwnerWrapper {
  public:
@@ -275,7 +280,7 @@ void FaultFileSystem::note_sync(const std::string& path) {
   FileState& state = files_[path];
   state.synced = state.size;
   for (const PageWrite& write : state.pending) {
-    state.durable.replace(write.offset, write.bytes.size(), write.bytes);
+    write_at(state.durable, write.offset, write.bytes);
   }
   state.pending.clear();
 }
@@ -422,12 +427,16 @@ IOStatus FaultFileSystem::GetFreeSpace(const std::string& path, const IOOptions&
 void FaultFileSystem::lose_unsynced_bytes(const std::string& path, const FileState& state) {
   if (state.paged) {
     std::string contents = state.durable;
-    for (std::uint64_t page = 0; page < contents.size(); page += kPageBytes) {
+    std::uint64_t end = contents.size();
+    for (const PageWrite& write : state.pending) {
+      end = std::max<std::uint64_t>(end, write.offset + write.bytes.size());
+    }
+    for (std::uint64_t page = 0; page < end; page += kPageBytes) {
       const std::size_t reached = random_() % (state.pending.size() + 1);
       for (std::size_t i = 0; i < reached; ++i) {
         const PageWrite& write = state.pending[i];
         if (write.offset < page || write.offset >= page + kPageBytes) continue;
-        contents.replace(write.offset, write.bytes.size(), write.bytes);
+        write_at(contents, write.offset, write.bytes);
       }
     }
     std::ofstream(path, std::ios::binary | std::ios::trunc) << contents;
