@@ -35,6 +35,10 @@ enum class ErrorCode : std::uint16_t {
   kSubscriptionConflict = 28,  // type or mode differ from those it was created with
   kSubscriptionBusy = 29,      // unique, and another consumer is attached
   kLimitReached = 30,          // a bound of limits.h; the message names it
+  kUnknownScope = 31,          // no such tenant, product or component
+  kScopeExists = 32,
+  kNotEmpty = 33,        // it still holds something
+  kTenantInactive = 34,  // deactivated: no producing, no attaching
   // Data.
   kBadBatch = 40,  // structure, count, positions, header fields
   kBadChecksum = 41,
@@ -48,6 +52,9 @@ enum class ErrorCode : std::uint16_t {
   kUnknownProducer = 48,   // never opened, or forgotten after 24 h: open again
   kDuplicateUnknown = 49,  // older than the last 5 batches: stored, offset no longer known
   kNotInSync = 50,         // fewer in-sync copies than min-in-sync
+  kProducerBusy = 51,      // single, and another one is connected
+  kProducerConflict = 52,  // its instance type differs from the one it was created with
+  kDuplicateMessage = 53,  // its message id was stored within the de-duplication window
   // Subscriptions.
   kUnknownStream = 60,  // detached, or never attached
   kStaleAttach = 61,    // another attach has taken over

@@ -54,6 +54,21 @@ inline constexpr std::uint32_t kMaxAnsweredRanges =
     100'000;  // above the floor, each subscription and partition
 inline constexpr std::uint64_t kMaxCreditBytes = 256 * kMiB;
 inline constexpr std::uint64_t kMaxCreditMessages = 10'000'000;
+inline constexpr std::uint32_t kConsumerSessionMs = 10'000;  // silent for longer: detached
+inline constexpr std::uint32_t kMaxConsumersPerSubscription = 10'000;
+inline constexpr std::uint64_t kDrainTimeoutMs = 5'000;  // of a partition that changes its consumer
+inline constexpr std::uint64_t kMaxRedeliveryDelayMs = 7ull * 24 * 3600 * 1000;
+inline constexpr std::uint32_t kMaxAckTimeoutMs = 24u * 3600 * 1000;
+inline constexpr std::uint32_t kMaxKeyLookAhead =
+    10'000;  // messages set aside for their keys' order, each subscription and partition
+inline constexpr std::uint32_t kMaxMatured =
+    10'000;  // delayed messages that are due and unanswered, each subscription and partition
+inline constexpr std::uint32_t kMaxDeadLettersPerRound = 100;
+inline constexpr std::uint64_t kMaxDeliverAheadMs = 366ull * 24 * 3600 * 1000;
+inline constexpr std::uint32_t kMaxNamedProducersPerTopic = 100'000;
+inline constexpr std::uint32_t kMaxDedupIdsPerPartition = 100'000;
+inline constexpr std::uint64_t kMaxDedupWindowMs = 10ull * 60 * 1000;
+inline constexpr std::uint32_t kMaxScopes = 100'000;  // tenants, products, components
 
 // Storage.
 inline constexpr std::size_t kGenerationBytes = 128 * kMiB;
