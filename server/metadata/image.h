@@ -12,6 +12,7 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/base/names.h"
+#include "server/metadata/settings.h"
 #include "server/metadata/shared_index.h"
 #include "server/metadata/uuid.h"
 
@@ -89,6 +90,7 @@ struct Topic {
   TopicName name;
   TimeUs created_us = 0;
   SharedIndex<SubscriptionRecord, BySubscriptionName> subscriptions;
+  EffectiveSettings effective;  // of its levels and itself; derived, so not part of the hash
 
   const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
   void set_partitions(std::vector<PartitionRecord> partitions);  // index i at place i
