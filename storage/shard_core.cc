@@ -7,6 +7,7 @@
 
 #include "protocol/base/limits.h"
 #include "storage/crc32c_hardware.h"
+#include "storage/manifest_tail.h"
 #include "storage/recovery.h"
 
 namespace andyx::storage {
@@ -114,6 +115,11 @@ Result<std::unique_ptr<Database>> ShardCore::open_or_salvage(
             reclaimer_->flush_ended();
           }};
   auto opened = Database::open(fs, database, events);
+  if (!opened && opened.error().code == ErrorCode::kCorrupt) {
+    auto cut = cut_torn_manifest(*fs, database.path);
+    if (!cut) return std::unexpected(cut.error());
+    if (*cut) opened = Database::open(fs, database, events);
+  }
   if (opened) return opened;
   const bool damaged = opened.error().code == ErrorCode::kCorrupt;
   if (damaged && options_.accept_data_loss) {

@@ -17,6 +17,7 @@ using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 constexpr std::uint64_t kPageBytes = 4096;
+constexpr std::uint64_t kSectorBytes = 512;
 
 IOStatus no_power() { return IOStatus::IOError("the power is off"); }
 
@@ -444,9 +445,12 @@ void FaultFileSystem::lose_unsynced_bytes(const std::string& path, const FileSta
   }
   const std::uint64_t unsynced = state.size - state.synced;
   const std::uint64_t kept = unsynced == 0 ? 0 : random_() % (unsynced + 1);
-  const std::uint64_t zeros = random_() % 3 == 0 ? random_() % (unsynced - kept + 1) : 0;
-  fs::resize_file(path, state.synced + kept);
-  if (zeros > 0) fs::resize_file(path, state.synced + kept + zeros);
+  const bool zeros =
+      random_() % 3 == 0;  // the size reached the disk, whole sectors of data did not
+  std::uint64_t end = state.synced + kept;
+  if (zeros) end = std::max(state.synced, end - end % kSectorBytes);
+  fs::resize_file(path, end);
+  if (zeros) fs::resize_file(path, end + random_() % (state.size - end + 1));
 }
 
 void FaultFileSystem::lose_power() {
