@@ -17,6 +17,8 @@ void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes
     if (header.error().code != ErrorCode::kMessageTooLarge) client.close(header.error());
     return;
   }
+  if (header->producer_id >= kInternalProducers)
+    return reply.error({ErrorCode::kBadBatch, "producer ids from 2^63 on are the server's own"});
   if (auto limit = here.node().config.max_message_bytes; limit < limits::kMaxMessageBytes) {
     if (auto size = batch::largest_message_bytes({bytes->data(), bytes->size()}, *header);
         size > limit) {

@@ -37,20 +37,29 @@ void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply re
         body.stream(), StreamRoute{&here.node().loop_of(record->partition_id), record->partition_id,
                                    body.subscription_id()});
   }
+  if (body.ack_timeout_ms() > limits::kMaxAckTimeoutMs) {
+    return reply.error(
+        {ErrorCode::kBadArgument,
+         "an ack timeout is at most " + std::to_string(limits::kMaxAckTimeoutMs) + " ms"});
+  }
+  const SubscriptionCore::StreamOptions options{
+      .attach_epoch = body.attach_epoch(),
+      .credit_bytes = body.credit_bytes(),
+      .credit_messages = body.credit_messages(),
+      .ack_timeout_us = std::uint64_t{body.ack_timeout_ms()} * 1'000,
+      .max_deliveries = body.max_deliveries()};
   StreamTarget target{&here, client.id(), body.stream(), client.gate()};
-  with_partition(
-      here, body.topic_id(), body.partition(), std::move(reply),
-      [target = std::move(target), id = body.subscription_id(), epoch = body.attach_epoch(),
-       bytes = body.credit_bytes(),
-       messages = body.credit_messages()](Partition& partition, Reply owed) mutable {
-        auto* subscription = partition.find_subscription(id);
-        if (subscription == nullptr || !subscription->ready()) {
-          return owed.error(
-              {ErrorCode::kUnknownSubscription,
-               partition.describe() + " has no subscription of id " + std::to_string(id)});
-        }
-        subscription->open_stream(std::move(target), epoch, bytes, messages, std::move(owed));
-      });
+  with_partition(here, body.topic_id(), body.partition(), std::move(reply),
+                 [target = std::move(target), id = body.subscription_id(), options](
+                     Partition& partition, Reply owed) mutable {
+                   auto* subscription = partition.find_subscription(id);
+                   if (subscription == nullptr || !subscription->ready()) {
+                     return owed.error({ErrorCode::kUnknownSubscription,
+                                        partition.describe() + " has no subscription of id " +
+                                            std::to_string(id)});
+                   }
+                   subscription->open_stream(std::move(target), options, std::move(owed));
+                 });
 }
 
 void handle(ClientConnection& client, const protocol::StreamClose& body, Reply reply) {
@@ -90,16 +99,21 @@ void handle(ClientConnection& client, const protocol::Answer& body, SharedBytes,
         {ErrorCode::kBadArgument,
          "more than " + std::to_string(limits::kMaxRangesPerAnswer) + " ranges in one answer"});
   }
+  if (body.delay_ms() > limits::kMaxRedeliveryDelayMs) {
+    return reply.error(
+        {ErrorCode::kBadArgument,
+         "a delay is at most " + std::to_string(limits::kMaxRedeliveryDelayMs) + " ms"});
+  }
   std::vector<OffsetRange> ranges;
   ranges.reserve(body.ranges()->size());
   for (const auto* range : *body.ranges()) ranges.push_back({range->first(), range->last()});
   on_stream(
       client.loop(), found->second,
       [key = StreamKey{client.id(), body.stream()}, kind = body.kind(), ranges = std::move(ranges),
-       reply = std::move(reply)](Subscription* subscription) mutable {
+       delay_ms = body.delay_ms(), reply = std::move(reply)](Subscription* subscription) mutable {
         if (subscription == nullptr)
           return reply.error({ErrorCode::kUnknownStream, "the subscription is gone"});
-        subscription->answer(key, kind, ranges, std::move(reply));
+        subscription->answer(key, kind, ranges, delay_ms, std::move(reply));
       });
 }
 

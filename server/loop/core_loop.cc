@@ -40,6 +40,7 @@ void CoreLoop::run() {
     for (auto id : throttled) {
       if (auto* connection = find_connection(id)) connection->try_resume();
     }
+    deadlines_.run_due(loop_->now_ms());
     if (draining_) check_drained();
   });
   loop_->run();
@@ -55,6 +56,7 @@ void CoreLoop::release() {
   writes_.abandon();
   cursor_writes_.abandon();
   coordinators_.clear();
+  deadlines_.clear();
   partitions_.clear();
 }
 

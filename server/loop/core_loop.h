@@ -16,6 +16,7 @@
 #include "protocol/net/tcp.h"
 #include "server/app/node.h"
 #include "server/loop/client_connection.h"
+#include "server/loop/deadlines.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/coordinator_core.h"
@@ -52,6 +53,7 @@ class CoreLoop {
   // For changes of subscriptions: answers go on while a full disk refuses messages.
   WriteQueue& cursor_writes() { return cursor_writes_; }
   TailCacheBudget& cache_budget() { return cache_budget_; }
+  Deadlines& deadlines() { return deadlines_; }
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
   bool draining() const { return draining_; }
@@ -103,6 +105,7 @@ class CoreLoop {
   std::unique_ptr<net::Loop> loop_;
   TailCacheBudget cache_budget_;  // outlives the partitions that the queues may keep
   WriteQueue writes_, cursor_writes_;
+  Deadlines deadlines_;
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, Coordinator> coordinators_;

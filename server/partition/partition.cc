@@ -43,15 +43,35 @@ void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoc
   }
   bool append_it = !produced->duplicate;
   if (acks == protocol::Acks::none) {
-    Waiter at_once{std::move(reply), *produced};
+    Waiter at_once{std::move(reply), *produced, nullptr};
     at_once.produced.base_offset = kNoOffset;
     answer_produce(std::move(at_once));
   } else if (produced->duplicate && core_.committed_offset() >= produced->end_offset) {
-    answer_produce({std::move(reply), *produced});
+    answer_produce({std::move(reply), *produced, nullptr});
   } else {
-    waiters_.push(produced->end_offset, {std::move(reply), *produced});
+    waiters_.push(produced->end_offset, {std::move(reply), *produced, nullptr});
   }
   if (append_it) append(*produced, header, std::move(batch));
+}
+
+void Partition::append_internal(SharedBytes batch, std::function<void(const Status&)> stored) {
+  auto header = batch::read_header(batch.span());
+  if (!header) return stored(std::unexpected(header.error()));
+  auto produced = core_.produce(*header, 0, net::wall_time_us());
+  if (!produced) {
+    if (produced.error().code == ErrorCode::kDuplicateUnknown) return stored({});
+    return stored(std::unexpected(produced.error()));
+  }
+  if (produced->duplicate && core_.committed_offset() >= produced->end_offset) return stored({});
+  waiters_.push(produced->end_offset, {std::nullopt, *produced, std::move(stored)});
+  if (!produced->duplicate) append(*produced, *header, std::move(batch));
+}
+
+void Partition::Waiter::fail(const Error& error) {
+  if (reply)
+    reply->error(error);
+  else
+    stored(std::unexpected(error));
 }
 
 void Partition::append(const PartitionCore::Produced& produced, const batch::Header& header,
@@ -90,7 +110,7 @@ void Partition::written(Offset from, Offset to, ErrorCode error) {
     core_.append_refused(from, to);
   }
   cache_.truncate(from);
-  waiters_.fail_from(from, [&](Waiter&& waiter) { waiter.reply.error(told); });
+  waiters_.fail_from(from, [&](Waiter&& waiter) { waiter.fail(told); });
 }
 
 void Partition::committed_moved() {
@@ -110,7 +130,8 @@ void Partition::committed_moved() {
 
 void Partition::answer_produce(Waiter waiter) {
   const auto& produced = waiter.produced;
-  waiter.reply.body(protocol::Body::ProduceReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+  if (!waiter.reply) return waiter.stored({});
+  waiter.reply->body(protocol::Body::ProduceReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     return protocol::CreateProduceReply(builder, produced.base_offset, produced.append_time_us,
                                         produced.epoch, produced.duplicate);
   });
@@ -257,7 +278,7 @@ Subscription* Partition::find_subscription(SubscriptionId id) {
 }
 
 void Partition::wake_subscription(SubscriptionId id) {
-  if (auto* subscription = find_subscription(id)) subscription->pump();
+  if (auto* subscription = find_subscription(id)) subscription->resume();
 }
 
 void Partition::close_stream(SubscriptionId id, StreamKey key) {
@@ -310,7 +331,7 @@ void Partition::start_subscription(const Subscription& subscription) {
 void Partition::close_deleted() {
   deleted_ = true;
   Error gone{ErrorCode::kUnknownTopic, describe() + ": the topic was deleted"};
-  waiters_.fail_from(0, [&](Waiter&& waiter) { waiter.reply.error(gone); });
+  waiters_.fail_from(0, [&](Waiter&& waiter) { waiter.fail(gone); });
   for (auto& parked : parked_) parked.reply.error(gone);
   parked_.clear();
   for (auto& [id, subscription] : subscriptions_) subscription->end_all_streams(gone);

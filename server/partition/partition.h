@@ -42,6 +42,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   TopicId topic_id() const { return topic_id_; }
   std::uint32_t index() const { return index_; }
   std::string describe() const;  // "tenant/…/topic partition 3", for messages
+  const std::string& topic_name() const { return topic_name_; }  // tenant/…/topic
   const PartitionCore& core() const { return core_; }
   std::uint64_t stored_bytes() const;
 
@@ -53,6 +54,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
   // `batch` is verified and is the caller's only use of those bytes: they are patched in place.
   void produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch, protocol::Acks acks,
                Reply reply);
+
+  // A batch of the server's own (producer id from kInternalProducers on); `stored` on this loop
+  // when it is committed, also when it was stored before.
+  void append_internal(SharedBytes batch, std::function<void(const Status&)> stored);
 
   struct ReadRequest {
     Offset offset = 0;
@@ -92,8 +97,11 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
  private:
   struct Waiter {
-    Reply reply;
+    std::optional<Reply> reply;  // none: of append_internal()
     PartitionCore::Produced produced;
+    std::function<void(const Status&)> stored;
+
+    void fail(const Error& error);
   };
   struct ParkedRead {
     ReadRequest request;

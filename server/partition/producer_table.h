@@ -19,6 +19,10 @@
 
 namespace andyx::server {
 
+// Ids from here on are the server's own (dead letters): such a producer may begin at any sequence
+// and leave gaps; what is not above its last sequence is a duplicate.
+inline constexpr ProducerId kInternalProducers = ProducerId{1} << 63;
+
 // One remembered batch.
 struct ProducerBatch {
   std::uint64_t sequence = 0;
