@@ -41,6 +41,8 @@ struct Values {
   SubscriptionDescribe subscription_describe;
   SubscriptionReset subscription_reset;
   SubscriptionDelete subscription_delete;
+  DeadList dead_list;
+  DeadRedrive dead_redrive;
   NodeStatus node_status;
   std::optional<Command> chosen;
 };
@@ -217,6 +219,27 @@ void add_subscription_commands(CLI::App& app, Values& values) {
   add_subscription_name(remove, values.subscription_delete.subscription);
 }
 
+template <typename Dead>
+void add_dead_options(CLI::App& app, Dead& dead) {
+  add_topic_name(app, dead.topic);
+  app.add_option("--subscription", dead.subscription, "only what this subscription gave up on")
+      ->type_name("NAME");
+  add_number<std::uint64_t>(app, "--count", dead.count, "N", "at most this many");
+}
+
+void add_dead_commands(CLI::App& app, Values& values) {
+  CLI::App& group = add_group(app, "dead", "List messages that failed too often, send them back");
+  add_dead_options(add_command(group, "list",
+                               "List the dead letters of a topic: where, subscription, origin, "
+                               "deliveries, key and payload",
+                               values, values.dead_list),
+                   values.dead_list);
+  add_dead_options(
+      add_command(group, "redrive", "Send dead letters back to their topic, to all subscriptions",
+                  values, values.dead_redrive),
+      values.dead_redrive);
+}
+
 void add_global_options(CLI::App& app, GlobalOptions& global) {
   app.set_version_flag("--version", "andyx-cli " ANDYX_VERSION);
   app.add_option("--server", global.server, "the node to talk to")
@@ -281,6 +304,7 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   add_read(app, values);
   add_consume(app, values);
   add_subscription_commands(app, values);
+  add_dead_commands(app, values);
   CLI::App& node = add_group(app, "node", "Show the state of a node");
   add_command(node, "status", "Show the state of the node", values, values.node_status);
 

@@ -92,11 +92,23 @@ struct SubscriptionDelete {
   std::string subscription;
 };
 
+struct DeadList {
+  std::string topic;
+  std::optional<std::string> subscription;  // that gave up on them
+  std::optional<std::uint64_t> count;
+};
+struct DeadRedrive {
+  std::string topic;
+  std::optional<std::string> subscription;
+  std::optional<std::uint64_t> count;
+};
+
 struct NodeStatus {};
 
-using Command = std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read,
-                             Consume, SubscriptionCreate, SubscriptionList, SubscriptionDescribe,
-                             SubscriptionReset, SubscriptionDelete, NodeStatus>;
+using Command =
+    std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read, Consume,
+                 SubscriptionCreate, SubscriptionList, SubscriptionDescribe, SubscriptionReset,
+                 SubscriptionDelete, DeadList, DeadRedrive, NodeStatus>;
 
 struct Arguments {
   GlobalOptions global;

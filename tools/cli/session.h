@@ -32,6 +32,8 @@ Outcome run_command(Session& session, const SubscriptionList& command);
 Outcome run_command(Session& session, const SubscriptionDescribe& command);
 Outcome run_command(Session& session, const SubscriptionReset& command);
 Outcome run_command(Session& session, const SubscriptionDelete& command);
+Outcome run_command(Session& session, const DeadList& command);
+Outcome run_command(Session& session, const DeadRedrive& command);
 Outcome run_command(Session& session, const NodeStatus& command);
 
 }  // namespace andyx::cli
