@@ -10,8 +10,8 @@ namespace andyx::server {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
-constexpr std::size_t kChangeOverheadBytes = 96;  // table, vtable, vectors' lengths, padding
+constexpr std::uint8_t kVersion = 2;
+constexpr std::size_t kChangeOverheadBytes = 192;  // table, vtable, vectors' lengths, padding
 constexpr flatbuffers::uoffset_t kVerifyDepth = 8;
 constexpr flatbuffers::uoffset_t kVerifyTables = 1'000'000;
 
@@ -29,6 +29,22 @@ bool well_formed(const Ranges& ranges, bool ascending) {
     next = range.last + 1;
   }
   return true;
+}
+
+void read_ranges(const flatbuffers::Vector<const wire::AnsweredRange*>* from,
+                 std::vector<OffsetRange>& to) {
+  if (from == nullptr) return;
+  to.reserve(from->size());
+  for (const auto* range : *from) to.push_back({range->first(), range->last()});
+}
+
+flatbuffers::Offset<flatbuffers::Vector<const wire::AnsweredRange*>> write_ranges(
+    flatbuffers::FlatBufferBuilder& builder, const std::vector<OffsetRange>& ranges) {
+  if (ranges.empty()) return {};
+  return builder.CreateVectorOfStructs<wire::AnsweredRange>(
+      ranges.size(), [&](std::size_t i, wire::AnsweredRange* to) {
+        *to = wire::AnsweredRange(ranges[i].first, ranges[i].last);
+      });
 }
 
 Result<CursorChange> read_change(const wire::CursorChange& from) {
@@ -49,18 +65,24 @@ Result<CursorChange> read_change(const wire::CursorChange& from) {
   }
   change.floor = from.floor();
   change.skipped = from.skipped();
-  if (from.answered() != nullptr) {
-    change.answered.reserve(from.answered()->size());
-    for (const auto* r : *from.answered()) change.answered.push_back({r->first(), r->last()});
-  }
+  change.start = from.start();
+  if (from.due_cursor() != nullptr)
+    change.due_cursor = {from.due_cursor()->at_us(), from.due_cursor()->offset()};
+  change.delayed = from.delayed();
+  change.dead_lettered = from.dead_lettered();
+  read_ranges(from.answered(), change.answered);
+  read_ranges(from.matured(), change.matured);
+  read_ranges(from.dead_round(), change.dead_round);
   if (from.redeliveries() != nullptr) {
     change.redeliveries.reserve(from.redeliveries()->size());
     for (const auto* r : *from.redeliveries())
-      change.redeliveries.push_back({r->first(), r->last(), r->first_delivered_us(), r->count()});
+      change.redeliveries.push_back(
+          {r->first(), r->last(), r->first_delivered_us(), r->count(), r->due_us()});
   }
   const bool ascending = change.kind == CursorChange::Kind::kState;
   if (change.subscription == 0 || !well_formed(change.answered, ascending) ||
-      !well_formed(change.redeliveries, ascending))
+      !well_formed(change.redeliveries, ascending) || !well_formed(change.matured, ascending) ||
+      !well_formed(change.dead_round, true))
     return corrupt("a change of subscription " + std::to_string(change.subscription) +
                    " has ranges out of place");
   return change;
@@ -69,7 +91,9 @@ Result<CursorChange> read_change(const wire::CursorChange& from) {
 }  // namespace
 
 std::size_t change_bytes(const CursorChange& change) {
-  return kChangeOverheadBytes + change.answered.size() * sizeof(wire::AnsweredRange) +
+  return kChangeOverheadBytes +
+         (change.answered.size() + change.matured.size() + change.dead_round.size()) *
+             sizeof(wire::AnsweredRange) +
          change.redeliveries.size() * sizeof(wire::RedeliveryRange);
 }
 
@@ -81,22 +105,22 @@ std::vector<std::uint8_t> encode_cursor_record(std::span<const CursorChange> cha
   std::vector<flatbuffers::Offset<wire::CursorChange>> tables;
   tables.reserve(changes.size());
   for (const CursorChange& change : changes) {
-    flatbuffers::Offset<flatbuffers::Vector<const wire::AnsweredRange*>> answered;
+    const auto answered = write_ranges(builder, change.answered);
+    const auto matured = write_ranges(builder, change.matured);
+    const auto dead_round = write_ranges(builder, change.dead_round);
     flatbuffers::Offset<flatbuffers::Vector<const wire::RedeliveryRange*>> redeliveries;
-    if (!change.answered.empty())
-      answered = builder.CreateVectorOfStructs<wire::AnsweredRange>(
-          change.answered.size(), [&](std::size_t i, wire::AnsweredRange* to) {
-            *to = wire::AnsweredRange(change.answered[i].first, change.answered[i].last);
-          });
     if (!change.redeliveries.empty())
       redeliveries = builder.CreateVectorOfStructs<wire::RedeliveryRange>(
           change.redeliveries.size(), [&](std::size_t i, wire::RedeliveryRange* to) {
             const RedeliveryRange& r = change.redeliveries[i];
-            *to = wire::RedeliveryRange(r.first, r.last, r.first_delivered_us, r.count);
+            *to =
+                wire::RedeliveryRange(r.first, r.last, r.first_delivered_us, r.count, 0, r.due_us);
           });
+    const wire::DueKey due_cursor(change.due_cursor.at_us, change.due_cursor.offset);
     tables.push_back(wire::CreateCursorChange(
         builder, change.subscription, static_cast<wire::CursorChangeKind>(change.kind),
-        change.floor, change.skipped, answered, redeliveries));
+        change.floor, change.skipped, answered, redeliveries, change.start, &due_cursor,
+        change.delayed, matured, change.dead_lettered, dead_round));
   }
   builder.Finish(
       wire::CreateCursorRecord(builder, kVersion, covered, builder.CreateVector(tables)));

@@ -2,6 +2,7 @@
 // partition's internal log, and snapshots. Values; any thread.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -19,8 +20,17 @@ struct RedeliveryRange {
   Offset last = 0;
   TimeUs first_delivered_us = 0;
   std::uint32_t count = 0;  // how often each was delivered before
+  TimeUs due_us = 0;        // wall clock: not delivered again before; 0: at once
 
   bool operator==(const RedeliveryRange&) const = default;
+};
+
+// A place in the partition's due index: deliver-at time (wall clock), then offset.
+struct DueKey {
+  TimeUs at_us = 0;
+  Offset offset = 0;
+
+  auto operator<=>(const DueKey&) const = default;
 };
 
 struct CursorChange {
@@ -34,8 +44,14 @@ struct CursorChange {
   Kind kind = Kind::kUpdate;
   Offset floor = 0;
   std::uint64_t skipped = 0;                  // since creation
-  std::vector<OffsetRange> answered;          // kState: ascending and disjoint
-  std::vector<RedeliveryRange> redeliveries;  // applied before `answered`, which removes from them
+  std::vector<OffsetRange> answered;          // kState: all, ascending and disjoint
+  std::vector<RedeliveryRange> redeliveries;  // applied last; of what is answered then, ignored
+  Offset start = 0;                           // delayed messages below are not its own
+  DueKey due_cursor;
+  std::uint64_t delayed = 0;            // passed, and behind the cursor
+  std::vector<OffsetRange> matured;     // due and unanswered, though `answered` passed them
+  std::uint64_t dead_lettered = 0;      // since creation; the next one's sequence
+  std::vector<OffsetRange> dead_round;  // all of the round under way, ascending
 
   bool operator==(const CursorChange&) const = default;
 };

@@ -1,6 +1,7 @@
 // Disjoint ranges of offsets with a value each, ascending; touching ranges of equal value are one.
 // Pure; one thread. Kept in sorted chunks: appending at the end and removing at the front cost
-// O(1), anything else O(log n) plus a move within one chunk. An empty map owns at most one chunk.
+// O(1), anything else O(log n) plus a move within one chunk. An empty map owns at most one small
+// chunk: there are many of them.
 #pragma once
 
 #include <algorithm>
@@ -114,7 +115,7 @@ class RangeMap {
   }
 
   void clear() {
-    chunks_.clear();
+    chunks_ = {};
     size_ = 0;
     offsets_ = 0;
   }
@@ -126,9 +127,19 @@ class RangeMap {
       for (const Entry& entry : chunk) visit(entry);
   }
 
+  // Calls visit(first, last) for what of it lies in first..last, ascending.
+  template <typename Visit>
+  void for_each_in(Offset first, Offset last, Visit&& visit) const {
+    if (first > last) return;
+    for (const Entry* entry = lower(first); entry != nullptr && entry->first <= last;
+         entry = lower(entry->last + 1))
+      visit(std::max(entry->first, first), std::min(entry->last, last));
+  }
+
  private:
   using Chunk = std::vector<Entry>;
   static constexpr std::size_t kChunkEntries = 64;
+  static constexpr std::size_t kIdleEntries = 4;
 
   struct Place {
     std::size_t chunk = 0;  // == chunks_.size(): the end
@@ -169,7 +180,7 @@ class RangeMap {
     if (place.chunk == chunks_.size()) {
       if (chunks_.empty() || chunks_.back().size() == kChunkEntries) {
         chunks_.emplace_back();
-        chunks_.back().reserve(kChunkEntries);
+        chunks_.back().reserve(chunks_.size() == 1 ? kIdleEntries : kChunkEntries);
       }
       chunks_.back().push_back(entry);
       return;
@@ -195,7 +206,10 @@ class RangeMap {
     Chunk& chunk = chunks_[place.chunk];
     chunk.erase(chunk.begin() + static_cast<std::ptrdiff_t>(place.index));
     if (!chunk.empty()) return normalise(place);
-    if (chunks_.size() == 1) return {1, 0};
+    if (chunks_.size() == 1) {
+      if (chunk.capacity() > kIdleEntries) chunks_ = {};
+      return {chunks_.size(), 0};
+    }
     chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(place.chunk));
     return {place.chunk, 0};
   }

@@ -1,12 +1,14 @@
-// Streams, credits and answers. See also subscription_core_state.cc and
-// subscription_core_delivery.cc.
+// Streams and the partition's events. See also subscription_core_answers.cc (answers), _state.cc
+// (what is durable), _delivery.cc and _keyed.cc (what goes to whom), _time.cc, _delayed.cc,
+// _dead.cc, _views.cc.
 #include "server/subscription/subscription_core.h"
 
 #include <algorithm>
 #include <cassert>
 #include <string>
 
-#include "subscription_generated.h"
+#include "common_generated.h"
+#include "server/subscription/subscription_core_parts.h"
 
 namespace andyx::server {
 
@@ -21,14 +23,17 @@ Status check_credit(std::uint64_t bytes, std::uint64_t messages) {
   return {};
 }
 
-std::string describe(const OffsetRange& range) {
-  return "offsets " + std::to_string(range.first) + ".." + std::to_string(range.last);
-}
-
 }  // namespace
 
-SubscriptionCore::SubscriptionCore(SubscriptionId id, protocol::SubscriptionMode mode)
-    : id_(id), mode_(mode) {}
+SubscriptionCore::SubscriptionCore(SubscriptionId id, protocol::SubscriptionType type,
+                                   protocol::SubscriptionMode mode, bool key_ordered)
+    : id_(id), type_(type), mode_(mode), deadline_us_(kNever) {
+  if (key_ordered && !resilient()) keys_ = std::make_unique<KeyOrder>();
+}
+
+SubscriptionCore::~SubscriptionCore() = default;
+SubscriptionCore::SubscriptionCore(SubscriptionCore&&) noexcept = default;
+SubscriptionCore& SubscriptionCore::operator=(SubscriptionCore&&) noexcept = default;
 
 bool SubscriptionCore::resilient() const { return mode_ == protocol::SubscriptionMode::resilient; }
 
@@ -37,17 +42,7 @@ void SubscriptionCore::committed(Offset offset) { committed_ = std::max(committe
 void SubscriptionCore::log_start_advanced(Offset start) {
   assert(start <= committed_);
   log_start_ = std::max(log_start_, start);
-  raise_floor(start);
-}
-
-void SubscriptionCore::raise_floor(Offset floor) {
-  if (floor <= answered_.floor()) return;
-  answered_.advance_floor(floor);
-  const Offset last = answered_.floor() - 1;
-  history_.cut(0, last);
-  held_.cut(0, last);
-  waiting_.cut(0, last);
-  changed_ = true;
+  raise_floor(log_start_);
 }
 
 Result<std::vector<StreamId>> SubscriptionCore::reset(Offset to) {
@@ -58,47 +53,69 @@ Result<std::vector<StreamId>> SubscriptionCore::reset(Offset to) {
   std::vector<StreamId> ended;
   for (const Stream& stream : streams_) ended.push_back(stream.id);
   streams_.clear();
+  able_ = 0;
   fresh_.pending = redelivery_.pending = false;
   held_.clear();
   waiting_.clear();
-  history_.clear();
+  if (keys_) keys_->clear();
+  if (rare_) {
+    rare_->later.clear();
+    rare_->dead.clear();
+    rare_->matured.clear();
+    rare_->maturing.clear();
+    rare_->delayed = 0;
+  }
   answered_.reset(to);
-  next_ = to;
+  forget_history_below(kNoOffset);
+  next_ = start_ = to;
+  deadline_us_ = kNever;
+  streams_changed();
   note_whole_state();
   return ended;
 }
 
 Result<SubscriptionCore::Attached> SubscriptionCore::attach(StreamId stream,
-                                                            std::uint64_t attach_epoch,
-                                                            std::uint64_t credit_bytes,
-                                                            std::uint64_t credit_messages) {
-  if (attach_epoch < attach_epoch_)
-    return fail(ErrorCode::kStaleAttach, "attach epoch " + std::to_string(attach_epoch) +
+                                                            const StreamOptions& options, Now now) {
+  assert(stream != KeyOrder::kAnybody);
+  if (options.attach_epoch < attach_epoch_ ||
+      (options.attach_epoch <= retired_epoch_ && retired_epoch_ > 0))
+    return fail(ErrorCode::kStaleAttach, "attach epoch " + std::to_string(options.attach_epoch) +
                                              "; epoch " + std::to_string(attach_epoch_) +
                                              " has taken over");
-  if (auto fits = check_credit(credit_bytes, credit_messages); !fits)
+  if (auto fits = check_credit(options.credit_bytes, options.credit_messages); !fits)
     return std::unexpected(std::move(fits.error()));
-  detach(stream);
+  detach(stream, now);
   Attached attached;
-  while (attach_epoch > attach_epoch_ && !streams_.empty()) {
-    attached.ended.push_back(streams_.back().id);
-    detach(streams_.back().id);
+  if (options.attach_epoch > attach_epoch_) {
+    for (const Stream& older : streams_)
+      if (!older.retired) attached.ended.push_back(older.id);
+    for (const StreamId older : attached.ended) detach(older, now);
   }
-  attach_epoch_ = attach_epoch;
-  streams_.push_back({.id = stream,
-                      .credit_bytes = static_cast<std::int64_t>(credit_bytes),
-                      .credit_messages = credit_messages});
+  attach_epoch_ = options.attach_epoch;
+  const auto place = std::lower_bound(streams_.begin(), streams_.end(), stream,
+                                      [](const Stream& s, StreamId id) { return s.id < id; });
+  Stream& added = *streams_.insert(
+      place, Stream{.id = stream,
+                    .attach_epoch = options.attach_epoch,
+                    .credit_bytes = static_cast<std::int64_t>(options.credit_bytes),
+                    .credit_messages = options.credit_messages,
+                    .ack_timeout_us = options.ack_timeout_us,
+                    .max_deliveries = options.max_deliveries,
+                    .draining = revoked_epoch_ > 0 && options.attach_epoch <= revoked_epoch_});
+  able_ += added.able();
+  streams_changed();
   attached.floor = answered_.floor();
   attached.committed = committed_;
   return attached;
 }
 
-void SubscriptionCore::detach(StreamId stream) {
+void SubscriptionCore::detach(StreamId stream, Now now) {
   Stream* found = find_stream(stream);
   if (found == nullptr) return;
-  give_back_all(stream);
-  end_lanes_of(stream);
+  give_back_all(*found, now);
+  able_ -= found->able();
   streams_.erase(streams_.begin() + (found - streams_.data()));
+  streams_changed();
 }
 
 Status SubscriptionCore::credit(StreamId stream, std::uint64_t bytes, std::uint64_t messages) {
@@ -111,106 +128,57 @@ Status SubscriptionCore::credit(StreamId stream, std::uint64_t bytes, std::uint6
                                found->credit_messages + messages);
       !fits)
     return fits;
-  found->credit_bytes = sum;
-  found->credit_messages += messages;
+  change_stream(*found, [&] {
+    found->credit_bytes = sum;
+    found->credit_messages += messages;
+  });
   return {};
 }
 
-Status SubscriptionCore::answer(StreamId stream, protocol::AnswerKind kind,
-                                std::span<const OffsetRange> ranges) {
-  if (auto fits = check_answer(stream, kind, ranges); !fits) return fits;
-  for (const OffsetRange& range : ranges) {
-    if (kind == protocol::AnswerKind::unacknowledge)
-      give_back(range.first, range.last);
-    else
-      settle(range.first, range.last, kind == protocol::AnswerKind::skip);
-  }
-  return {};
+void SubscriptionCore::pause(StreamId stream, bool paused) {
+  if (Stream* found = find_stream(stream)) change_stream(*found, [&] { found->paused = paused; });
 }
 
-Status SubscriptionCore::check_answer(StreamId stream, protocol::AnswerKind kind,
-                                      std::span<const OffsetRange> ranges) const {
-  if (!attached(stream))
-    return fail(ErrorCode::kUnknownStream, "answer of a stream that is not attached");
-  if (ranges.size() > limits::kMaxRangesPerAnswer)
-    return fail(ErrorCode::kBadArgument,
-                std::to_string(ranges.size()) + " ranges in one answer; at most " +
-                    std::to_string(limits::kMaxRangesPerAnswer) + " are possible");
-  const Offset delivered = next_fresh();
-  std::size_t ahead = 0;
-  for (const OffsetRange& range : ranges) {
-    if (range.first > range.last)
-      return fail(ErrorCode::kBadArgument, describe(range) + " end before they begin");
-    if (range.last >= committed_)
-      return fail(ErrorCode::kOffsetOutOfRange,
-                  describe(range) + "; committed is " + std::to_string(committed_));
-    if (range.last > delivered) ++ahead;
-    if (streams_.size() == 1) continue;  // nobody else holds anything
-    for (auto* held = held_.lower(range.first); held != nullptr && held->first <= range.last;
-         held = held_.lower(held->last + 1))
-      if (held->value.stream != stream)
-        return fail(ErrorCode::kNotYours,
-                    describe(range) + ": another consumer holds " + std::to_string(held->first));
-  }
-  // Half of the bound, so that delivery can go on and close the gaps.
-  if (kind != protocol::AnswerKind::unacknowledge && ahead > 0 &&
-      answered_.range_count() + ahead > limits::kMaxAnsweredRanges / 2)
-    return fail(ErrorCode::kLimitReached,
-                "too many separate ranges answered ahead of delivery: answer what comes first");
-  return {};
+void SubscriptionCore::revoke(std::uint64_t attach_epoch) {
+  revoked_epoch_ = std::max(revoked_epoch_, attach_epoch);
+  for (Stream& stream : streams_)
+    if (stream.attach_epoch <= attach_epoch) change_stream(stream, [&] { stream.draining = true; });
+  streams_changed();
 }
 
-void SubscriptionCore::settle(Offset first, Offset last, bool skipped) {
-  const std::uint64_t settled = answered_.add(first, last);
-  if (settled == 0) return;
-  held_.cut(first, last);
-  waiting_.cut(first, last);
-  history_.cut(first, last);
-  if (skipped) skipped_ += settled;
-  note_answered(first, last);
-}
-
-// Whatever is held in first..last waits for redelivery, and has been delivered once more.
-void SubscriptionCore::give_back(Offset first, Offset last) {
-  held_.cut(first, last, [&](const RangeMap<Held>::Entry& held) {
-    waiting_.insert(held.first, held.last);
-    scratch_.clear();
-    history_.cut(held.first, held.last, [&](const auto& known) { scratch_.push_back(known); });
-    Offset at = held.first;
-    const auto delivered_first = [&](Offset to) {
-      if (at < to) remember({at, to - 1, held.value.delivered_us, 1});
-    };
-    for (const auto& known : scratch_) {
-      delivered_first(known.first);
-      remember({known.first, known.last, known.value.first_delivered_us, known.value.count + 1});
-      at = known.last + 1;
-    }
-    delivered_first(held.last + 1);
+bool SubscriptionCore::drained(std::uint64_t attach_epoch) const {
+  return std::none_of(streams_.begin(), streams_.end(), [&](const Stream& stream) {
+    return stream.attach_epoch <= attach_epoch && stream.held > 0;
   });
 }
 
-void SubscriptionCore::give_back_all(StreamId stream) {
-  std::vector<OffsetRange> mine;
-  held_.for_each([&](const RangeMap<Held>::Entry& held) {
-    if (held.value.stream == stream) mine.push_back({held.first, held.last});
-  });
-  for (const OffsetRange& range : mine) give_back(range.first, range.last);
-}
-
-void SubscriptionCore::end_lanes_of(StreamId stream) {
-  for (Lane* lane : {&fresh_, &redelivery_})
-    if (lane->stream == stream) lane->pending = false;
+void SubscriptionCore::retire(std::uint64_t attach_epoch, Now now) {
+  retired_epoch_ = std::max(retired_epoch_, attach_epoch);
+  for (Stream& stream : streams_) {
+    if (stream.attach_epoch > attach_epoch) continue;
+    give_back_all(stream, now);
+    change_stream(stream, [&] { stream.retired = true; });
+  }
+  streams_changed();
 }
 
 bool SubscriptionCore::attached(StreamId stream) const {
-  return std::any_of(streams_.begin(), streams_.end(),
-                     [&](const Stream& s) { return s.id == stream; });
+  return const_cast<SubscriptionCore*>(this)->find_stream(stream) != nullptr;
 }
 
 SubscriptionCore::Stream* SubscriptionCore::find_stream(StreamId stream) {
-  const auto found = std::find_if(streams_.begin(), streams_.end(),
-                                  [&](const Stream& s) { return s.id == stream; });
-  return found == streams_.end() ? nullptr : &*found;
+  const auto found = std::lower_bound(streams_.begin(), streams_.end(), stream,
+                                      [](const Stream& s, StreamId id) { return s.id < id; });
+  return found == streams_.end() || found->id != stream ? nullptr : &*found;
+}
+
+// Who takes part in the order of keys.
+void SubscriptionCore::streams_changed() {
+  if (!keys_) return;
+  std::vector<StreamId> live;
+  for (const Stream& stream : streams_)
+    if (stream.live()) live.push_back(stream.id);
+  keys_->set_streams(std::move(live));
 }
 
 }  // namespace andyx::server
