@@ -90,12 +90,17 @@ void Subscription::open_stream(StreamTarget target, std::uint64_t attach_epoch,
                                std::uint64_t credit_bytes, std::uint64_t credit_messages,
                                Reply reply) {
   const StreamKey key{target.connection_id, target.stream};
+  if (attach_epoch <= revoked_epoch_) {
+    return reply.error({ErrorCode::kStaleAttach,
+                        partition_.describe() + " goes to another consumer of " + record_->name});
+  }
   StreamId id = next_stream_id_++;
   auto attached = core_.attach(id, attach_epoch, credit_bytes, credit_messages);
   if (!attached) return reply.error(attached.error());
   const Error taken_over{ErrorCode::kStaleAttach,
                          "another consumer has attached to " + record_->name};
   for (StreamId ended : attached->ended) end_stream(ended, taken_over);
+  newest_epoch_ = attach_epoch;
   streams_.emplace(id, Stream{std::move(target)});
   stream_ids_[key] = id;
   note_changes();
@@ -141,6 +146,16 @@ void Subscription::end_all_streams(const Error& reason) {
     core_.detach(id);
     end_stream(id, reason);
   }
+}
+
+void Subscription::revoke(std::uint64_t attach_epoch, std::move_only_function<void()> drained) {
+  revoked_epoch_ = std::max(revoked_epoch_, attach_epoch);
+  if (newest_epoch_ <= attach_epoch) {
+    end_all_streams({ErrorCode::kStaleAttach,
+                     partition_.describe() + " goes to another consumer of " + record_->name});
+    note_changes();
+  }
+  drained();
 }
 
 void Subscription::credit(StreamKey key, std::uint64_t bytes, std::uint64_t messages) {

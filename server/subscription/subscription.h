@@ -49,6 +49,9 @@ class Subscription {
               Reply reply);
   void reset(Offset to, std::move_only_function<void(Status)> done);
   void end_all_streams(const Error& reason);
+  // The partition goes to another consumer: streams of this attach epoch and older ones get nothing
+  // more, and none is opened. `drained` when they hold nothing any more.
+  void revoke(std::uint64_t attach_epoch, std::move_only_function<void()> drained);
 
   void committed(Offset offset);
   // Delivers what it can, up to a budget for each turn of the loop.
@@ -84,6 +87,8 @@ class Subscription {
   std::unordered_map<StreamId, Stream> streams_;
   std::unordered_map<StreamKey, StreamId, StreamKeyHash> stream_ids_;
   StreamId next_stream_id_ = 1;
+  std::uint64_t newest_epoch_ = 0;   // of a stream
+  std::uint64_t revoked_epoch_ = 0;  // up to here
   // Batches from storage, ascending, one read's worth; of fresh messages, and of redeliveries.
   std::array<std::deque<SharedBytes>, 2> read_ahead_;
   std::vector<SubscriptionCore::DeliveredRange> taken_;         // reused
