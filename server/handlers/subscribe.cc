@@ -7,53 +7,61 @@
 namespace andyx::server {
 namespace {
 
-struct Attach {
-  TopicName topic;
-  std::string consumer;
-  std::uint64_t session = 0;
-  std::uint64_t connection = 0;
+// A consumer on its way to the coordinator.
+struct Attaching {
+  TopicId topic = 0;
+  std::shared_ptr<const SubscriptionRecord> subscription;
+  AttachRequest request;
+  Coordinator::Place place;
 };
 
-void send_attached(const Topic& topic, SubscriptionId subscription, std::uint64_t epoch,
+void send_attached(TopicId topic, SubscriptionId subscription, const Coordinator::Attached& now,
                    Reply reply) {
   reply.body(protocol::Body::SubscribeReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<std::uint32_t> partitions;
-    for (const PartitionRecord& record : topic.partitions()) partitions.push_back(record.index);
-    return protocol::CreateSubscribeReply(builder, topic.id, subscription, epoch,
-                                          builder.CreateVector(partitions));
+    std::vector<std::uint64_t> epochs;
+    for (const PartitionGrant& grant : now.grants) {
+      partitions.push_back(grant.partition);
+      epochs.push_back(grant.epoch);
+    }
+    return protocol::CreateSubscribeReplyDirect(builder, topic, subscription, now.attach_epoch,
+                                                &partitions, &epochs, limits::kConsumerSessionMs);
   });
 }
 
 // On the connection's loop, when the coordinator has said yes.
-void attached(CoreLoop& here, CoreLoop& coordinator, const Topic& topic,
-              SubscriptionId subscription, std::uint64_t epoch, Reply reply) {
+void attached(CoreLoop& here, CoreLoop& coordinator, TopicId topic, SubscriptionId subscription,
+              const Coordinator::Attached& now, Reply reply) {
   auto* client = here.find_connection(reply.connection_id());
   if (client == nullptr) {  // it went while it attached
-    coordinator.net_loop().post([&coordinator, subscription, epoch] {
-      if (auto* core = coordinator.find_coordinator(subscription)) core->detach(epoch);
+    coordinator.net_loop().post([&coordinator, subscription, epoch = now.attach_epoch] {
+      if (auto* found = coordinator.find_coordinator(subscription)) found->detach(epoch);
     });
     return reply.none();
   }
-  client->attachments().push_back({&coordinator, subscription, epoch});
-  send_attached(topic, subscription, epoch, std::move(reply));
+  client->add_attachment({&coordinator, subscription, now.attach_epoch});
+  send_attached(topic, subscription, now, std::move(reply));
 }
 
-void attach(CoreLoop& here, std::shared_ptr<const SubscriptionRecord> record, Attach request,
-            Reply reply) {
-  auto topic = here.image().find_topic(request.topic);
-  if (!topic)
-    return reply.error({ErrorCode::kUnknownTopic, "there is no topic " + request.topic.url()});
-  CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
-  coordinator.net_loop().post([&here, &coordinator, topic, record, request = std::move(request),
-                               reply = std::move(reply)]() mutable {
-    auto decided = coordinator.coordinator(*topic, *record)
-                       .attach(request.consumer, request.session, request.connection);
-    if (!decided) return reply.error(decided.error());
-    here.net_loop().post([&here, &coordinator, topic, id = record->id,
-                          epoch = decided->attach_epoch, reply = std::move(reply)]() mutable {
-      attached(here, coordinator, *topic, id, epoch, std::move(reply));
-    });
-  });
+// What the coordinator tells this connection later comes behind this answer: both cross by the
+// mailbox of its loop.
+void attach(CoreLoop& here, Attaching attaching, Reply reply) {
+  const auto topic = here.image().find_topic(attaching.topic);
+  if (!topic) return reply.error({ErrorCode::kUnknownTopic, "the topic was deleted"});
+  CoreLoop& coordinator = coordinator_loop(here.node(), *topic, *attaching.subscription);
+  coordinator.net_loop().post(
+      [&here, &coordinator, attaching = std::move(attaching), reply = std::move(reply)]() mutable {
+        auto* found = coordinator.coordinator(attaching.topic, *attaching.subscription);
+        if (found == nullptr)
+          return reply.error({ErrorCode::kUnknownSubscription, "the subscription was deleted"});
+        auto now = found->attach(std::move(attaching.request), std::move(attaching.place));
+        if (!now) return reply.error(now.error());
+        here.net_loop().post([&here, &coordinator, topic = attaching.topic,
+                              id = attaching.subscription->id, now = std::move(*now),
+                              reply = std::move(reply)]() mutable {
+          attached(here, coordinator, topic, id, now, std::move(reply));
+        });
+      });
 }
 
 }  // namespace
@@ -62,50 +70,50 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
   CoreLoop& here = client.loop();
   auto topic = find_topic(here, body.topic()->string_view(), reply);
   if (!topic) return;
-  auto spec =
-      subscription_spec(body.subscription()->string_view(), body.type(), body.mode(), body.start());
+  auto spec = subscription_spec(body.subscription()->string_view(), body.type(), body.mode(),
+                                body.start(), body.key_ordered());
   if (!spec) return reply.error(spec.error());
-  Attach request{.topic = topic->name,
-                 .consumer = body.consumer() != nullptr && body.consumer()->size() > 0
-                                 ? body.consumer()->str()
-                                 : client.peer(),
-                 .session = body.session(),
-                 .connection = client.id()};
+  const bool named = body.consumer() != nullptr && body.consumer()->size() > 0;
+  if (named) {
+    if (auto good = check_name(body.consumer()->string_view(), "consumer"); !good)
+      return reply.error(good.error());
+  }
   if (!body.create() && !topic->subscriptions.find(spec->name)) {
     return reply.error({ErrorCode::kUnknownSubscription,
                         "topic " + topic->name.url() + " has no subscription " + spec->name});
   }
+  Attaching attaching{.topic = topic->id,
+                      .subscription = nullptr,
+                      .request = {.name = named ? body.consumer()->str() : client.peer(),
+                                  .session = body.session(),
+                                  .connection = client.id(),
+                                  .priority = body.priority(),
+                                  .take_over = body.take_over()},
+                      .place = {&here, client.id(), client.peer(), net::wall_time_us()}};
   here.node().controller->ensure_subscription(
       topic->name, std::move(*spec),
-      [&here, request = std::move(request),
+      [&here, name = topic->name, attaching = std::move(attaching),
        reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
         if (!record) return reply.error(record.error());
-        TopicName name = request.topic;
+        attaching.subscription = *record;
         when_started(here, std::move(name), *record,
-                     [&here, record = *record, request = std::move(request),
+                     [&here, attaching = std::move(attaching),
                       reply = std::move(reply)](Status started) mutable {
                        if (!started) return reply.error(started.error());
-                       attach(here, std::move(record), std::move(request), std::move(reply));
+                       attach(here, std::move(attaching), std::move(reply));
                      });
       });
 }
 
 void handle(ClientConnection& client, const protocol::Unsubscribe& body, Reply reply) {
-  auto& attachments = client.attachments();
-  auto found =
-      std::find_if(attachments.begin(), attachments.end(), [&](const Attachment& attachment) {
-        return attachment.subscription == body.subscription_id() &&
-               attachment.attach_epoch == body.attach_epoch();
+  const auto attachment = client.remove_attachment(body.subscription_id(), body.attach_epoch());
+  if (!attachment) return reply.done();  // idempotent
+  attachment->coordinator->net_loop().post(
+      [attachment = *attachment, reply = std::move(reply)]() mutable {
+        if (auto* found = attachment.coordinator->find_coordinator(attachment.subscription))
+          found->detach(attachment.attach_epoch);
+        reply.done();
       });
-  if (found == attachments.end()) return reply.done();  // idempotent
-  Attachment attachment = *found;
-  attachments.erase(found);
-  client.close_streams(attachment.subscription);
-  attachment.coordinator->net_loop().post([attachment, reply = std::move(reply)]() mutable {
-    if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription))
-      core->detach(attachment.attach_epoch);
-    reply.done();
-  });
 }
 
 }  // namespace andyx::server

@@ -1,4 +1,6 @@
 // Subscription create, delete, list, describe, reset.
+#include <map>
+
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/routing.h"
@@ -7,15 +9,19 @@
 namespace andyx::server {
 namespace {
 
+using Builder = flatbuffers::FlatBufferBuilder;
+template <typename Table>
+using Tables = flatbuffers::Offset<flatbuffers::Vector<flatbuffers::Offset<Table>>>;
+
 flatbuffers::Offset<protocol::SubscriptionInfo> make_info(
-    flatbuffers::FlatBufferBuilder& builder, const Topic& topic, const SubscriptionRecord& record,
-    flatbuffers::Offset<
-        flatbuffers::Vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>>>
-        partitions = 0) {
+    Builder& builder, const Topic& topic, const SubscriptionRecord& record,
+    Tables<protocol::SubscriptionPartitionInfo> partitions = 0,
+    Tables<protocol::ConsumerInfo> consumers = 0) {
   auto path = builder.CreateString(topic.name.path());
   auto name = builder.CreateString(record.name);
   return protocol::CreateSubscriptionInfo(builder, path, name, record.id, record.type, record.mode,
-                                          record.created_us, partitions);
+                                          record.created_us, partitions, record.key_ordered,
+                                          consumers);
 }
 
 struct PartitionView {
@@ -25,23 +31,84 @@ struct PartitionView {
   std::string blocked;
 };
 
+// Who is attached, and where they are active. What all share is written once.
+class ConsumersWriter {
+ public:
+  ConsumersWriter(Builder& builder, const Coordinator* coordinator)
+      : builder_(builder), coordinator_(coordinator) {
+    if (coordinator == nullptr) return;
+    std::string all;
+    for (const AttachedConsumer& consumer : coordinator->core().consumers()) {
+      if (shared() && all.size() < kMaxNamesBytes) all += (all.empty() ? "" : ",") + consumer.name;
+      names_.emplace(consumer.attach_epoch, builder.CreateString(consumer.name));
+    }
+    if (shared()) all_names_ = builder.CreateString(all);
+  }
+
+  flatbuffers::Offset<flatbuffers::String> active_on(std::uint32_t partition) {
+    if (coordinator_ == nullptr) return nobody();
+    if (shared()) return all_names_;
+    const auto found = names_.find(coordinator_->core().active(partition));
+    return found == names_.end() ? nobody() : found->second;
+  }
+
+  Tables<protocol::ConsumerInfo> all() {
+    std::vector<flatbuffers::Offset<protocol::ConsumerInfo>> infos;
+    if (coordinator_ == nullptr) return builder_.CreateVector(infos);
+    std::map<std::uint64_t, std::vector<std::uint32_t>> active;
+    for (std::uint32_t index = 0; index < coordinator_->core().partitions(); ++index)
+      active[shared() ? 0 : coordinator_->core().active(index)].push_back(index);
+    flatbuffers::Offset<flatbuffers::Vector<std::uint32_t>> of_all;
+    if (shared()) of_all = builder_.CreateVector(active[0]);
+    for (const AttachedConsumer& consumer : coordinator_->core().consumers()) {
+      if (infos.size() == kMaxConsumersShown) break;
+      const auto& place = coordinator_->place(consumer.attach_epoch);
+      const auto address = builder_.CreateString(place.address);
+      const auto partitions =
+          shared() ? of_all : builder_.CreateVector(active[consumer.attach_epoch]);
+      infos.push_back(protocol::CreateConsumerInfo(
+          builder_, names_.at(consumer.attach_epoch), address, consumer.priority,
+          static_cast<std::int64_t>(place.attached_us), partitions));
+    }
+    return builder_.CreateVector(infos);
+  }
+
+ private:
+  // A frame may hold limits::kFrameVerifyTables tables, and partitions take half of them.
+  static constexpr std::size_t kMaxConsumersShown = 5'000;
+  static constexpr std::size_t kMaxNamesBytes = 4 * limits::kKiB;
+
+  bool shared() const { return coordinator_->core().shared(); }
+  flatbuffers::Offset<flatbuffers::String> nobody() {
+    if (nobody_.IsNull()) nobody_ = builder_.CreateString("");
+    return nobody_;
+  }
+
+  Builder& builder_;
+  const Coordinator* coordinator_;
+  std::map<std::uint64_t, flatbuffers::Offset<flatbuffers::String>> names_;  // by attach epoch
+  flatbuffers::Offset<flatbuffers::String> all_names_, nobody_;
+};
+
 void send_description(const Topic& topic, const SubscriptionRecord& record,
-                      const std::vector<PartitionView>& views, const std::string& consumer,
+                      const std::vector<PartitionView>& views, const Coordinator* coordinator,
                       Reply reply) {
-  reply.body(protocol::Body::SubscriptionReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+  reply.body(protocol::Body::SubscriptionReply, [&](Builder& builder) {
+    ConsumersWriter consumers(builder, coordinator);
     std::vector<flatbuffers::Offset<protocol::SubscriptionPartitionInfo>> partitions;
     for (std::uint32_t index = 0; index < views.size(); ++index) {
       const PartitionView& view = views[index];
       if (!view.found) continue;
       const auto& stats = view.stats;
-      auto attached = builder.CreateString(consumer);
+      auto attached = consumers.active_on(index);
       auto blocked = builder.CreateString(view.blocked);
       partitions.push_back(protocol::CreateSubscriptionPartitionInfo(
           builder, index, view.start, stats.committed, stats.floor, stats.answered_above_floor,
           stats.in_flight, stats.waiting_redelivery, stats.skipped, stats.lag, attached,
           stats.credit_messages, stats.credit_bytes, blocked));
     }
-    auto info = make_info(builder, topic, record, builder.CreateVector(partitions));
+    auto attached = consumers.all();
+    auto info = make_info(builder, topic, record, builder.CreateVector(partitions), attached);
     return protocol::CreateSubscriptionReply(builder, builder.CreateVector({info}));
   });
 }
@@ -58,15 +125,11 @@ void describe(CoreLoop& here, std::shared_ptr<const Topic> topic,
     }
   };
   auto done = [&here, topic, record, views, reply = std::move(reply)]() mutable {
-    CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
+    CoreLoop& coordinator = coordinator_loop(here.node(), *topic, *record);
     coordinator.net_loop().post(
         [&coordinator, topic, record, views, reply = std::move(reply)]() mutable {
-          std::string consumer;
-          if (auto* core = coordinator.find_coordinator(record->id);
-              core != nullptr && core->consumer()) {
-            consumer = core->consumer()->name;
-          }
-          send_description(*topic, *record, *views, consumer, std::move(reply));
+          send_description(*topic, *record, *views, coordinator.find_coordinator(record->id),
+                           std::move(reply));
         });
   };
   for_each_partition(here, topic, visit, std::move(done));
@@ -88,7 +151,8 @@ void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, 
   CoreLoop& here = client.loop();
   auto name = TopicName::parse(body.topic()->string_view());
   if (!name) return reply.error(name.error());
-  auto spec = subscription_spec(body.name()->string_view(), body.type(), body.mode(), body.start());
+  auto spec = subscription_spec(body.name()->string_view(), body.type(), body.mode(), body.start(),
+                                body.key_ordered());
   if (!spec) return reply.error(spec.error());
   here.node().controller->create_subscription(
       *name, *spec,

@@ -1,24 +1,22 @@
 #include "server/handlers/subscription_start.h"
 
-#include <xxhash.h>
-
 namespace andyx::server {
 
 Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::SubscriptionType type,
                                            protocol::SubscriptionMode mode,
-                                           const protocol::Start* start) {
+                                           const protocol::Start* start, bool key_ordered) {
   if (auto checked = check_name(name, "subscription"); !checked)
     return std::unexpected(checked.error());
   if (type > protocol::SubscriptionType::MAX || mode > protocol::SubscriptionMode::MAX) {
     return fail(ErrorCode::kBadArgument, "unknown subscription type or mode");
   }
-  if (type != protocol::SubscriptionType::unique) {
-    return fail(ErrorCode::kBadArgument, "this version has subscriptions of type unique only");
-  }
+  if (key_ordered && type != protocol::SubscriptionType::shared)
+    return fail(ErrorCode::kBadArgument, "only a shared subscription can be key-ordered");
   SubscriptionSpec spec{.name = std::string(name),
                         .type = type,
                         .mode = mode,
-                        .start_kind = protocol::StartKind::earliest};
+                        .start_kind = protocol::StartKind::earliest,
+                        .key_ordered = key_ordered};
   if (start != nullptr) {
     if (start->kind() > protocol::StartKind::MAX)
       return fail(ErrorCode::kBadArgument, "unknown start position");
@@ -28,9 +26,8 @@ Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::Subs
   return spec;
 }
 
-CoreLoop& coordinator_loop(Node& node, const Topic& topic, SubscriptionId subscription) {
-  auto at = XXH3_64bits(&subscription, sizeof subscription) % topic.partitions().size();
-  return node.loop_of(topic.partitions()[at].partition_id);
+CoreLoop& coordinator_loop(Node& node, const Topic& topic, const SubscriptionRecord& subscription) {
+  return node.loop_of(topic.partitions()[subscription.coordinator].partition_id);
 }
 
 void when_started(CoreLoop& home, TopicName name, std::shared_ptr<const SubscriptionRecord> record,

@@ -13,10 +13,10 @@ namespace andyx::server {
 
 Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::SubscriptionType type,
                                            protocol::SubscriptionMode mode,
-                                           const protocol::Start* start);
+                                           const protocol::Start* start, bool key_ordered);
 
-// The loop of partition hash(subscription) mod N.
-CoreLoop& coordinator_loop(Node& node, const Topic& topic, SubscriptionId subscription);
+// The loop of the subscription's coordinating partition.
+CoreLoop& coordinator_loop(Node& node, const Topic& topic, const SubscriptionRecord& subscription);
 
 // `started` runs on `home` when the start of the subscription is fixed and durable on every
 // partition. Control loop or `home`.

@@ -117,15 +117,31 @@ void ClientConnection::close_with_error(Error reason) {
   close(std::move(reason));
 }
 
+// Its socket has not taken a byte of what is queued for so long that its consumers count as silent.
+// It is the only sign of life there is while we do not read from it.
+bool ClientConnection::takes_nothing(std::uint64_t now_ms) {
+  const std::size_t queued_bytes = connection_->queued_bytes();
+  if (queued_bytes == 0 || queued_bytes < queued_bytes_ || stuck_since_ms_ == 0)
+    stuck_since_ms_ = now_ms;
+  queued_bytes_ = queued_bytes;
+  return now_ms - stuck_since_ms_ > limits::kConsumerSessionMs;
+}
+
 void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms) {
   if (closing_) return;
-  if (!hello_done_ && now_ms - opened_ms_ > limits::kHandshakeTimeoutMs) {
-    close_with_error({ErrorCode::kIdleTimeout,
-                      "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
-  } else if (!paused_ &&
-             now_ms - std::max(connection_->last_received_ms(), opened_ms_) > idle_timeout_ms) {
-    close_with_error({ErrorCode::kIdleTimeout,
-                      "nothing received for " + std::to_string(idle_timeout_ms) + " ms"});
+  if (!hello_done_) {
+    if (now_ms - opened_ms_ <= limits::kHandshakeTimeoutMs) return;
+    return close_with_error(
+        {ErrorCode::kIdleTimeout,
+         "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
+  }
+  const bool stuck = takes_nothing(now_ms);
+  const std::uint64_t allowed_ms =
+      has_consumers() ? std::min(idle_timeout_ms, limits::kConsumerSessionMs) : idle_timeout_ms;
+  const std::uint64_t silent_ms = now_ms - std::max(connection_->last_received_ms(), opened_ms_);
+  if (paused_ ? has_consumers() && stuck && silent_ms > allowed_ms : silent_ms > allowed_ms) {
+    close_with_error(
+        {ErrorCode::kIdleTimeout, "nothing received for " + std::to_string(silent_ms) + " ms"});
   }
 }
 
@@ -162,17 +178,29 @@ void ClientConnection::close_streams(SubscriptionId subscription) {
   }
 }
 
+std::optional<Attachment> ClientConnection::remove_attachment(SubscriptionId subscription,
+                                                              std::uint64_t attach_epoch) {
+  const auto found = std::ranges::find_if(attachments_, [&](const Attachment& attachment) {
+    return attachment.subscription == subscription && attachment.attach_epoch == attach_epoch;
+  });
+  if (found == attachments_.end()) return std::nullopt;
+  const Attachment removed = *found;
+  attachments_.erase(found);
+  // Streams do not say whose they are: while another consumer of the subscription is on this
+  // connection, a client closes those of the one that left.
+  if (std::ranges::find(attachments_, subscription, &Attachment::subscription) ==
+      attachments_.end())
+    close_streams(subscription);
+  return removed;
+}
+
 void ClientConnection::release_streams() {
   for (const auto& [stream, route] : streams_) tell_closed(stream, route);
   for (const Attachment& attachment : attachments_) {
-    auto detach = [attachment, id = id_] {
-      if (auto* core = attachment.coordinator->find_coordinator(attachment.subscription))
-        core->connection_lost(id);
-    };
-    if (attachment.coordinator == &loop_)
-      detach();
-    else
-      attachment.coordinator->net_loop().post(detach);
+    attachment.coordinator->net_loop().post([attachment, id = id_] {
+      if (auto* coordinator = attachment.coordinator->find_coordinator(attachment.subscription))
+        coordinator->connection_lost(id);
+    });
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -65,11 +66,15 @@ class ClientConnection final : public net::ConnectionHandler {
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
   void close_with_error(Error reason);  // the same, after an error frame
-  // Once a second: hello overdue, or silent for too long.
+  // Once a second: hello overdue, or silent for too long. A connection with consumers may be silent
+  // for limits::kConsumerSessionMs only: what they hold goes to others then.
   void check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms);
 
   std::unordered_map<std::uint32_t, StreamRoute>& streams() { return streams_; }
-  std::vector<Attachment>& attachments() { return attachments_; }
+  void add_attachment(const Attachment& attachment) { attachments_.push_back(attachment); }
+  // Nothing where it is not there. With the last one of a subscription go its streams.
+  std::optional<Attachment> remove_attachment(SubscriptionId subscription,
+                                              std::uint64_t attach_epoch);
   const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
   void in_transit_arrived(std::size_t bytes);
   void try_resume() {
@@ -92,6 +97,8 @@ class ClientConnection final : public net::ConnectionHandler {
   void throttle();
   void send(frame::OutFrame frame);
   void wake_streams();
+  bool has_consumers() const { return !attachments_.empty() || !streams_.empty(); }
+  bool takes_nothing(std::uint64_t now_ms);
 
   CoreLoop& loop_;
   std::uint64_t id_;
@@ -101,6 +108,8 @@ class ClientConnection final : public net::ConnectionHandler {
   std::vector<Attachment> attachments_;
   std::string client_name_;
   std::uint64_t opened_ms_;
+  std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
+  std::size_t queued_bytes_ = 0;      // at the last look
   std::uint32_t requests_in_flight_ = 0;
   std::size_t bytes_in_flight_ = 0;
   bool hello_done_ = false;

@@ -41,6 +41,9 @@ void CoreLoop::run() {
       if (auto* connection = find_connection(id)) connection->try_resume();
     }
     deadlines_.run_due(loop_->now_ms());
+    for (auto id : std::exchange(growing_, {})) {
+      if (auto* coordinator = find_coordinator(id)) coordinator->grow_again();
+    }
     if (draining_) check_drained();
   });
   loop_->run();
@@ -117,9 +120,11 @@ void CoreLoop::change_topic(const std::shared_ptr<const Topic>& topic) {
   for (const PartitionRecord& record : topic->partitions()) {
     if (auto* partition = find_partition(record.partition_id)) partition->apply_topic(*topic);
   }
-  std::erase_if(coordinators_, [&](const auto& entry) {
-    return entry.second.topic == topic->id && !topic->subscriptions.find(entry.second.name);
-  });
+  end_coordinators(topic->id, topic.get());
+  for (const auto& [id, coordinator] : coordinators_) {
+    if (coordinator->topic() == topic->id)
+      coordinator->grow(static_cast<std::uint32_t>(topic->partitions().size()));
+  }
 }
 
 void CoreLoop::close_topic(const Topic& topic) {
@@ -129,7 +134,21 @@ void CoreLoop::close_topic(const Topic& topic) {
     found->second->close_deleted();
     partitions_.erase(found);
   }
-  std::erase_if(coordinators_, [&](const auto& entry) { return entry.second.topic == topic.id; });
+  end_coordinators(topic.id, nullptr);
+}
+
+// Of subscriptions that are not in `present`, the topic as it is now; null: it is gone.
+void CoreLoop::end_coordinators(TopicId topic, const Topic* present) {
+  std::erase_if(coordinators_, [&](const auto& entry) {
+    const auto& [id, coordinator] = entry;
+    if (coordinator->topic() != topic) return false;
+    const auto record =
+        present ? present->subscriptions.find(std::string_view(coordinator->name())) : nullptr;
+    if (record && record->id == id) return false;
+    coordinator->end({present ? ErrorCode::kUnknownSubscription : ErrorCode::kUnknownTopic,
+                      "subscription " + coordinator->name() + " was deleted"});
+    return true;
+  });
 }
 
 Partition* CoreLoop::find_partition(PartitionId id) {
@@ -214,17 +233,18 @@ void CoreLoop::wake_subscription(const StreamRoute& route) {
     route.owner->net_loop().post(wake);
 }
 
-CoordinatorCore& CoreLoop::coordinator(const Topic& topic, const SubscriptionRecord& subscription) {
-  // Above every epoch of an earlier start: incarnations are microseconds of the wall clock at
-  // start.
-  Coordinator fresh{topic.id, subscription.name,
-                    CoordinatorCore(subscription.name, node_.incarnation)};
-  return coordinators_.try_emplace(subscription.id, std::move(fresh)).first->second.core;
+Coordinator* CoreLoop::coordinator(TopicId topic, const SubscriptionRecord& subscription) {
+  if (auto* found = find_coordinator(subscription.id)) return found;
+  const auto of = image_->find_topic(topic);
+  const auto record = of ? of->subscriptions.find(std::string_view(subscription.name)) : nullptr;
+  if (!record || record->id != subscription.id) return nullptr;
+  auto made = std::make_unique<Coordinator>(*this, *of, *record);
+  return coordinators_.emplace(record->id, std::move(made)).first->second.get();
 }
 
-CoordinatorCore* CoreLoop::find_coordinator(SubscriptionId subscription) {
+Coordinator* CoreLoop::find_coordinator(SubscriptionId subscription) {
   auto found = coordinators_.find(subscription);
-  return found == coordinators_.end() ? nullptr : &found->second.core;
+  return found == coordinators_.end() ? nullptr : found->second.get();
 }
 
 void CoreLoop::every_second() {

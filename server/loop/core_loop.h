@@ -19,7 +19,7 @@
 #include "server/loop/deadlines.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
-#include "server/subscription/coordinator_core.h"
+#include "server/subscription/coordinator.h"
 
 namespace andyx::server {
 
@@ -66,8 +66,11 @@ class CoreLoop {
   }
 
   // The one place that knows who is attached to a subscription; on its coordinator's loop only.
-  CoordinatorCore& coordinator(const Topic& topic, const SubscriptionRecord& subscription);
-  CoordinatorCore* find_coordinator(SubscriptionId subscription);
+  // Null where this loop's image has no such subscription: it was deleted.
+  Coordinator* coordinator(TopicId topic, const SubscriptionRecord& subscription);
+  Coordinator* find_coordinator(SubscriptionId subscription);
+  // Its topic has grown, and not everybody was ready: looked at again at the next short tick.
+  void grow_later(SubscriptionId subscription) { growing_.insert(subscription); }
 
   // Connections of this loop.
   ClientConnection* find_connection(std::uint64_t id);
@@ -86,15 +89,10 @@ class CoreLoop {
   void wake_subscription(const StreamRoute& route);
 
  private:
-  struct Coordinator {
-    TopicId topic = 0;
-    std::string name;
-    CoordinatorCore core;
-  };
-
   void open_topic(const std::shared_ptr<const Topic>& topic);
   void change_topic(const std::shared_ptr<const Topic>& topic);
   void close_topic(const Topic& topic);
+  void end_coordinators(TopicId topic, const Topic* present);
   void accept(std::unique_ptr<net::Connection> connection);
   void every_second();
   void check_drained();
@@ -108,10 +106,11 @@ class CoreLoop {
   Deadlines deadlines_;
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
-  std::unordered_map<SubscriptionId, Coordinator> coordinators_;
+  std::unordered_map<SubscriptionId, std::unique_ptr<Coordinator>> coordinators_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientConnection>> connections_;
   std::unordered_set<std::uint64_t> throttled_;
   std::unordered_set<PartitionId> parked_;  // have reads that wait
+  std::unordered_set<SubscriptionId> growing_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
   std::uint32_t seen_generation_ = 0;

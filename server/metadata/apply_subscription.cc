@@ -1,6 +1,7 @@
 #include "common_generated.h"
 #include "protocol/base/limits.h"
 #include "server/metadata/apply_commands.h"
+#include "server/metadata/content_hash.h"
 
 namespace andyx::server {
 namespace {
@@ -23,7 +24,16 @@ Status check_values(const wire::CreateSubscription& command) {
     return fail(ErrorCode::kBadArgument, "the start of a subscription is not negative, as " +
                                              std::to_string(command.start_value()) + " is");
   }
+  if (command.key_ordered() &&
+      command.type() != static_cast<std::uint8_t>(protocol::SubscriptionType::shared)) {
+    return fail(ErrorCode::kBadArgument, "only a shared subscription can be key-ordered");
+  }
   return {};
+}
+
+// hash(subscription) mod N.
+std::uint32_t coordinating_partition(SubscriptionId id, std::size_t partitions) {
+  return static_cast<std::uint32_t>(ContentHash().number(id).finish() % partitions);
 }
 
 Status check_create(const Image& image, const Topic& topic,
@@ -34,10 +44,12 @@ Status check_create(const Image& image, const Topic& topic,
   if (const auto existing = topic.subscriptions.find(name)) {
     const std::string which = "subscription " + existing->name + " on topic " + topic.name.path();
     if (static_cast<std::uint8_t>(existing->type) != command.type() ||
-        static_cast<std::uint8_t>(existing->mode) != command.mode()) {
+        static_cast<std::uint8_t>(existing->mode) != command.mode() ||
+        existing->key_ordered != command.key_ordered()) {
       return fail(ErrorCode::kSubscriptionConflict,
                   which + " is " + protocol::EnumNameSubscriptionType(existing->type) + " and " +
-                      protocol::EnumNameSubscriptionMode(existing->mode));
+                      protocol::EnumNameSubscriptionMode(existing->mode) +
+                      (existing->key_ordered ? ", key-ordered" : ""));
     }
     return fail(ErrorCode::kSubscriptionExists, which + " exists already");
   }
@@ -74,6 +86,8 @@ Outcome apply_command(Image& image, const wire::CreateSubscription& command, Tim
   record.start_kind = static_cast<protocol::StartKind>(command.start_kind());
   record.start_value = command.start_value();
   record.created_us = time_us;
+  record.key_ordered = command.key_ordered();
+  record.coordinator = coordinating_partition(record.id, topic->partitions().size());
   const SubscriptionId id = record.id;
   Topic changed = *topic;
   changed.subscriptions.put(std::make_shared<const SubscriptionRecord>(std::move(record)));

@@ -39,12 +39,12 @@ class Encoder {
   }
   Written operator()(const CreateSubscriptionCommand& c) {
     const auto name = out_.CreateString(c.name);
-    return {
-        wire::Command::CreateSubscription,
-        wire::CreateCreateSubscription(out_, c.topic_id, name, static_cast<std::uint8_t>(c.type),
-                                       static_cast<std::uint8_t>(c.mode),
-                                       static_cast<std::uint8_t>(c.start_kind), c.start_value)
-            .Union()};
+    return {wire::Command::CreateSubscription,
+            wire::CreateCreateSubscription(
+                out_, c.topic_id, name, static_cast<std::uint8_t>(c.type),
+                static_cast<std::uint8_t>(c.mode), static_cast<std::uint8_t>(c.start_kind),
+                c.start_value, c.key_ordered)
+                .Union()};
   }
   Written operator()(const DeleteSubscriptionCommand& c) {
     return {wire::Command::DeleteSubscription,

@@ -40,6 +40,7 @@ struct CreateSubscriptionCommand {
   protocol::SubscriptionMode mode{};
   protocol::StartKind start_kind{};
   std::int64_t start_value = 0;
+  bool key_ordered = false;
 };
 struct DeleteSubscriptionCommand {
   TopicId topic_id = 0;

@@ -202,7 +202,13 @@ auto status_answer(Controller::StatusDone done) {
 }
 
 CreateSubscriptionCommand command_of(SubscriptionSpec spec) {
-  return {0, std::move(spec.name), spec.type, spec.mode, spec.start_kind, spec.start_value};
+  return {0,
+          std::move(spec.name),
+          spec.type,
+          spec.mode,
+          spec.start_kind,
+          spec.start_value,
+          spec.key_ordered};
 }
 
 }  // namespace

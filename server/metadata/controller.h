@@ -35,6 +35,7 @@ struct SubscriptionSpec {
   protocol::SubscriptionMode mode{};
   protocol::StartKind start_kind{};
   std::int64_t start_value = 0;
+  bool key_ordered = false;
 };
 
 struct ControllerOptions {
@@ -86,10 +87,10 @@ class Controller {
   void ensure_topic(TopicName name, std::uint32_t partitions, TopicDone done);
   void delete_topic(TopicName name, StatusDone done);  // kUnknownTopic
 
-  // kSubscriptionExists, kSubscriptionConflict (another type or mode), kUnknownTopic, kBadName,
-  // kLimitReached.
+  // kSubscriptionExists, kSubscriptionConflict (another type, mode or key order), kUnknownTopic,
+  // kBadName, kLimitReached.
   void create_subscription(TopicName topic, SubscriptionSpec spec, SubscriptionDone done);
-  // Answers the subscription that is there when type and mode are those.
+  // Answers the subscription that is there when type, mode and key order are those.
   void ensure_subscription(TopicName topic, SubscriptionSpec spec, SubscriptionDone done);
   void delete_subscription(TopicName topic, std::string name, StatusDone done);
 

@@ -45,6 +45,7 @@ std::uint64_t hash_content(const SubscriptionRecord& subscription) {
   hash.number(static_cast<std::uint64_t>(subscription.start_kind));
   hash.number(static_cast<std::uint64_t>(subscription.start_value));
   hash.number(static_cast<std::uint64_t>(subscription.created_us));
+  hash.number(subscription.key_ordered).number(subscription.coordinator);
   return hash.finish();
 }
 

@@ -46,6 +46,10 @@ struct SubscriptionRecord {
   protocol::StartKind start_kind{};
   std::int64_t start_value = 0;  // an offset, or microseconds since 1970, or unused
   TimeUs created_us = 0;
+  bool key_ordered = false;
+  // The partition whose main coordinates its consumers: hash(id) mod the number of partitions at
+  // its creation. Fixed, so that a topic that grows does not change who decides.
+  std::uint32_t coordinator = 0;
 };
 
 struct NodeRecord {

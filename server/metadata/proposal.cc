@@ -67,7 +67,8 @@ class Resolver {
     if (!topic) return unknown_topic(wish.topic);
     if (wish.if_exists == IfExists::kAnswer) {
       const auto there = topic->subscriptions.find(std::string_view(wish.command.name));
-      if (there && there->type == wish.command.type && there->mode == wish.command.mode) {
+      if (there && there->type == wish.command.type && there->mode == wish.command.mode &&
+          there->key_ordered == wish.command.key_ordered) {
         return answer(there->id);
       }
     }

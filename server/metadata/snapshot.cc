@@ -16,9 +16,10 @@ using flatbuffers::Offset;
 
 Offset<wire::SubscriptionSnapshot> write(FlatBufferBuilder& out, const SubscriptionRecord& s) {
   const auto name = out.CreateString(s.name);
-  return wire::CreateSubscriptionSnapshot(
-      out, s.id, name, static_cast<std::uint8_t>(s.type), static_cast<std::uint8_t>(s.mode),
-      static_cast<std::uint8_t>(s.start_kind), s.start_value, s.created_us);
+  return wire::CreateSubscriptionSnapshot(out, s.id, name, static_cast<std::uint8_t>(s.type),
+                                          static_cast<std::uint8_t>(s.mode),
+                                          static_cast<std::uint8_t>(s.start_kind), s.start_value,
+                                          s.created_us, s.key_ordered, s.coordinator);
 }
 
 Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
@@ -63,6 +64,8 @@ std::shared_ptr<const SubscriptionRecord> read(const wire::SubscriptionSnapshot&
   s.start_kind = static_cast<protocol::StartKind>(from.start_kind());
   s.start_value = from.start_value();
   s.created_us = from.created_us();
+  s.key_ordered = from.key_ordered();
+  s.coordinator = from.coordinator();
   return std::make_shared<const SubscriptionRecord>(std::move(s));
 }
 

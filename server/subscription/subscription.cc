@@ -37,7 +37,7 @@ void Subscription::recovered() {
 
 void Subscription::start_at(Offset offset) {
   started_ = true;
-  core_.create(offset, now());
+  core_.create(offset, {std::max(now().wall_us, partition_.due_passed_us()), kNoOffset});
   core_.open(partition_.core().start_offset(), partition_.core().committed_offset(), now());
   make_start_durable();
 }

@@ -76,8 +76,9 @@ class SubscriptionCore {
   // --- Durable state
 
   // A new subscription that begins at `start`. Its change has to be durable before attach is
-  // answered.
-  void create(Offset start);
+  // answered. `due_cursor`: the present time, and nothing that the due index does not have any more
+  // lies behind it.
+  void create(Offset start, DueKey due_cursor = {});
   // Rebuilds: a snapshot (kState) or the next change of the log. Not kDeleted: the shell drops the
   // core.
   void apply(const CursorChange& change);

@@ -2,6 +2,7 @@
 // ordered by key.
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 
 #include "protocol/batch/batch_reader.h"
 #include "server/subscription/subscription_core_parts.h"
@@ -168,7 +169,10 @@ bool SubscriptionCore::due(const Take& take, Offset offset) const {
   const batch::Header header{.count = take.batch.count, .flags = batch::kFlagDeliverAt};
   const auto index = static_cast<std::uint32_t>(offset - take.batch.base_offset);
   const TimeUs at_us = batch::deliver_at_us(take.batch.bytes, header, index);
-  return at_us == 0 || DueKey{at_us, offset} <= due_cursor_;
+  TimeUs append_time_us = 0;  // what was due when it was appended is not in the index
+  std::memcpy(&append_time_us, take.batch.bytes.data() + batch::at::kAppendTime,
+              sizeof append_time_us);
+  return at_us <= append_time_us || DueKey{at_us, offset} <= due_cursor_;
 }
 
 // False: the answered set has no room for it.

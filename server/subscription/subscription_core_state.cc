@@ -26,8 +26,9 @@ void assign(RangeMap<Nothing>& map, const std::vector<OffsetRange>& ranges) {
 
 }  // namespace
 
-void SubscriptionCore::create(Offset start) {
+void SubscriptionCore::create(Offset start, DueKey due_cursor) {
   answered_.reset(start);
+  due_cursor_ = due_cursor;
   next_ = start_ = start;
   note_whole_state();
 }

@@ -172,6 +172,15 @@ TEST_CASE("bad names, values out of range and conflicts are refused with their o
   other.type = SubscriptionType::shared;
   CHECK(code_of(history.apply(other)) == ErrorCode::kSubscriptionConflict);
   other = good;
+  other.type = SubscriptionType::shared;
+  other.name = "ordered";
+  REQUIRE(history.apply(other).status);
+  other.key_ordered = true;
+  CHECK(code_of(history.apply(other)) == ErrorCode::kSubscriptionConflict);
+  other.name = "unique";
+  other.type = SubscriptionType::unique;
+  CHECK(code_of(history.apply(other)) == ErrorCode::kBadArgument);
+  other = good;
   other.name = "bad/name";
   CHECK(code_of(history.apply(other)) == ErrorCode::kBadName);
   other = good;

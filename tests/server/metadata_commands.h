@@ -102,7 +102,8 @@ class RandomCommands {
                                          static_cast<protocol::SubscriptionType>(pick(4)),
                                          static_cast<protocol::SubscriptionMode>(pick(2)),
                                          static_cast<protocol::StartKind>(pick(4)),
-                                         static_cast<std::int64_t>(pick(100))};
+                                         static_cast<std::int64_t>(pick(100)),
+                                         pick(4) == 0};
       case 8:
         return DeleteSubscriptionCommand{1 + pick(60), 1 + pick(60)};
       default:

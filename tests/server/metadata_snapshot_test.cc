@@ -12,7 +12,7 @@ TEST_CASE("a snapshot gives back every field of the image") {
   REQUIRE(history
               .apply(CreateSubscriptionCommand{1, "s", protocol::SubscriptionType::shared,
                                                protocol::SubscriptionMode::nonresilient,
-                                               protocol::StartKind::offset, 42})
+                                               protocol::StartKind::offset, 42, true})
               .status);
   REQUIRE(history.apply(RegisterNodeCommand{1, {1, 1}, 2, "example", 7000}).status);
   const auto restored = decode_snapshot(encode_snapshot(history.image()));
@@ -33,6 +33,10 @@ TEST_CASE("a snapshot gives back every field of the image") {
   CHECK(subscription->mode == protocol::SubscriptionMode::nonresilient);
   CHECK(subscription->start_kind == protocol::StartKind::offset);
   CHECK(subscription->start_value == 42);
+  CHECK(subscription->key_ordered);
+  CHECK(subscription->coordinator ==
+        history.image().find_subscription(topic->id, "s")->coordinator);
+  CHECK(subscription->coordinator < 3);
   const auto node = image.find_node(1);
   REQUIRE(node);
   CHECK(node->host == "example");
