@@ -27,13 +27,6 @@ Status check_tiling(LogId log, const LogLayout& layout, Offset from) {
                                        std::to_string(next) + " lies");
 }
 
-// What is left of a run from `from` on, in bytes.
-std::size_t rest_of(const Run& run, Offset from) {
-  if (from <= run.first) return run.bytes;
-  const auto share = static_cast<double>(run.end - from) / static_cast<double>(run.end - run.first);
-  return static_cast<std::size_t>(static_cast<double>(run.bytes) * share);
-}
-
 }  // namespace
 
 bool LogReader::moved_since(LogId log, std::uint64_t version) const {
@@ -129,16 +122,63 @@ Result<std::vector<SharedBytes>> LogReader::read_once(LogId log, Offset from, st
   return out;
 }
 
-Result<Offset> LogReader::find_time(LogId log, TimeUs time_us) {
+template <typename Look>
+std::invoke_result_t<Look, std::uint64_t&> LogReader::look_at(LogId log, Look&& look) {
   for (int attempt = 0;; ++attempt) {
     std::uint64_t version = 0;
-    auto found = find_time_once(log, time_us, version);
+    auto found = look(version);
     if (found || attempt >= kAttempts) return found;
     const bool may_have_moved =
         found.error().code == ErrorCode::kCorrupt && moved_since(log, version);
     const bool start_passed = found.error().code == ErrorCode::kOffsetOutOfRange;
     if (!may_have_moved && !start_passed) return found;
   }
+}
+
+Result<Offset> LogReader::find_time(LogId log, TimeUs time_us) {
+  return look_at(log,
+                 [&](std::uint64_t& version) { return find_time_once(log, time_us, version); });
+}
+
+Result<StorageShard::Sized> LogReader::find_size(LogId log, std::uint64_t max_bytes) {
+  return look_at(log,
+                 [&](std::uint64_t& version) { return find_size_once(log, max_bytes, version); });
+}
+
+Result<StorageShard::Sized> LogReader::find_size_once(LogId log, std::uint64_t max_bytes,
+                                                      std::uint64_t& version) {
+  const Offset start = table_.layout(log, 0).start;
+  auto where = layout(log, start);
+  if (!where) return std::unexpected(where.error());
+  version = where->version;
+  StorageShard::Sized sized{.from = where->end};
+  for (auto run = where->runs.rbegin(); run != where->runs.rend(); ++run) {
+    if (run->first >= start && sized.bytes + run->bytes <= max_bytes) {
+      sized = {.from = run->first, .bytes = sized.bytes + run->bytes};
+      continue;
+    }
+    std::vector<StorageShard::Sized> batches;
+    const Status read = database_.visit_run(
+        log, *run, std::max(run->first, start), run->bytes, [&](const BatchKey&, ByteSpan bytes) {
+          const auto header = batch::read_header(bytes);
+          batches.push_back({header->base_offset, bytes.size()});
+          return true;
+        });
+    if (!read) return std::unexpected(read.error());
+    for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
+      if (sized.bytes != 0 && sized.bytes + batch->bytes > max_bytes) return sized;
+      sized = {.from = std::max(batch->from, start), .bytes = sized.bytes + batch->bytes};
+    }
+  }
+  return sized;
+}
+
+Result<std::uint64_t> LogReader::bytes_from(LogId log, Offset from) {
+  auto where = layout(log, from);
+  if (!where) return std::unexpected(where.error());
+  std::uint64_t bytes = 0;
+  for (const Run& run : where->runs) bytes += rest_of(run, from);
+  return bytes;
 }
 
 Result<Offset> LogReader::find_time_once(LogId log, TimeUs time_us, std::uint64_t& version) {

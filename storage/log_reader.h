@@ -17,6 +17,8 @@ class LogReader {
 
   Result<std::vector<SharedBytes>> read(LogId log, Offset from, std::size_t max_bytes);
   Result<Offset> find_time(LogId log, TimeUs time_us);
+  Result<StorageShard::Sized> find_size(LogId log, std::uint64_t max_bytes);
+  Result<std::uint64_t> bytes_from(LogId log, Offset from);
 
   // The loaded layout from `from` on, checked to be without gaps up to the end. kOffsetOutOfRange,
   // kCorrupt.
@@ -28,6 +30,12 @@ class LogReader {
   Result<std::vector<SharedBytes>> read_once(LogId log, Offset from, std::size_t max_bytes,
                                              std::uint64_t& version);
   Result<Offset> find_time_once(LogId log, TimeUs time_us, std::uint64_t& version);
+  Result<StorageShard::Sized> find_size_once(LogId log, std::uint64_t max_bytes,
+                                             std::uint64_t& version);
+  // Calls look(version) again while what it answers may come from a move of the batches, or of the
+  // start, meanwhile.
+  template <typename Look>
+  std::invoke_result_t<Look, std::uint64_t&> look_at(LogId log, Look&& look);
   // Whether the layout is another one by now: what was not found may have moved.
   bool moved_since(LogId log, std::uint64_t version) const;
 

@@ -51,6 +51,11 @@ void extend_runs(RunList& runs, Generation generation, const AppendInfo& batch) 
                       .bytes = batch.size_bytes});
 }
 
+std::uint64_t rest_of(const Run& run, Offset from) {
+  if (from <= run.first) return run.bytes;
+  return share_of(run.bytes, run.end - from, run.end - run.first);
+}
+
 void LogTable::restore_generation(Generation generation, const Sealed& sealed) {
   generations_[generation] = sealed;
 }
@@ -307,6 +312,23 @@ std::vector<std::pair<LogId, Generation>> LogTable::dropped() const {
   return {dropped_.begin(), dropped_.end()};
 }
 
+// By the runs where all that matter are known, else as if all batches were of one size.
+std::uint64_t LogTable::live_bytes(const Entry& entry, Offset start) {
+  const LogState& state = entry.state;
+  const bool known =
+      entry.sealed_loaded || (!entry.open_runs.empty() && entry.open_runs.front().first <= start);
+  if (!known) {
+    return share_of(state.bytes, state.end_offset - start, state.end_offset - state.start_offset);
+  }
+  std::uint64_t bytes = 0;
+  for (const RunList* runs : {&entry.sealed, &entry.open_runs}) {
+    for (const Run& run : *runs) {
+      if (run.end > start) bytes += rest_of(run, start);
+    }
+  }
+  return bytes;
+}
+
 Status LogTable::advance_start(LogId log, Offset new_start) {
   const std::lock_guard lock(mutex_);
   const auto found = logs_.find(log);
@@ -318,7 +340,7 @@ Status LogTable::advance_start(LogId log, Offset new_start) {
   }
   if (found == logs_.end() || new_start <= found->second.state.start_offset) return {};
   Entry& entry = found->second;
-  entry.state.bytes = share_of(entry.state.bytes, end - new_start, end - entry.state.start_offset);
+  entry.state.bytes = live_bytes(entry, new_start);
   entry.state.start_offset = new_start;
   const auto live = std::ranges::upper_bound(entry.sealed, new_start, {}, &Run::end);
   loaded_runs_ -= static_cast<std::size_t>(live - entry.sealed.begin());

@@ -24,6 +24,9 @@ using RunList = std::vector<Run>;
 // Runs stay sorted.
 void extend_runs(RunList& runs, Generation generation, const AppendInfo& batch);
 
+// What is left of a run from `from` on, in bytes; within it an estimate.
+std::uint64_t rest_of(const Run& run, Offset from);
+
 // A change of a log's head that still has to be written.
 struct HeadChange {
   LogId log = 0;
@@ -107,6 +110,7 @@ class LogTable {
     RunList sealed;
   };
 
+  static std::uint64_t live_bytes(const Entry& entry, Offset start);
   void unload(Entry& entry);
   void touch(LogId log, Entry& entry);
 

@@ -34,6 +34,13 @@ struct MemoryLog {
   }
 };
 
+std::unexpected<Error> out_of_range(LogId log, const LogState& state, Offset from) {
+  return fail(ErrorCode::kOffsetOutOfRange, "log " + std::to_string(log) + " holds offsets " +
+                                                std::to_string(state.start_offset) + " to " +
+                                                std::to_string(state.end_offset) + ", asked for " +
+                                                std::to_string(from));
+}
+
 class MemoryShard final : public StorageShard {
  public:
   explicit MemoryShard(const ShardOptions& options)
@@ -46,6 +53,8 @@ class MemoryShard final : public StorageShard {
   Status submit(WriteGroup group, WriteObserver& observer) override;
   Result<std::vector<SharedBytes>> read(LogId log, Offset from, std::size_t max_bytes) override;
   Result<Offset> find_time(LogId log, TimeUs time_us) override;
+  Result<Sized> find_size(LogId log, std::uint64_t max_bytes) override;
+  Result<std::uint64_t> bytes_from(LogId log, Offset from) override;
   std::optional<LogState> log_state(LogId log) const override;
   std::vector<LogId> logs() const override;
   Status advance_start(LogId log, Offset new_start) override;
@@ -53,7 +62,12 @@ class MemoryShard final : public StorageShard {
   Result<CutTail> truncate(LogId log, Offset from) override;
   Result<std::optional<std::string>> get(Table table, std::string_view key) const override;
   Status scan(Table table, std::string_view prefix,
-              const std::function<bool(std::string_view, std::string_view)>& visit) const override;
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return scan_from(table, prefix, prefix, visit);
+  }
+  Status scan_from(
+      Table table, std::string_view prefix, std::string_view first,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override;
   ShardStatus status() const override;
   Status close() override;
 
@@ -180,10 +194,7 @@ Result<std::vector<SharedBytes>> MemoryShard::read(LogId log, Offset from, std::
   const MemoryLog* found = find_log(log);
   const LogState state = found != nullptr ? found->state : LogState{};
   if (from < state.start_offset || from > state.end_offset) {
-    return fail(ErrorCode::kOffsetOutOfRange, "log " + std::to_string(log) + " holds offsets " +
-                                                  std::to_string(state.start_offset) + " to " +
-                                                  std::to_string(state.end_offset) +
-                                                  ", asked for " + std::to_string(from));
+    return out_of_range(log, state, from);
   }
   std::vector<SharedBytes> out;
   if (found == nullptr) return out;
@@ -205,6 +216,32 @@ Result<Offset> MemoryShard::find_time(LogId log, TimeUs time_us) {
       return std::max(it->info.base, found->state.start_offset);
   }
   return found->state.end_offset;
+}
+
+Result<StorageShard::Sized> MemoryShard::find_size(LogId log, std::uint64_t max_bytes) {
+  const std::lock_guard lock(mutex_);
+  const MemoryLog* found = find_log(log);
+  if (found == nullptr || found->batches.empty()) {
+    return Sized{.from = found == nullptr ? 0 : found->state.start_offset};
+  }
+  Sized sized;
+  for (auto it = found->batches.rbegin(); it != found->batches.rend(); ++it) {
+    if (sized.bytes != 0 && sized.bytes + it->info.size_bytes > max_bytes) break;
+    sized = {.from = std::max(it->info.base, found->state.start_offset),
+             .bytes = sized.bytes + it->info.size_bytes};
+  }
+  return sized;
+}
+
+Result<std::uint64_t> MemoryShard::bytes_from(LogId log, Offset from) {
+  const std::lock_guard lock(mutex_);
+  const MemoryLog* found = find_log(log);
+  const LogState state = found != nullptr ? found->state : LogState{};
+  if (from < state.start_offset || from > state.end_offset) return out_of_range(log, state, from);
+  std::uint64_t bytes = 0;
+  if (found == nullptr) return bytes;
+  for (auto it = found->find(from); it != found->batches.end(); ++it) bytes += it->info.size_bytes;
+  return bytes;
 }
 
 std::optional<LogState> MemoryShard::log_state(LogId log) const {
@@ -289,15 +326,15 @@ Result<std::optional<std::string>> MemoryShard::get(Table table, std::string_vie
   return found->second;
 }
 
-Status MemoryShard::scan(
-    Table table, std::string_view prefix,
+Status MemoryShard::scan_from(
+    Table table, std::string_view prefix, std::string_view first,
     const std::function<bool(std::string_view, std::string_view)>& visit) const {
   StateMap copy;  // so that `visit` may call the shard
   {
     const std::lock_guard lock(mutex_);
     const StateMap& map = tables_[static_cast<std::size_t>(table)];
-    for (auto it = map.lower_bound(prefix); it != map.end() && it->first.starts_with(prefix);
-         ++it) {
+    for (auto it = map.lower_bound(std::max(prefix, first));
+         it != map.end() && it->first.starts_with(prefix); ++it) {
       copy.insert(copy.end(), *it);
     }
   }

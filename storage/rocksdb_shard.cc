@@ -17,6 +17,8 @@ class RocksdbShard final : public StorageShard {
   Status submit(WriteGroup group, WriteObserver& observer) override;
   Result<std::vector<SharedBytes>> read(LogId log, Offset from, std::size_t max_bytes) override;
   Result<Offset> find_time(LogId log, TimeUs time_us) override;
+  Result<Sized> find_size(LogId log, std::uint64_t max_bytes) override;
+  Result<std::uint64_t> bytes_from(LogId log, Offset from) override;
   std::optional<LogState> log_state(LogId log) const override { return core_->table().state(log); }
   std::vector<LogId> logs() const override { return core_->table().logs(); }
   Status advance_start(LogId log, Offset new_start) override;
@@ -24,7 +26,12 @@ class RocksdbShard final : public StorageShard {
   Result<CutTail> truncate(LogId log, Offset from) override;
   Result<std::optional<std::string>> get(Table table, std::string_view key) const override;
   Status scan(Table table, std::string_view prefix,
-              const std::function<bool(std::string_view, std::string_view)>& visit) const override;
+              const std::function<bool(std::string_view, std::string_view)>& visit) const override {
+    return scan_from(table, prefix, prefix, visit);
+  }
+  Status scan_from(
+      Table table, std::string_view prefix, std::string_view first,
+      const std::function<bool(std::string_view, std::string_view)>& visit) const override;
   ShardStatus status() const override;
   Status close() override;
 
@@ -73,6 +80,18 @@ Result<Offset> RocksdbShard::find_time(LogId log, TimeUs time_us) {
   return LogReader(core_->database(), core_->table()).find_time(log, time_us);
 }
 
+Result<StorageShard::Sized> RocksdbShard::find_size(LogId log, std::uint64_t max_bytes) {
+  const auto in_use = use();
+  if (!in_use) return std::unexpected(in_use.error());
+  return LogReader(core_->database(), core_->table()).find_size(log, max_bytes);
+}
+
+Result<std::uint64_t> RocksdbShard::bytes_from(LogId log, Offset from) {
+  const auto in_use = use();
+  if (!in_use) return std::unexpected(in_use.error());
+  return LogReader(core_->database(), core_->table()).bytes_from(log, from);
+}
+
 Status RocksdbShard::advance_start(LogId log, Offset new_start) {
   const auto in_use = use();
   if (!in_use) return std::unexpected(in_use.error());
@@ -104,13 +123,16 @@ Result<std::optional<std::string>> RocksdbShard::get(Table table, std::string_vi
   return core_->database().get(table, key);
 }
 
-Status RocksdbShard::scan(
-    Table table, std::string_view prefix,
+Status RocksdbShard::scan_from(
+    Table table, std::string_view prefix, std::string_view first,
     const std::function<bool(std::string_view, std::string_view)>& visit) const {
   const auto in_use = use();
   if (!in_use) return std::unexpected(in_use.error());
   const Family family = table == Table::kMeta ? Family::kMeta : Family::kCursor;
-  return core_->database().visit_rows(family, prefix, visit);
+  return core_->database().visit_rows_from(family, std::max(prefix, first),
+                                           [&](std::string_view key, std::string_view row) {
+                                             return key.starts_with(prefix) && visit(key, row);
+                                           });
 }
 
 ShardStatus RocksdbShard::status() const {

@@ -118,6 +118,16 @@ class StorageShard {
   // none). Blocks.
   virtual Result<Offset> find_time(LogId log, TimeUs time_us) = 0;
 
+  // Retention by size: what has to go so that at most max_bytes are left. Exact. Blocks.
+  struct Sized {
+    Offset from = 0;          // a batch boundary, or the start; never past the newest batch
+    std::uint64_t bytes = 0;  // of the batches from there to the end
+  };
+  virtual Result<Sized> find_size(LogId log, std::uint64_t max_bytes) = 0;
+  // Bytes of the batches from `from` to the end; within a stretch of 4 MiB an estimate.
+  // kOffsetOutOfRange (before start or after end). Blocks.
+  virtual Result<std::uint64_t> bytes_from(LogId log, Offset from) = 0;
+
   virtual std::optional<LogState> log_state(LogId log) const = 0;  // nothing: no such log
   virtual std::vector<LogId> logs() const = 0;
 
@@ -135,6 +145,11 @@ class StorageShard {
   // Keys that start with `prefix`, in order, until `visit` answers false.
   virtual Status scan(
       Table table, std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
+
+  // The same from the key `first` on, which starts with `prefix` or lies before all that do.
+  virtual Status scan_from(
+      Table table, std::string_view prefix, std::string_view first,
       const std::function<bool(std::string_view key, std::string_view value)>& visit) const = 0;
 
   virtual ShardStatus status() const = 0;

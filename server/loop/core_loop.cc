@@ -10,6 +10,7 @@ namespace andyx::server {
 namespace {
 
 constexpr std::uint64_t kShortTickMs = 20;
+constexpr std::size_t kBackgroundReads = 1'000;  // of retention, in a second
 constexpr std::size_t kCursorShare =
     4;  // of what messages may have under way, for cursors beside it
 
@@ -255,12 +256,28 @@ void CoreLoop::every_second() {
     if (auto* connection = find_connection(id))
       connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
   }
+  tend_watched();
   // Producer snapshots follow storage's generations: what recovery replays stays within a few of
   // them.
   auto generation = node_.shard->status().generation;
   if (std::exchange(seen_generation_, generation) != generation) {
     for (auto& [id, partition] : partitions_) partition->snapshot_producers();
   }
+}
+
+// In turn: who finds the read pool's share used up comes first in the next second.
+void CoreLoop::tend_watched() {
+  const TimeUs now_us = net::wall_time_us();
+  std::size_t reads_left = kBackgroundReads;
+  std::vector<PartitionId> served, waiting;
+  for (PartitionId id : std::exchange(watched_, {})) {
+    auto* partition = find_partition(id);
+    const bool had_reads = reads_left != 0;
+    if (partition != nullptr && partition->every_second(now_us, reads_left))
+      (had_reads ? served : waiting).push_back(id);
+  }
+  watched_.insert(watched_.begin(), served.begin(), served.end());
+  watched_.insert(watched_.begin(), waiting.begin(), waiting.end());
 }
 
 void CoreLoop::drain(net::Task drained) {

@@ -77,6 +77,8 @@ class CoreLoop {
   void remove_connection(std::uint64_t id);
   // Looked at again at the next short tick.
   void add_parked(PartitionId partition) { parked_.insert(partition); }
+  // A partition that wants its every_second; until it says that it needs no more.
+  void watch(PartitionId partition) { watched_.push_back(partition); }
   void add_throttled(std::uint64_t id) { throttled_.insert(id); }
   std::size_t connection_count() const { return connections_.size(); }
 
@@ -95,6 +97,7 @@ class CoreLoop {
   void end_coordinators(TopicId topic, const Topic* present);
   void accept(std::unique_ptr<net::Connection> connection);
   void every_second();
+  void tend_watched();
   void check_drained();
   Status open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record);
 
@@ -111,6 +114,7 @@ class CoreLoop {
   std::unordered_set<std::uint64_t> throttled_;
   std::unordered_set<PartitionId> parked_;  // have reads that wait
   std::unordered_set<SubscriptionId> growing_;
+  std::vector<PartitionId> watched_;        // have retention, or delayed messages
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
   std::uint32_t seen_generation_ = 0;

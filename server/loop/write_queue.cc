@@ -7,6 +7,7 @@ namespace andyx::server {
 namespace {
 
 constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
+constexpr std::size_t kRowOverheadBytes = 64;  // as storage charges it
 
 }  // namespace
 
@@ -31,7 +32,7 @@ void WriteQueue::add(std::vector<storage::LogAppend> appends, std::vector<storag
     gathering_.group.appends.push_back(std::move(append));
   }
   for (auto& put : puts) {
-    gathering_.bytes += put.key.size() + (put.value ? put.value->size() : 0);
+    gathering_.bytes += kRowOverheadBytes + put.key.size() + (put.value ? put.value->size() : 0);
     gathering_.group.puts.push_back(std::move(put));
   }
   gathering_.callbacks.push_back(std::move(on_written));

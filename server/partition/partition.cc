@@ -7,6 +7,7 @@
 #include "server/app/log.h"
 #include "server/log_ids.h"
 #include "server/loop/core_loop.h"
+#include "server/partition/due_row.h"
 #include "server/partition/state_keys.h"
 
 namespace andyx::server {
@@ -20,7 +21,9 @@ Partition::Partition(CoreLoop& loop, const Topic& topic, const PartitionRecord& 
       topic_name_(topic.name.path()),
       core_(std::move(core)),
       cache_(loop.cache_budget()),
-      cursor_log_(loop, *this, id_) {}
+      cursor_log_(loop, *this, id_),
+      due_(loop, *this, core_.end_offset()),
+      retention_(loop, *this, core_.end_offset()) {}
 
 Partition::~Partition() = default;
 
@@ -82,24 +85,41 @@ void Partition::append(const PartitionCore::Produced& produced, const batch::Hea
   cache_.append(produced.base_offset, header.count,
                 pins_much ? SharedBytes::copy_of(batch.span()) : batch);
   producers_changed_ |= header.producer_id != 0;
+  Writing writing{.from = produced.base_offset,
+                  .to = produced.end_offset,
+                  .append_time_us = produced.append_time_us,
+                  .size_bytes = batch.size(),
+                  .due = {}};
+  // Of the patched header: `header` is as the producer sent it.
+  if ((header.flags & batch::kFlagDeliverAt) != 0) {
+    writing.due =
+        DueIndex::rows_of(batch.span(), *batch::read_header(batch.span()), produced.append_time_us);
+  }
+  auto puts = due_.puts_of(writing.due);
+  std::vector<storage::LogAppend> appends;
+  appends.push_back({data_log(id_), std::move(batch)});
   ++writes_under_way_;
-  loop_.writes().add(
-      {data_log(id_), std::move(batch)},
-      [self = shared_from_this(), from = produced.base_offset,
-       to = produced.end_offset](ErrorCode error) { self->written(from, to, error); });
+  loop_.writes().add(std::move(appends), std::move(puts),
+                     [self = shared_from_this(), writing = std::move(writing)](ErrorCode error) {
+                       self->written(writing, error);
+                     });
 }
 
-void Partition::written(Offset from, Offset to, ErrorCode error) {
+void Partition::written(const Writing& batch, ErrorCode error) {
   --writes_under_way_;
   if (deleted_) {
     if (writes_under_way_ == 0) free_space();
     return;
   }
   if (error == ErrorCode::kOk) {
-    core_.durable(to);
+    core_.durable(batch.to);
+    due_.added(batch.due);
+    retention_.appended(batch.to, batch.append_time_us, batch.size_bytes);
+    if (!batch.due.empty()) watch();
     committed_moved();
     return;
   }
+  Offset from = batch.from;
   Error told{error, describe() + (error == ErrorCode::kStorageFailed
                                       ? ": the storage shard has stopped"
                                       : ": storage did not take the batch")};
@@ -107,7 +127,7 @@ void Partition::written(Offset from, Offset to, ErrorCode error) {
     core_.storage_failed();
     from = core_.committed_offset();
   } else {
-    core_.append_refused(from, to);
+    core_.append_refused(from, batch.to);
   }
   cache_.truncate(from);
   waiters_.fail_from(from, [&](Waiter&& waiter) { waiter.fail(told); });
@@ -196,12 +216,12 @@ void Partition::answer_read(const ReadRequest& request, Reply reply) {
     batches.push_back(batch->bytes);
   }
   if (!batches.empty()) return send_read(std::move(batches), std::move(reply));
-  fetch(request.offset, request.max_bytes,
-        [self = shared_from_this(),
-         reply = std::move(reply)](Result<std::vector<SharedBytes>> read) mutable {
-          if (!read) return reply.error(read.error());
-          self->send_read(std::move(*read), std::move(reply));
-        });
+  read_log(request.offset, request.max_bytes,
+           [self = shared_from_this(),
+            reply = std::move(reply)](Result<std::vector<SharedBytes>> read) mutable {
+             if (!read) return reply.error(read.error());
+             self->send_read(std::move(*read), std::move(reply));
+           });
 }
 
 void Partition::send_read(std::vector<SharedBytes> batches, Reply reply) {
@@ -215,6 +235,18 @@ void Partition::send_read(std::vector<SharedBytes> batches, Reply reply) {
 }
 
 void Partition::fetch(Offset offset, std::size_t max_bytes, Fetched fetched) {
+  auto go_on = [self = shared_from_this(), offset, max_bytes,
+                fetched = std::move(fetched)](Result<std::vector<SharedBytes>> read) mutable {
+    const Offset start = self->core_.start_offset();
+    if (!read && read.error().code == ErrorCode::kOffsetOutOfRange && offset < start) {
+      return self->fetch(start, max_bytes, std::move(fetched));
+    }
+    fetched(std::move(read));
+  };
+  read_log(offset, max_bytes, std::move(go_on));
+}
+
+void Partition::read_log(Offset offset, std::size_t max_bytes, Fetched fetched) {
   auto job = [self = shared_from_this(), offset, max_bytes,
               fetched = std::move(fetched)]() mutable {
     auto read = self->loop_.node().shard->read(data_log(self->id_), offset, max_bytes);
@@ -229,7 +261,6 @@ void Partition::fetch(Offset offset, std::size_t max_bytes, Fetched fetched) {
   off_loop(std::move(job));
 }
 
-// To the read pool; while that is full, once more at each turn of the loop.
 void Partition::off_loop(ReadPool::Job job) {
   if (loop_.node().read_pool->submit(std::move(job))) return;
   loop_.net_loop().post([self = shared_from_this(), job = std::move(job)]() mutable {
@@ -305,6 +336,8 @@ void Partition::apply_topic(const Topic& topic) {
     if (subscriptions_.contains(it->id)) continue;
     add_subscription(it.item());
   }
+  retention_.set_policy(topic.effective.retention);
+  if (retention_.active()) watch();
 }
 
 void Partition::add_subscription(std::shared_ptr<const SubscriptionRecord> record) {
@@ -337,6 +370,7 @@ void Partition::close_deleted() {
   for (auto& [id, subscription] : subscriptions_) subscription->end_all_streams(gone);
   subscriptions_.clear();
   cursor_log_.close();
+  due_.close();
   cache_.clear();
   if (writes_under_way_ == 0) free_space();
 }
@@ -357,8 +391,10 @@ void Partition::free_space() {
   }
   loop_.writes().add({},
                      {{storage::Table::kCursor, producer_snapshot_key(id_), std::nullopt},
-                      {storage::Table::kCursor, cursor_snapshot_key(id_), std::nullopt}},
+                      {storage::Table::kCursor, cursor_snapshot_key(id_), std::nullopt},
+                      {storage::Table::kCursor, due_removed_key(id_), std::nullopt}},
                      [](ErrorCode) {});
+  due_.remove_all();
 }
 
 }  // namespace andyx::server

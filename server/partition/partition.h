@@ -15,7 +15,9 @@
 #include "server/loop/read_pool.h"
 #include "server/loop/reply.h"
 #include "server/metadata/image.h"
+#include "server/partition/due_index.h"
 #include "server/partition/partition_core.h"
+#include "server/partition/retention.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/cursor_log.h"
 #include "server/subscription/subscription.h"
@@ -48,6 +50,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
 
   // Subscriptions come and go with their topic's record.
   void apply_topic(const Topic& topic);
+  // Called while it asks for that (watch). `reads_left`: jobs that the read pool may still be given
+  // in this second. False: not needed again for now.
+  bool every_second(TimeUs now_us, std::size_t& reads_left);
   // The topic is gone: answers everybody, frees the space.
   void close_deleted();
 
@@ -71,10 +76,27 @@ class Partition : public std::enable_shared_from_this<Partition> {
                std::function<void(Result<Offset>)> found);
 
   // What a consumer may be given from memory: the batch that holds `offset`; null: read it from
-  // storage.
+  // storage with fetch. From the start of the log on where retention has passed `offset` meanwhile.
   const CachedBatch* cached(Offset offset) const;
   using Fetched = std::move_only_function<void(Result<std::vector<SharedBytes>>)>;
   void fetch(Offset offset, std::size_t max_bytes, Fetched fetched);
+
+  // For descriptions of lag; on this loop, perhaps at once. The append time of the batch that
+  // holds `offset`; and an estimate of the bytes that are stored from `offset` to the end.
+  void age_of(Offset offset, std::function<void(Result<TimeUs>)> found);
+  void bytes_from(Offset offset, std::function<void(Result<std::uint64_t>)> found);
+
+  // Delayed messages. A new subscription's due cursor begins at due_index().removed_to().
+  const DueIndex& due_index() const { return due_; }
+  void read_due(DueKey after, TimeUs until_us, std::size_t max, DueIndex::ReadDue done) {
+    due_.read(after, until_us, max, std::move(done));
+  }
+  // The durable due cursor of every subscription is there or behind it.
+  void due_passed(DueKey everybody) { due_.passed(everybody); }
+  Offset oldest_delayed() const { return due_.oldest_delayed(); }
+
+  // Retention: messages below `to` are gone. Never back, never past what is committed.
+  void advance_start(Offset to);
 
   Subscription* find_subscription(SubscriptionId id);
   const std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>>& subscriptions() const {
@@ -89,6 +111,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   CursorLog& cursor_log() { return cursor_log_; }
 
   void snapshot_producers();
+
+  // To the read pool; while that is full, once more at each turn of the loop.
+  void off_loop(ReadPool::Job job);
 
   // Writes of the internal log count as well: a deleted partition frees its space behind the last
   // one.
@@ -113,13 +138,21 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void add_subscription(std::shared_ptr<const SubscriptionRecord> record);
   void append(const PartitionCore::Produced& produced, const batch::Header& header,
               SharedBytes batch);
-  void written(Offset from, Offset to, ErrorCode error);
+  // A batch on its way to storage.
+  struct Writing {
+    Offset from = 0, to = 0;
+    TimeUs append_time_us = 0;
+    std::size_t size_bytes = 0;
+    std::vector<DueKey> due;
+  };
+  void written(const Writing& batch, ErrorCode error);
+  void watch();
   void committed_moved();
   void answer_read(const ReadRequest& request, Reply reply);
   void send_read(std::vector<SharedBytes> batches, Reply reply);
   void answer_produce(Waiter waiter);
   void drop_uncommitted(std::vector<SharedBytes>& batches) const;
-  void off_loop(ReadPool::Job job);
+  void read_log(Offset offset, std::size_t max_bytes, Fetched fetched);
   void free_space();
 
   CoreLoop& loop_;
@@ -133,6 +166,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::vector<ParkedRead> parked_;
   CursorLog cursor_log_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
+  DueIndex due_;
+  Retention retention_;
+  bool watched_ = false;
   std::uint32_t writes_under_way_ = 0;
   bool producers_changed_ = false;
   bool deleted_ = false;

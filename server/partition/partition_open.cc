@@ -69,6 +69,10 @@ Result<std::shared_ptr<Partition>> Partition::open(CoreLoop& loop,
   if (!recovered) return std::unexpected(recovered.error());
   auto partition = std::make_shared<Partition>(
       loop, *topic, record, PartitionCore(record.main_epoch, std::move(*recovered)));
+  if (partition->core().end_offset() > 0) {
+    if (auto status = partition->due_.recover(); !status) return std::unexpected(status.error());
+    partition->watch();  // rows of delayed messages are to be counted
+  }
   if (auto status = partition->recover_subscriptions(*topic); !status)
     return std::unexpected(status.error());
   partition->apply_topic(*topic);

@@ -29,6 +29,10 @@ const CachedBatch* TailCache::find(Offset offset) const {
   return &(*found)->batch;
 }
 
+void TailCache::drop_below(Offset start) {
+  while (!empty() && index_.front()->batch.end_offset <= start) pop_oldest();
+}
+
 void TailCache::truncate(Offset from) {
   while (!empty() && index_.back()->batch.end_offset > from) pop_newest();
 }

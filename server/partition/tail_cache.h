@@ -67,7 +67,8 @@ class TailCache {
   // cache of the budget, truncate or clear. The next one is find(batch->end_offset).
   const CachedBatch* find(Offset offset) const;
 
-  void truncate(Offset from);  // drops batches that end above `from`
+  void drop_below(Offset start);  // drops batches that end there or below
+  void truncate(Offset from);     // drops batches that end above `from`
   void clear() { truncate(0); }
 
   bool empty() const { return index_.empty(); }

@@ -10,6 +10,7 @@
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
 #include "protocol/base/shared_bytes.h"
+#include "server/subscription/due_key.h"
 #include "server/subscription/offset_set.h"
 
 namespace andyx::server {
@@ -23,14 +24,6 @@ struct RedeliveryRange {
   TimeUs due_us = 0;        // wall clock: not delivered again before; 0: at once
 
   bool operator==(const RedeliveryRange&) const = default;
-};
-
-// A place in the partition's due index: deliver-at time (wall clock), then offset.
-struct DueKey {
-  TimeUs at_us = 0;
-  Offset offset = 0;
-
-  auto operator<=>(const DueKey&) const = default;
 };
 
 struct CursorChange {

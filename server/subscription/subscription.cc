@@ -37,7 +37,7 @@ void Subscription::recovered() {
 
 void Subscription::start_at(Offset offset) {
   started_ = true;
-  core_.create(offset, {std::max(now().wall_us, partition_.due_passed_us()), kNoOffset});
+  core_.create(offset, partition_.due_index().removed_to());
   core_.open(partition_.core().start_offset(), partition_.core().committed_offset(), now());
   make_start_durable();
 }
@@ -53,6 +53,7 @@ void Subscription::start_failed(const Error& error) { become_ready(std::unexpect
 
 void Subscription::become_ready(Status status) {
   ready_ = status.has_value();
+  if (ready_) durable_due_cursor_ = core_.due_cursor();
   start_failed_ = !ready_;
   for (auto& waiting : std::exchange(when_ready_, {})) waiting(status);
 }

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "protocol/batch/batch_reader.h"
 #include "server/loop/client_connection.h"
 #include "server/loop/reply.h"
 #include "server/metadata/image.h"
@@ -89,6 +90,7 @@ class Subscription {
   void mature();
   void matured(DueKey cursor, Result<std::vector<DueKey>> due);
   void make_matured_durable();
+  void due_passed_by_all();
   void later(std::function<void()> run);
 
   // Delivering (subscription_delivery.cc).
@@ -120,6 +122,7 @@ class Subscription {
   std::vector<SubscriptionCore::DeliveredRange> taken_;         // reused
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // reads under way look at it
   std::uint64_t wake_at_ms_ = ~std::uint64_t{0};                // the earliest entry of Deadlines
+  DueKey durable_due_cursor_;
   bool pump_scheduled_ = false;
   bool scanning_due_ = false;
 };

@@ -76,8 +76,7 @@ class SubscriptionCore {
   // --- Durable state
 
   // A new subscription that begins at `start`. Its change has to be durable before attach is
-  // answered. `due_cursor`: the present time, and nothing that the due index does not have any more
-  // lies behind it.
+  // answered. `due_cursor`: up to where the due index has rows no more.
   void create(Offset start, DueKey due_cursor = {});
   // Rebuilds: a snapshot (kState) or the next change of the log. Not kDeleted: the shell drops the
   // core.

@@ -96,9 +96,18 @@ void Subscription::make_matured_durable() {
                                     if (alive.expired()) return;
                                     if (!durable) return later([this] { make_matured_durable(); });
                                     core_.matured_durable();
-                                    partition_.due_passed_by_all();
+                                    durable_due_cursor_ = core_.due_cursor();
+                                    due_passed_by_all();
                                     pump_later();
                                   });
+}
+
+// Rows of the index that no subscription needs any more go.
+void Subscription::due_passed_by_all() {
+  DueKey lowest = durable_due_cursor_;
+  for (const auto& [id, subscription] : partition_.subscriptions())
+    lowest = std::min(lowest, subscription->durable_due_cursor_);
+  partition_.due_passed(lowest);
 }
 
 // After a failure of the disk, once more.

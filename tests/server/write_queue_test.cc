@@ -41,6 +41,12 @@ class HeldShard final : public storage::StorageShard {
               const std::function<bool(std::string_view, std::string_view)>&) const override {
     return {};
   }
+  Status scan_from(storage::Table, std::string_view, std::string_view,
+                   const std::function<bool(std::string_view, std::string_view)>&) const override {
+    return {};
+  }
+  Result<Sized> find_size(storage::LogId, std::uint64_t) override { return Sized{}; }
+  Result<std::uint64_t> bytes_from(storage::LogId, Offset) override { return 0; }
   storage::ShardStatus status() const override { return {}; }
   Status close() override { return {}; }
 

@@ -128,6 +128,63 @@ TEST_CASE("find_time gives the first batch at or after a time") {
   });
 }
 
+TEST_CASE("find_size gives the newest batches that fit, and at least one") {
+  with_each_shard([](StorageShard& shard) {
+    CHECK(shard.find_size(1, 100)->bytes == 0);
+    std::vector<std::uint64_t> sizes;  // of batches of two, each of another size
+    for (Offset base = 0; base < 60; base += 2) {
+      const SharedBytes batch =
+          make_batch(1, base, {.count = 2, .payload_bytes = 30 + 17 * (base % 11)});
+      sizes.push_back(batch.size());
+      WriteGroup group;
+      group.appends.push_back({1, batch});
+      REQUIRE(write(shard, std::move(group)) == ErrorCode::kOk);
+    }
+    for (const Offset start : {Offset{0}, Offset{2}, Offset{37}, Offset{58}}) {
+      REQUIRE(shard.advance_start(1, start));
+      std::uint64_t bytes = 0;
+      for (Offset base = 60; base > start / 2 * 2;) {
+        base -= 2;
+        bytes += sizes[base / 2];
+        CAPTURE(start);
+        CAPTURE(base);
+        const auto exact = shard.find_size(1, bytes);
+        REQUIRE(exact);
+        CHECK(exact->from == std::max(base, start));
+        CHECK(exact->bytes == bytes);
+        const auto one_less = shard.find_size(1, bytes - 1);  // all but the oldest, if there is one
+        REQUIRE(one_less);
+        CHECK(one_less->from == std::max(base == 58 ? base : base + 2, start));
+      }
+      CHECK(shard.find_size(1, bytes + 1'000'000)->from == start);
+      CHECK(shard.find_size(1, 0)->from == 58);
+    }
+    REQUIRE(shard.advance_start(1, 60));
+    CHECK(shard.find_size(1, 0)->from == 60);
+    CHECK(shard.find_size(1, 0)->bytes == 0);
+  });
+}
+
+TEST_CASE("bytes_from tells what is stored from an offset on") {
+  with_each_shard([](StorageShard& shard) {
+    CHECK(shard.bytes_from(1, 0) == std::uint64_t{0});
+    for (Offset base = 0; base < 40; base += 2) append(shard, 1, base, {.count = 2});
+    const std::uint64_t one = shard.read(1, 0, 1)->front().size();
+    for (const Offset start : {Offset{0}, Offset{6}, Offset{31}}) {
+      REQUIRE(shard.advance_start(1, start));
+      for (Offset from = start; from <= 40; ++from) {
+        const auto bytes = shard.bytes_from(1, from);
+        REQUIRE(bytes);
+        CHECK(*bytes + one >= (40 - from) * one / 2);  // an estimate: less than a batch off
+        CHECK(*bytes <= (40 - from) * one / 2 + one);
+      }
+      CHECK(shard.log_state(1)->bytes <= (40 - start) * one / 2 + one);
+      CHECK(shard.bytes_from(1, 41).error().code == ErrorCode::kOffsetOutOfRange);
+    }
+    CHECK(shard.bytes_from(1, 30).error().code == ErrorCode::kOffsetOutOfRange);
+  });
+}
+
 TEST_CASE("the start advances, and never goes back") {
   with_each_shard([](StorageShard& shard) {
     for (Offset base = 0; base < 30; base += 3) append(shard, 1, base, {.count = 3});
@@ -223,6 +280,18 @@ TEST_CASE("small state: put, overwrite, delete, scan in order") {
     CHECK(shard.scan(Table::kMeta, "",
                      [&](std::string_view, std::string_view) { return ++visited < 2; }));
     CHECK(visited == 2);
+    const auto keys_from = [&](std::string_view first) {
+      std::string keys;
+      CHECK(shard.scan_from(Table::kMeta, "b/", first, [&](std::string_view key, std::string_view) {
+        keys += std::string(key) + ";";
+        return true;
+      }));
+      return keys;
+    };
+    CHECK(keys_from("b/1") == "b/1;b/2;");
+    CHECK(keys_from(std::string("b/1\0", 4)) == "b/2;");
+    CHECK(keys_from("b/3").empty());
+    CHECK(keys_from("a") == "b/1;b/2;");
     WriteGroup bad;
     bad.puts = {{Table::kMeta, "", "x"}};
     CHECK(write(shard, std::move(bad)) == ErrorCode::kBadArgument);

@@ -1,0 +1,63 @@
+// What becomes of a partition's messages as time goes: the start of its log advances. And how far
+// back an offset lies.
+#include <algorithm>
+
+#include "server/app/log.h"
+#include "server/log_ids.h"
+#include "server/loop/core_loop.h"
+#include "server/partition/partition.h"
+
+namespace andyx::server {
+
+void Partition::watch() {
+  if (!std::exchange(watched_, true)) loop_.watch(id_);
+}
+
+bool Partition::every_second(TimeUs now_us, std::size_t& reads_left) {
+  const bool due = due_.every_second(now_us, !subscriptions_.empty(), reads_left);
+  retention_.every_second(now_us, reads_left);
+  watched_ = due || retention_.active();
+  return watched_;
+}
+
+void Partition::advance_start(Offset to) {
+  to = std::min(to, core_.committed_offset());
+  if (to <= core_.start_offset() || deleted_ || core_.failed()) return;
+  if (auto advanced = loop_.node().shard->advance_start(data_log(id_), to); !advanced) {
+    log::warn("log not shortened",
+              {{"partition", describe()}, {"error", advanced.error().message}});
+    return;
+  }
+  core_.start_advanced(to);
+  cache_.drop_below(to);
+  for (auto& [id, subscription] : subscriptions_) subscription->log_start_advanced(to);
+}
+
+void Partition::age_of(Offset offset, std::function<void(Result<TimeUs>)> found) {
+  if (const CachedBatch* batch = cached(offset)) {
+    return found(batch::read_header(batch->bytes.span())->append_time_us);
+  }
+  read_log(offset, 1,
+           [self = shared_from_this(), offset,
+            found = std::move(found)](Result<std::vector<SharedBytes>> read) {
+             if (!read) return found(std::unexpected(read.error()));
+             if (read->empty()) {
+               return found(fail(
+                   ErrorCode::kOffsetOutOfRange,
+                   self->describe() + ": there is no message " + std::to_string(offset) + " yet"));
+             }
+             found(batch::read_header(read->front().span())->append_time_us);
+           });
+}
+
+void Partition::bytes_from(Offset offset, std::function<void(Result<std::uint64_t>)> found) {
+  off_loop([self = shared_from_this(), offset, found = std::move(found)]() mutable {
+    auto bytes = self->loop_.node().shard->bytes_from(data_log(self->id_), offset);
+    auto& loop = self->loop_.net_loop();
+    loop.post([self = std::move(self), bytes = std::move(bytes), found = std::move(found)] {
+      found(bytes);
+    });
+  });
+}
+
+}  // namespace andyx::server
