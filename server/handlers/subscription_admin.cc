@@ -29,7 +29,25 @@ struct PartitionView {
   Offset start = 0;
   SubscriptionCore::Stats stats;
   std::string blocked;
+  std::uint64_t lag_bytes = 0;
+  std::uint64_t lag_ms = 0;
 };
+
+// Of the oldest unanswered message: its age, and what is stored from it on. Perhaps later, on the
+// partition's loop; `view` is kept by what `keep` holds.
+void measure_lag(Partition& partition, const SubscriptionCore& core, PartitionView& view,
+                 const std::shared_ptr<void>& keep) {
+  const Offset oldest = core.oldest_unanswered();
+  if (oldest >= partition.core().committed_offset()) return;
+  partition.age_of(oldest, [&view, keep](Result<TimeUs> appended_us) {
+    if (!appended_us) return;
+    const TimeUs age_us = net::wall_time_us() - *appended_us;
+    view.lag_ms = static_cast<std::uint64_t>(std::max<TimeUs>(age_us, 1'000)) / 1'000;
+  });
+  partition.bytes_from(oldest, [&view, keep](Result<std::uint64_t> bytes) {
+    if (bytes) view.lag_bytes = *bytes;
+  });
+}
 
 // Who is attached, and where they are active. What all share is written once.
 class ConsumersWriter {
@@ -105,7 +123,8 @@ void send_description(const Topic& topic, const SubscriptionRecord& record,
       partitions.push_back(protocol::CreateSubscriptionPartitionInfo(
           builder, index, view.start, stats.committed, stats.floor, stats.answered_above_floor,
           stats.in_flight, stats.waiting_redelivery, stats.skipped, stats.lag, attached,
-          stats.credit_messages, stats.credit_bytes, blocked));
+          stats.credit_messages, stats.credit_bytes, blocked, stats.delayed, stats.dead_lettered,
+          view.lag_bytes, view.lag_ms));
     }
     auto attached = consumers.all();
     auto info = make_info(builder, topic, record, builder.CreateVector(partitions), attached);
@@ -117,14 +136,7 @@ void send_description(const Topic& topic, const SubscriptionRecord& record,
 void describe(CoreLoop& here, std::shared_ptr<const Topic> topic,
               std::shared_ptr<const SubscriptionRecord> record, Reply reply) {
   auto views = std::make_shared<std::vector<PartitionView>>(topic->partitions().size());
-  auto visit = [views, id = record->id](Partition& partition, std::uint32_t index) {
-    if (auto* subscription = partition.find_subscription(id)) {
-      const SubscriptionCore& core = subscription->core();
-      (*views)[index] = {true, partition.core().start_offset(), core.stats(),
-                         std::string(core.blocked())};
-    }
-  };
-  auto done = [&here, topic, record, views, reply = std::move(reply)]() mutable {
+  auto answer = [&here, topic, record, views, reply = std::move(reply)]() mutable {
     CoreLoop& coordinator = coordinator_loop(here.node(), *topic, *record);
     coordinator.net_loop().post(
         [&coordinator, topic, record, views, reply = std::move(reply)]() mutable {
@@ -132,7 +144,16 @@ void describe(CoreLoop& here, std::shared_ptr<const Topic> topic,
                            std::move(reply));
         });
   };
-  for_each_partition(here, topic, visit, std::move(done));
+  auto all_done = std::make_shared<OnLastRelease>(here, std::move(answer));
+  auto visit = [views, all_done, id = record->id](Partition& partition, std::uint32_t index) {
+    auto* subscription = partition.find_subscription(id);
+    if (subscription == nullptr) return;
+    const SubscriptionCore& core = subscription->core();
+    PartitionView& view = (*views)[index];
+    view = {true, partition.core().start_offset(), core.stats(), std::string(core.blocked())};
+    measure_lag(partition, core, view, all_done);
+  };
+  for_each_partition(here, topic, visit, [all_done] {});
 }
 
 std::shared_ptr<const SubscriptionRecord> find_subscription(const Topic& topic,
