@@ -1,5 +1,5 @@
 // How long a message takes in the core; nothing is asserted. Run it with -ns -tc="*nanoseconds*".
-#include <chrono>
+#include <ctime>
 
 #include "tests/server/subscription_core_fixture.h"
 
@@ -17,7 +17,8 @@ double run(std::uint32_t streams, std::uint64_t ack_timeout_us) {
   with.ack_timeout_us = ack_timeout_us;
   for (StreamId stream = 1; stream <= streams; ++stream)
     REQUIRE(core.attach(stream, with, {}).has_value());
-  const auto begin = std::chrono::steady_clock::now();
+  const std::clock_t begin = std::clock();
+  bool fine = true;
   Delivered out;
   Now now;
   while (core.floor() < kMessages) {
@@ -31,15 +32,15 @@ double run(std::uint32_t streams, std::uint64_t ack_timeout_us) {
     core.advance(now);
     for (const auto& range : out) {
       const OffsetRange answered{range.first, range.last};
-      REQUIRE(core.answer(range.stream, Kind::acknowledge, {&answered, 1}, 0, now).has_value());
+      fine &= core.answer(range.stream, Kind::acknowledge, {&answered, 1}, 0, now).has_value();
       const std::uint64_t messages = range.last - range.first + 1;
-      REQUIRE(
-          core.credit(range.stream, credit_charge(10'000, kCount, messages), messages).has_value());
+      fine &=
+          core.credit(range.stream, credit_charge(10'000, kCount, messages), messages).has_value();
     }
     (void)core.take_change();
   }
-  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - begin;
-  return took.count() / static_cast<double>(kMessages);
+  REQUIRE(fine);
+  return 1e9 * static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC / kMessages;
 }
 
 TEST_CASE("nanoseconds for each message: shared nonresilient" * doctest::skip()) {
