@@ -66,7 +66,7 @@ Result<std::vector<StreamId>> SubscriptionCore::reset(Offset to) {
     rare_->delayed = 0;
   }
   answered_.reset(to);
-  forget_history_below(kNoOffset);
+  forget_history(0, kNoOffset);
   next_ = start_ = to;
   deadline_us_ = kNever;
   streams_changed();

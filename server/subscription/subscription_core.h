@@ -324,7 +324,7 @@ class SubscriptionCore {
 
   // Durable state (subscription_core_state.cc).
   void apply_redelivery(const RedeliveryRange& range);
-  void forget_history_below(Offset end);
+  void forget_history(Offset first, Offset last);
   void raise_floor(Offset floor);
   void note_answered(Offset first, Offset last);
   void note_redelivery(const RedeliveryRange& range);

@@ -35,7 +35,9 @@ Offset SubscriptionCore::next_fresh() const {
 
 std::uint64_t SubscriptionCore::unanswered() const {
   std::uint64_t messages = held_.offsets() + waiting_.offsets();
-  if (rare_) messages += rare_->later.offsets() + rare_->dead.offsets() + rare_->round.offsets();
+  if (rare_)
+    messages += rare_->later.offsets() + rare_->dead.offsets() + rare_->round.offsets() +
+                rare_->maturing.offsets();
   if (keys_) messages += keys_->parked().offsets();
   return messages;
 }

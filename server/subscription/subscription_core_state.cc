@@ -46,24 +46,24 @@ void SubscriptionCore::apply(const CursorChange& change) {
   skipped_ = change.skipped;
   start_ = change.start;
   due_cursor_ = change.due_cursor;
-  for (const OffsetRange& range : change.answered) {
-    answered_.add(range.first, range.last);
-    history_.cut(range.first, range.last);
-    if (rare_) rare_->matured.cut(range.first, range.last);
-  }
   if (rare_ || change.delayed > 0 || change.dead_lettered > 0 || !change.matured.empty() ||
       !change.dead_round.empty()) {
     Rare& rare = make_rare();
     rare.delayed = change.delayed;
     rare.dead_lettered = change.dead_lettered;
     assign(rare.round, change.dead_round);
-    for (const OffsetRange& range : change.matured) {
-      rare.matured.cut(range.first, range.last);
-      rare.matured.insert(range.first, range.last);
-    }
+  }
+  for (const OffsetRange& range : change.answered) {
+    answered_.add(range.first, range.last);
+    if (rare_) rare_->matured.cut(range.first, range.last);
+    forget_history(range.first, range.last);
+  }
+  for (const OffsetRange& range : change.matured) {
+    make_rare().matured.cut(range.first, range.last);
+    rare_->matured.insert(range.first, range.last);
   }
   for (const RedeliveryRange& range : change.redeliveries) apply_redelivery(range);
-  forget_history_below(answered_.floor());
+  if (answered_.floor() > 0) forget_history(0, answered_.floor() - 1);
   next_ = answered_.floor();
 }
 
@@ -86,14 +86,11 @@ void SubscriptionCore::apply_redelivery(const RedeliveryRange& range) {
 }
 
 // But for what is unanswered there: matured, or on its way to the dead-letter topic.
-void SubscriptionCore::forget_history_below(Offset end) {
-  if (end == 0) return;
+void SubscriptionCore::forget_history(Offset first, Offset last) {
   std::vector<RangeMap<History>::Entry> kept;
-  history_.cut(0, end - 1, [&](const RangeMap<History>::Entry& entry) {
+  history_.cut(first, last, [&](const RangeMap<History>::Entry& entry) {
     if (!rare_) return;
-    const auto keep = [&](Offset first, Offset last) {
-      kept.push_back({first, last, entry.value});
-    };
+    const auto keep = [&](Offset from, Offset to) { kept.push_back({from, to, entry.value}); };
     rare_->matured.for_each_in(entry.first, entry.last, keep);
     rare_->round.for_each_in(entry.first, entry.last, keep);
   });
@@ -108,7 +105,7 @@ void SubscriptionCore::raise_floor(Offset floor) {
   if (floor == 0) return;
   drop(0, floor - 1);
   if (rare_ && settle_matured(0, floor - 1) > 0) changed_ = true;
-  forget_history_below(floor);
+  forget_history(0, floor - 1);
   if (floor <= answered_.floor()) return;
   answered_.advance_floor(floor);
   changed_ = true;

@@ -14,8 +14,19 @@ std::vector<CursorChange> sample() {
        .floor = 17,
        .skipped = 3,
        .answered = {{20, 25}, {30, 30}},
-       .redeliveries = {{17, 18, -5, 2}, {26, 26, 99, 1}}},
-      {.subscription = 2, .floor = ~Offset{0} - 1, .answered = {{9, 9}, {4, 5}}},
+       .redeliveries = {{17, 18, -5, 2, 77}, {26, 26, 99, 1, 0}},
+       .start = 11,
+       .due_cursor = {-3, 21},
+       .delayed = 4,
+       .matured = {{12, 13}, {22, 22}},
+       .dead_lettered = 1'000'000,
+       .dead_round = {{26, 26}}},
+      {.subscription = 2,
+       .floor = ~Offset{0} - 1,
+       .answered = {{9, 9}, {4, 5}},
+       .redeliveries = {},
+       .matured = {{7, 7}, {6, 6}},
+       .dead_round = {}},
       {.subscription = 3, .kind = CursorChange::Kind::kDeleted},
   };
 }
@@ -57,7 +68,9 @@ TEST_CASE("ranges that make no sense are corrupt") {
   CHECK(refused({.subscription = 0}));
   CHECK(refused({.subscription = 1, .answered = {{5, 4}}}));
   CHECK(refused({.subscription = 1, .answered = {{5, kNoOffset}}}));
-  CHECK(refused({.subscription = 1, .redeliveries = {{5, 4, 0, 1}}}));
+  CHECK(refused({.subscription = 1, .redeliveries = {{5, 4, 0, 1, 0}}}));
+  CHECK(refused({.subscription = 1, .matured = {{5, 4}}}));
+  CHECK(refused({.subscription = 1, .dead_round = {{9, 9}, {4, 5}}}));
   // The whole state is in order; an update need not be.
   CHECK(refused(
       {.subscription = 1, .kind = CursorChange::Kind::kState, .answered = {{9, 9}, {4, 5}}}));
@@ -68,16 +81,20 @@ TEST_CASE(
     "the size of a record is known before it is encoded, and the largest state fits a message") {
   std::vector<CursorChange> changes = sample();
   for (std::size_t n = 1; n <= changes.size(); ++n) {
-    std::size_t bound = 96;
+    std::size_t bound = 192;
     for (std::size_t i = 0; i < n; ++i) bound += change_bytes(changes[i]);
     CHECK(encode_cursor_record({changes.data(), n}).size() <= bound);
   }
-  CursorChange largest{.subscription = 1, .kind = CursorChange::Kind::kState};
-  for (std::uint64_t i = 0; i < limits::kMaxAnsweredRanges; ++i)
-    largest.answered.push_back({10 * i + 1, 10 * i + 1});
-  for (std::uint64_t i = 0; i < 2 * limits::kMaxAnsweredRanges; ++i)
-    largest.redeliveries.push_back({10 * i + 2, 10 * i + 2, 1, 1});
-  CHECK(encode_cursor_record({&largest, 1}).size() <= limits::kMaxMessageBytes);
+  // Every two unanswered messages take the room of one answered range (SubscriptionCore::window).
+  for (const std::uint64_t ranges : {std::uint64_t{0}, std::uint64_t{limits::kMaxAnsweredRanges}}) {
+    CursorChange largest{.subscription = 1, .kind = CursorChange::Kind::kState};
+    for (std::uint64_t i = 0; i < ranges; ++i) largest.answered.push_back({10 * i + 1, 10 * i + 1});
+    for (std::uint64_t i = 0; i < 2 * (limits::kMaxAnsweredRanges - ranges); ++i)
+      largest.redeliveries.push_back({10 * i + 2, 10 * i + 2, 1, 1, 1});
+    for (std::uint64_t i = 0; i < limits::kMaxMatured; ++i)
+      largest.matured.push_back({10 * i + 3, 10 * i + 3});
+    CHECK(encode_cursor_record({&largest, 1}).size() <= limits::kMaxMessageBytes);
+  }
 }
 
 }  // namespace

@@ -81,9 +81,9 @@ TEST_CASE("credit over the bound is refused and changes nothing") {
   const auto code = [](const auto& result) {
     return result ? ErrorCode::kOk : result.error().code;
   };
-  CHECK(code(f.core.attach(kAlice, 1, limits::kMaxCreditBytes + 1, 1)) ==
+  CHECK(code(f.core.attach(kAlice, options(1, limits::kMaxCreditBytes + 1, 1), {})) ==
         ErrorCode::kCreditOverflow);
-  CHECK(code(f.core.attach(kAlice, 1, 1, limits::kMaxCreditMessages + 1)) ==
+  CHECK(code(f.core.attach(kAlice, options(1, 1, limits::kMaxCreditMessages + 1), {})) ==
         ErrorCode::kCreditOverflow);
   CHECK(f.core.streams() == 0);
   f.attach(kAlice, 1, limits::kMaxCreditMessages, limits::kMaxCreditBytes);
@@ -106,11 +106,11 @@ TEST_CASE("while a batch is fetched its lane waits, and a failed fetch is wanted
   REQUIRE(again.has_value());
   CHECK(again->from == want->from);
   std::vector<SubscriptionCore::DeliveredRange> out;
-  CHECK(f.core.take(*want, f.batch_of(0), 1, out).messages == 0);  // of before
+  CHECK(f.core.take(*want, f.batch_of(0), {1, 1}, out).messages == 0);  // of before
   f.core.fetch_failed(*want);
   CHECK_FALSE(f.core.next_want().has_value());
-  CHECK(f.core.take(*again, f.batch_of(0), 1, out).messages == 10);
-  CHECK(f.core.take(*again, f.batch_of(0), 1, out).messages == 0);  // twice
+  CHECK(f.core.take(*again, f.batch_of(0), {1, 1}, out).messages == 10);
+  CHECK(f.core.take(*again, f.batch_of(0), {1, 1}, out).messages == 0);  // twice
 }
 
 TEST_CASE("a slow fetch of redeliveries does not hold up fresh messages") {
@@ -129,13 +129,13 @@ TEST_CASE("a slow fetch of redeliveries does not hold up fresh messages") {
       continue;
     }
     std::vector<SubscriptionCore::DeliveredRange> out;
-    f.core.take(*want, f.batch_of(want->from), 1, out);
+    f.core.take(*want, f.batch_of(want->from), {1, 1}, out);
     fresh.push_back({out.at(0).first, out.at(0).last});
   }
   REQUIRE(slow.has_value());
   CHECK(fresh == Ranges{{10, 19}, {20, 29}, {30, 39}, {40, 49}});
   std::vector<SubscriptionCore::DeliveredRange> out;
-  CHECK(f.core.take(*slow, f.batch_of(0), 1, out).redeliveries == 10);
+  CHECK(f.core.take(*slow, f.batch_of(0), {1, 1}, out).redeliveries == 10);
 }
 
 TEST_CASE("a want of a stream that went, or from before a reset, brings nothing") {
@@ -143,13 +143,13 @@ TEST_CASE("a want of a stream that went, or from before a reset, brings nothing"
   std::vector<SubscriptionCore::DeliveredRange> out;
   f.attach();
   auto want = f.core.next_want();
-  f.core.detach(kAlice);
-  CHECK(f.core.take(*want, f.batch_of(want->from), 1, out).messages == 0);
+  f.core.detach(kAlice, {});
+  CHECK(f.core.take(*want, f.batch_of(want->from), {1, 1}, out).messages == 0);
   f.attach();
   want = f.core.next_want();
   REQUIRE(want.has_value());
   REQUIRE(f.core.reset(50).has_value());
-  CHECK(f.core.take(*want, f.batch_of(want->from), 1, out).messages == 0);
+  CHECK(f.core.take(*want, f.batch_of(want->from), {1, 1}, out).messages == 0);
   f.attach();
   CHECK(f.deliver_ranges() == Ranges{{50, 59}});
 }
@@ -160,7 +160,7 @@ TEST_CASE("messages answered while their batch is fetched are not delivered") {
   const auto want = f.core.next_want();
   REQUIRE(f.answer(Kind::acknowledge, {{0, 7}}) == ErrorCode::kOk);
   std::vector<SubscriptionCore::DeliveredRange> out;
-  CHECK(f.core.take(*want, f.batch_of(0), 1, out).messages == 2);
+  CHECK(f.core.take(*want, f.batch_of(0), {1, 1}, out).messages == 2);
   CHECK(out.at(0).first == 8);
 }
 
@@ -183,7 +183,7 @@ TEST_CASE("resilient: unacknowledge sends the same message again, with its histo
   f.attach();
   (void)f.deliver();
   for (std::uint32_t times = 1; times <= 3; ++times) {
-    f.now_us += 10;
+    f.pass_time(10);
     CHECK(f.answer(Kind::unacknowledge, {{0, 0}}) == ErrorCode::kOk);
     const auto again = f.deliver();
     REQUIRE(again.size() == 1);
@@ -202,7 +202,7 @@ TEST_CASE("resilient: also with two streams one message is outstanding, and a fe
   REQUIRE(want.has_value());
   CHECK_FALSE(f.core.next_want().has_value());
   std::vector<SubscriptionCore::DeliveredRange> out;
-  f.core.take(*want, f.batch_of(0), 1, out);
+  f.core.take(*want, f.batch_of(0), {1, 1}, out);
   CHECK(out.size() == 1);
   CHECK_FALSE(f.core.next_want().has_value());
 }
@@ -260,18 +260,18 @@ TEST_CASE("redelivery goes round: a message that fails for ever starves no other
 
 TEST_CASE("redelivered messages are named one by one, so a take has a bound of them") {
   constexpr std::uint32_t kHuge = 50'000;
-  SubscriptionCore core(5, Mode::nonresilient);
+  SubscriptionCore core(5, Type::unique, Mode::nonresilient, false);
   core.create(0);
-  core.open(0, kHuge);
+  core.open(0, kHuge, {});
   const auto deliver = [&] {
     std::vector<SubscriptionCore::DeliveredRange> out;
     const auto want = core.next_want();
     REQUIRE(want.has_value());
-    return core.take(*want, {0, kHuge, 1'000'000}, 1, out);
+    return core.take(*want, {0, kHuge, 1'000'000}, {1, 1}, out);
   };
-  REQUIRE(core.attach(kAlice, 1, limits::kMaxCreditBytes, kHuge).has_value());
+  REQUIRE(core.attach(kAlice, options(1, limits::kMaxCreditBytes, kHuge), {}).has_value());
   CHECK(deliver().messages == kHuge);
-  REQUIRE(core.attach(kAlice, 1, limits::kMaxCreditBytes, kHuge).has_value());
+  REQUIRE(core.attach(kAlice, options(1, limits::kMaxCreditBytes, kHuge), {}).has_value());
   for (int i = 0; i < 5; ++i) {
     const auto taken = deliver();
     CHECK(taken.messages == SubscriptionCore::kMaxRedeliveriesPerTake);

@@ -49,7 +49,7 @@ TEST_CASE("a reset forgets redeliveries, also in what is rebuilt") {
   f.attach();
   f.deliver_all();
   REQUIRE(f.answer(Kind::unacknowledge, {{3, 5}}) == ErrorCode::kOk);
-  SubscriptionCore rebuilt(5, Mode::nonresilient);
+  SubscriptionCore rebuilt(5, Type::unique, Mode::nonresilient, false);
   rebuilt.apply(*f.core.take_change());
   CHECK(rebuilt.state().redeliveries.size() == 1);
   REQUIRE(f.core.reset(2).has_value());
@@ -66,9 +66,9 @@ TEST_CASE("a cursor beyond the end of the log is cut to it") {
   REQUIRE(f.answer(Kind::acknowledge, {{0, 49}, {60, 79}}) == ErrorCode::kOk);
   const CursorChange whole = f.core.state();
   for (const Offset end : {90, 70, 55, 20}) {
-    SubscriptionCore cut(5, Mode::nonresilient);
+    SubscriptionCore cut(5, Type::unique, Mode::nonresilient, false);
     cut.apply(whole);
-    cut.open(0, end);
+    cut.open(0, end, {});
     CHECK(cut.floor() == std::min<Offset>(50, end));
     const auto change = cut.take_change();
     REQUIRE(change.has_value());
@@ -81,9 +81,9 @@ TEST_CASE("a cursor beyond the end of the log is cut to it") {
 // ---- Durable changes ----
 
 TEST_CASE("a new subscription hands out its start before anything else") {
-  SubscriptionCore core(5, Mode::nonresilient);
+  SubscriptionCore core(5, Type::unique, Mode::nonresilient, false);
   core.create(42);
-  core.open(0, 100);
+  core.open(0, 100, {});
   const auto change = core.take_change();
   REQUIRE(change.has_value());
   CHECK(change->kind == CursorChange::Kind::kState);
@@ -135,7 +135,7 @@ TEST_CASE("after a restart what was not answered is delivered again, with its hi
   REQUIRE(f.answer(Kind::unacknowledge, {{7, 7}}) == ErrorCode::kOk);
   CoreFixture restarted(Mode::nonresilient, 30);
   restarted.core.apply(*f.core.take_change());
-  restarted.core.open(0, 30);
+  restarted.core.open(0, 30, {});
   restarted.attach();
   const auto ranges = restarted.deliver();
   REQUIRE(ranges.size() == 3);
@@ -153,26 +153,26 @@ TEST_CASE("after a restart what was not answered is delivered again, with its hi
 struct Wide {
   static constexpr Offset kMessages = 1'000'000;
   static constexpr std::uint32_t kWideBatch = 1'500;  // does not divide the bound
-  SubscriptionCore core{5, Mode::nonresilient};
+  SubscriptionCore core{5, Type::unique, Mode::nonresilient, false};
 
   Wide() {
     core.create(0);
-    core.open(0, kMessages);
-    REQUIRE(
-        core.attach(kAlice, 1, limits::kMaxCreditBytes, limits::kMaxCreditMessages).has_value());
+    core.open(0, kMessages, {});
+    REQUIRE(core.attach(kAlice, options(1, limits::kMaxCreditBytes, limits::kMaxCreditMessages), {})
+                .has_value());
   }
   void deliver_all() {
     std::vector<SubscriptionCore::DeliveredRange> out;
     while (auto want = core.next_want()) {
       out.clear();
       const Offset base = want->from - want->from % kWideBatch;
-      REQUIRE(core.take(*want, {base, kWideBatch, 100}, 1, out).messages > 0);
+      REQUIRE(core.take(*want, {base, kWideBatch, 100}, {1, 1}, out).messages > 0);
     }
   }
   void answer(Offset first, Offset last, Offset step, Kind kind = Kind::acknowledge) {
     for (Offset o = first; o <= last; o += step) {
       const OffsetRange range{o, o};
-      REQUIRE(core.answer(kAlice, kind, {&range, 1}).has_value());
+      REQUIRE(core.answer(kAlice, kind, {&range, 1}, 0, {}).has_value());
     }
   }
 };
@@ -201,11 +201,11 @@ TEST_CASE("a full set that was rebuilt is worked off from its floor") {
   full.deliver_all();
   full.answer(1, full.core.stats().in_flight - 1, 2);
   Wide w;
-  w.core.detach(kAlice);
+  w.core.detach(kAlice, {});
   w.core.apply(full.core.state());
-  w.core.open(0, Wide::kMessages);
-  REQUIRE(
-      w.core.attach(kAlice, 1, limits::kMaxCreditBytes, limits::kMaxCreditMessages).has_value());
+  w.core.open(0, Wide::kMessages, {});
+  REQUIRE(w.core.attach(kAlice, options(1, limits::kMaxCreditBytes, limits::kMaxCreditMessages), {})
+              .has_value());
   Offset floor = w.core.floor();
   for (int i = 0; i < 100; ++i) {
     w.deliver_all();
@@ -223,7 +223,7 @@ TEST_CASE("answers far ahead of delivery cannot fill the set") {
   for (; answered.has_value(); o += 2) {
     REQUIRE(o < Wide::kMessages);
     const OffsetRange range{o, o};
-    answered = w.core.answer(kAlice, Kind::acknowledge, {&range, 1});
+    answered = w.core.answer(kAlice, Kind::acknowledge, {&range, 1}, 0, {});
   }
   CHECK(answered.error().code == ErrorCode::kLimitReached);
   CHECK(w.core.state().answered.size() <= limits::kMaxAnsweredRanges / 2);

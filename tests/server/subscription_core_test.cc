@@ -11,7 +11,7 @@ TEST_CASE("a newer attach ends the older stream, whose messages are delivered ag
   CoreFixture f(Mode::nonresilient, 20);
   f.attach(kAlice, 1);
   f.deliver_all();
-  const auto taken_over = f.core.attach(kBob, 2, 1'000'000, 1'000);
+  const auto taken_over = f.core.attach(kBob, options(2, 1'000'000, 1'000), {});
   REQUIRE(taken_over.has_value());
   CHECK(taken_over->ended == std::vector<StreamId>{kAlice});
   CHECK(taken_over->committed == 20);
@@ -26,11 +26,11 @@ TEST_CASE("a newer attach ends the older stream, whose messages are delivered ag
 TEST_CASE("an older attach is stale, also after the newer consumer has gone") {
   CoreFixture f(Mode::nonresilient);
   f.attach(kAlice, 5);
-  f.core.detach(kAlice);
-  const auto stale = f.core.attach(kBob, 4, 1, 1);
+  f.core.detach(kAlice, {});
+  const auto stale = f.core.attach(kBob, options(4, 1, 1), {});
   REQUIRE_FALSE(stale.has_value());
   CHECK(stale.error().code == ErrorCode::kStaleAttach);
-  CHECK(f.core.attach(kBob, 5, 1, 1).has_value());
+  CHECK(f.core.attach(kBob, options(5, 1, 1), {}).has_value());
 }
 
 TEST_CASE("a stream that attaches again starts anew") {
@@ -48,19 +48,20 @@ TEST_CASE("streams of one epoch share the flow, and cannot answer for each other
   CoreFixture f(Mode::nonresilient, 20);
   f.attach(kAlice, 1);
   f.attach(kBob, 1);
-  f.deliver_all();
+  const auto all = f.deliver_all();
   CHECK(f.core.stats().in_flight == 20);
-  StreamId first = kAlice;
-  if (f.answer(Kind::acknowledge, {{0, 0}}, kAlice) != ErrorCode::kOk) first = kBob;
-  const StreamId second = first == kAlice ? kBob : kAlice;
+  const StreamId first = all.at(0).stream, second = first == kAlice ? kBob : kAlice;
+  CHECK(ranges_of(all, first) == Ranges{{0, 4}, {10, 14}});
+  CHECK(ranges_of(all, second) == Ranges{{5, 9}, {15, 19}});
   CHECK(f.answer(Kind::acknowledge, {{0, 0}}, first) == ErrorCode::kOk);
   CHECK(f.answer(Kind::acknowledge, {{0, 1}}, second) == ErrorCode::kNotYours);
   CHECK(f.answer(Kind::unacknowledge, {{1, 1}}, second) == ErrorCode::kNotYours);
-  CHECK(f.answer(Kind::acknowledge, {{10, 19}}, second) == ErrorCode::kOk);
-  f.core.detach(first);
+  CHECK(f.answer(Kind::extend, {{1, 1}}, second) == ErrorCode::kNotYours);
+  CHECK(f.answer(Kind::acknowledge, {{5, 9}, {15, 19}}, second) == ErrorCode::kOk);
+  f.core.detach(first, f.now);
   CHECK(f.core.stats().waiting_redelivery == 9);
   CHECK(f.core.stats().in_flight == 0);
-  CHECK(f.deliver_ranges() == Ranges{{1, 9}});
+  CHECK(f.deliver_ranges() == Ranges{{1, 4}});
 }
 
 // ---- Answers ----

@@ -1,0 +1,443 @@
+#include "tests/server/subscription_core_machine.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "protocol/batch/batch_format.h"
+
+namespace andyx::server {
+
+Machine::Machine(const MachineOptions& options, std::uint64_t seed)
+    : options_(options),
+      random_(seed),
+      core_(kId, options.type, options.mode, options.key_ordered) {
+  append();
+  const Offset start = pick(end());
+  for (Offset o = 0; o < start; ++o) at(o).state = State::kAnswered;
+  model_.start = start;
+  core_.create(start);
+  core_.open(0, end(), now_);
+  write_change(false);
+}
+
+void Machine::step() {
+  ++now_.steady_us;
+  const std::uint64_t event = pick(40);
+  if (event < 2) {
+    append();
+    core_.committed(end());
+  } else if (event < 4) {
+    attach();
+  } else if (event < 5) {
+    detach();
+  } else if (event < 8) {
+    credit();
+  } else if (event < 9) {
+    pause();
+  } else if (event < 13) {
+    answer_some(Kind::acknowledge);
+  } else if (event < 14) {
+    answer_some(Kind::skip);
+  } else if (event < 17) {
+    answer_some(Kind::unacknowledge);
+  } else if (event < 18) {
+    answer_some(Kind::extend);
+  } else if (event < 20) {
+    acknowledge_from_floor();
+  } else if (event < 21) {
+    if (pick(10) == 0) revoke_or_retire();
+  } else if (event < 22) {
+    if (pick(20) == 0) advance_start();
+    if (pick(60) == 0) reset();
+  } else if (event < 24) {
+    write_change(true);
+  } else if (event < 25) {
+    if (pick(12) == 0) crash();
+  } else if (event < 28) {
+    pass_time();
+  } else if (event < 29) {
+    mature();
+  } else if (event < 30) {
+    dead_round();
+  } else {
+    deliver();
+  }
+  check_stats();
+}
+
+void Machine::append() {
+  if (end() > floor() + 300) return;  // the consumers are far behind
+  const std::uint32_t count = 1 + static_cast<std::uint32_t>(pick(20));
+  const bool delayed = options_.delays && pick(3) == 0;
+  LogBatch added{.batch = {end(), count, 90 + static_cast<std::uint32_t>(pick(2'000))},
+                 .bytes = {}};
+  added.bytes.resize(batch::kHeaderBytes + count * (8 + (delayed ? 8 : 0)));
+  added.batch.delayed = delayed;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto key = static_cast<std::uint32_t>(pick(12));
+    const TimeUs at_us =
+        delayed && pick(2) == 0 ? now_.wall_us + static_cast<TimeUs>(pick(20'000)) - 2'000 : 0;
+    std::memcpy(&added.bytes[batch::kHeaderBytes + i * 8 + 4], &key, 4);
+    if (delayed) std::memcpy(&added.bytes[batch::kHeaderBytes + count * 8 + i * 8], &at_us, 8);
+    if (at_us != 0) due_index_.insert({at_us, end() + i});
+    keys_.push_back(key);
+    deliver_at_.push_back(at_us);
+  }
+  const auto placed = batches_.emplace(end(), std::move(added)).first;
+  placed->second.batch.bytes = placed->second.bytes;
+  model_.messages.resize(end() + count);
+}
+
+void Machine::give_back(ModelMessage& m, TimeUs due_wall_us, TimeUs due_steady_us) {
+  const std::uint32_t most = streams_.at(m.holder).max_deliveries;
+  if (m.count++ == 0) m.first_us = m.delivered_us;
+  m.due_wall_us = due_wall_us;
+  m.due_steady_us = due_steady_us;
+  if (most > 0 && m.count >= most)
+    m.state = State::kDead;
+  else
+    m.state = due_steady_us > 0 ? State::kLater : State::kWaiting;
+}
+
+void Machine::give_back_all(StreamId stream) {
+  for (ModelMessage& m : model_.messages)
+    if (m.state == State::kHeld && m.holder == stream) give_back(m, 0, 0);
+}
+
+void Machine::attach() {
+  if (pick(3) != 0 && streams_.size() > 1) return;
+  const StreamId stream = 1 + pick(kStreams);
+  std::uint64_t epoch = epoch_ + (epoch_ == 0);
+  if (pick(8) == 0) epoch += pick(3) - 1;
+  if (epoch <= retired_ && pick(4) != 0) epoch = retired_ + 1;
+  const StreamOptions with{.attach_epoch = epoch,
+                           .credit_bytes = pick(8'000),
+                           .credit_messages = pick(80),
+                           .ack_timeout_us = pick(2) == 0 ? 0 : 1'000 + pick(20'000),
+                           .max_deliveries = options_.max_deliveries};
+  const auto attached = core_.attach(stream, with, now_);
+  const bool stale = epoch < epoch_ || (retired_ > 0 && epoch <= retired_);
+  REQUIRE(attached.has_value() == !stale);
+  if (!attached) return;
+  give_back_all(stream);
+  streams_.erase(stream);
+  std::vector<StreamId> ended;
+  if (epoch > epoch_) {
+    for (const auto& [other, options] : streams_)
+      if (!options.retired) ended.push_back(other);
+    for (const StreamId other : ended) {
+      give_back_all(other);
+      streams_.erase(other);
+    }
+  }
+  REQUIRE(attached->ended == ended);
+  epoch_ = epoch;
+  streams_[stream] = {.epoch = epoch,
+                      .bytes = static_cast<std::int64_t>(with.credit_bytes),
+                      .messages = with.credit_messages,
+                      .ack_timeout_us = with.ack_timeout_us,
+                      .max_deliveries = with.max_deliveries,
+                      .draining = revoked_ > 0 && epoch <= revoked_};
+}
+
+void Machine::detach() {
+  if (pick(4) != 0) return;
+  const StreamId stream = 1 + pick(kStreams);
+  core_.detach(stream, now_);
+  give_back_all(stream);
+  streams_.erase(stream);
+}
+
+void Machine::credit() {
+  const StreamId stream = 1 + pick(kStreams);
+  if (pick(50) == 0) {  // far too much: refused, and nothing changes
+    REQUIRE_FALSE(core_.credit(stream, limits::kMaxCreditBytes + 1, 1).has_value());
+    return;
+  }
+  const std::uint64_t bytes = pick(4'000), messages = pick(40);
+  const auto given = core_.credit(stream, bytes, messages);
+  REQUIRE(given.has_value() == streams_.contains(stream));
+  if (!given) return;
+  streams_[stream].bytes += static_cast<std::int64_t>(bytes);
+  streams_[stream].messages += messages;
+}
+
+void Machine::pause() {
+  const StreamId stream = 1 + pick(kStreams);
+  const bool paused = pick(3) == 0;
+  core_.pause(stream, paused);
+  if (streams_.contains(stream)) streams_[stream].paused = paused;
+}
+
+void Machine::revoke_or_retire() {
+  const std::uint64_t epoch = epoch_ - (epoch_ > 0 && pick(4) == 0);
+  if (epoch == 0) return;
+  const bool retires = pick(2) == 0;
+  if (retires) {
+    core_.retire(epoch, now_);
+    retired_ = std::max(retired_, epoch);
+  } else {
+    core_.revoke(epoch);
+    revoked_ = std::max(revoked_, epoch);
+  }
+  bool holds = false;
+  for (auto& [id, stream] : streams_) {
+    if (stream.epoch > epoch) continue;
+    if (retires) give_back_all(id);
+    (retires ? stream.retired : stream.draining) = true;
+    holds = holds ||
+            std::any_of(model_.messages.begin(), model_.messages.end(),
+                        [&](const auto& m) { return m.state == State::kHeld && m.holder == id; });
+  }
+  REQUIRE(core_.drained(epoch) == !holds);
+}
+
+ErrorCode Machine::expected_error(StreamId stream, Kind kind, const Ranges& ranges) {
+  if (!streams_.contains(stream)) return ErrorCode::kUnknownStream;
+  const bool late = streams_[stream].retired && kind != Kind::acknowledge && kind != Kind::skip;
+  for (const OffsetRange& range : ranges) {
+    if (range.first > range.last) return ErrorCode::kBadArgument;
+    if (range.last >= end()) return ErrorCode::kOffsetOutOfRange;
+    for (Offset o = range.first; o <= range.last && !late; ++o)
+      if (at(o).state == State::kHeld && at(o).holder != stream) return ErrorCode::kNotYours;
+  }
+  return ErrorCode::kOk;
+}
+
+void Machine::answer_some(Kind kind) {
+  const StreamId stream = 1 + pick(kStreams);
+  Ranges ranges(1 + pick(3));
+  const Offset low = floor() - std::min<Offset>(floor(), 20);
+  for (OffsetRange& range : ranges) {
+    range.first = low + pick(end() - low + 2);
+    range.last = range.first + pick(pick(4) == 0 ? 20 : 3);
+    if (pick(100) == 0) std::swap(range.first, range.last);
+  }
+  if (pick(2) == 0) {  // what it holds, as consumers do
+    ranges.clear();
+    for (Offset o = 0; o < end(); ++o)
+      if (at(o).state == State::kHeld && at(o).holder == stream && pick(2) == 0)
+        ranges.push_back({o, o});
+  }
+  answer(kind, stream, ranges, kind == Kind::unacknowledge && pick(3) == 0 ? pick(9'000) : 0);
+}
+
+// So that the floor moves as with consumers that behave.
+void Machine::acknowledge_from_floor() {
+  if (streams_.empty() || floor() == end()) return;
+  const ModelMessage& m = at(floor());
+  const StreamId stream = m.state == State::kHeld ? m.holder : streams_.begin()->first;
+  Offset last = floor();
+  while (last + 1 < end() && last < floor() + 15 &&
+         (at(last + 1).state != State::kHeld || at(last + 1).holder == stream))
+    ++last;
+  answer(Kind::acknowledge, stream, {{floor(), last}}, 0);
+}
+
+void Machine::answer(Kind kind, StreamId stream, const Ranges& ranges, std::uint64_t delay_us) {
+  const auto answered = core_.answer(stream, kind, ranges, delay_us, now_);
+  REQUIRE((answered ? ErrorCode::kOk : answered.error().code) ==
+          expected_error(stream, kind, ranges));
+  if (!answered) return;
+  const ModelStream& from = streams_[stream];
+  const TimeUs delay = static_cast<TimeUs>(delay_us);
+  for (const OffsetRange& range : ranges) {
+    for (Offset o = range.first; o <= range.last; ++o) {
+      ModelMessage& m = at(o);
+      const bool held = m.state == State::kHeld && m.holder == stream;
+      if (kind == Kind::extend) {
+        if (held && from.ack_timeout_us > 0)
+          m.deadline_us = now_.steady_us + static_cast<TimeUs>(from.ack_timeout_us);
+      } else if (kind == Kind::unacknowledge) {
+        if (held)
+          give_back(m, delay > 0 ? now_.wall_us + delay : 0,
+                    delay > 0 ? now_.steady_us + delay : 0);
+      } else if (m.state != State::kAnswered && m.state != State::kPassed &&
+                 m.state != State::kRound) {
+        if (kind == Kind::skip) ++model_.skipped;
+        const bool early =
+            m.state == State::kFresh && deliver_at_[o] != 0 && due_key(o) > core_.due_cursor();
+        if (early) model_.delayed_exact = false;
+        m = {.state = State::kAnswered, .passed = m.passed, .answered_early = early};
+      }
+    }
+  }
+}
+
+void Machine::drop_wants() {
+  for (const auto& want : wants_) core_.fetch_failed(want);
+  wants_.clear();
+}
+
+void Machine::advance_start() {
+  log_start_ = std::max(log_start_, floor() + pick(end() - floor() + 1) / 4);
+  core_.log_start_advanced(log_start_);
+  for (Offset o = 0; o < log_start_; ++o)
+    at(o) = {.state = State::kAnswered,
+             .passed = at(o).passed,
+             .count = at(o).count,
+             .first_us = at(o).first_us};
+  drop_wants();  // their batches are gone
+}
+
+void Machine::reset() {
+  const Offset to = pick(4) == 0 ? pick(end() + 2) : log_start_ + pick(end() - log_start_ + 2);
+  const auto ended = core_.reset(to);
+  REQUIRE(ended.has_value() == (to >= log_start_ && to <= end()));
+  if (!ended) return;
+  REQUIRE(ended->size() == streams_.size());
+  streams_.clear();
+  wants_.clear();
+  for (Offset o = 0; o < end(); ++o) {
+    const bool round = std::count(model_.round.begin(), model_.round.end(), o) > 0;
+    const ModelMessage before = at(o);
+    at(o) = {.state = o < to ? State::kAnswered : State::kFresh};
+    if (!round) continue;
+    if (o >= to) at(o).state = State::kRound;
+    at(o).count = before.count;
+    at(o).first_us = before.first_us;
+  }
+  model_.delayed = 0;
+  model_.delayed_exact = true;
+  model_.start = to;
+}
+
+void Machine::pass_time() {
+  const TimeUs passed = static_cast<TimeUs>(pick(4'000));
+  now_.steady_us += passed;
+  now_.wall_us += passed;
+  if (pick(20) == 0) now_.wall_us += static_cast<TimeUs>(pick(20'000)) - 10'000;  // it was set
+  core_.advance(now_);
+  for (ModelMessage& m : model_.messages) {
+    if (m.state == State::kHeld && m.deadline_us > 0 && m.deadline_us <= now_.steady_us) {
+      give_back(m, 0, 0);
+      ++timeouts;
+    } else if (m.state == State::kLater && m.due_steady_us <= now_.steady_us) {
+      m.state = m.maybe_waiting && !m.matured ? State::kFresh : State::kWaiting;
+    }
+  }
+}
+
+// As the shell reads the due index.
+void Machine::mature() {
+  const std::size_t room = std::min<std::size_t>(core_.mature_room(), 1 + pick(10));
+  if (core_.mature_room() == 0) return;
+  std::vector<DueKey> due;
+  const DueKey from = core_.due_cursor();
+  DueKey cursor{now_.wall_us, kNoOffset};
+  for (auto entry = due_index_.upper_bound({from.at_us, from.offset});
+       entry != due_index_.end() && entry->first <= now_.wall_us; ++entry) {
+    due.push_back({entry->first, entry->second});
+    if (due.size() < room) continue;
+    cursor = due.back();
+    break;
+  }
+  latest_wall_us_ = std::max(latest_wall_us_, now_.wall_us);
+  if (cursor <= from) return;
+  core_.mature(due, cursor);
+  const auto brought = core_.state().matured;
+  for (const DueKey& entry : due) {
+    ModelMessage& m = at(entry.offset);
+    const bool is = std::any_of(brought.begin(), brought.end(), [&](const OffsetRange& r) {
+      return r.first <= entry.offset && entry.offset <= r.last;
+    });
+    const bool must = m.state == State::kPassed && entry.offset >= log_start_;
+    REQUIRE((is == must || (is && m.answered_early)));
+    if (m.passed && entry.offset >= model_.start && model_.delayed > 0) --model_.delayed;
+    m.passed = false;
+    if (!is) continue;
+    m = {.state = State::kMaturing, .matured = true};
+    ++matured;
+  }
+  write_change(true);
+}
+
+void Machine::dead_round() {
+  if (const auto round = core_.dead_round()) {
+    REQUIRE(round->sequence == model_.dead_lettered);
+    REQUIRE(round->letters.size() == model_.round.size());
+    for (std::size_t i = 0; i < model_.round.size(); ++i) {
+      REQUIRE(round->letters[i].offset == model_.round[i]);
+      REQUIRE(round->letters[i].deliveries == at(model_.round[i]).count);
+      REQUIRE(round->letters[i].first_delivered_us == at(model_.round[i]).first_us);
+    }
+    core_.dead_round_done(round->sequence + 1);  // not this one
+    if (!drains_ && pick(2) == 0) return;
+    core_.dead_round_done(round->sequence);
+    model_.dead_lettered += model_.round.size();
+    dead_lettered += model_.round.size();
+    for (const Offset o : model_.round) at(o) = {.state = State::kAnswered, .passed = at(o).passed};
+    model_.round.clear();
+    return;
+  }
+  REQUIRE(model_.round.empty());
+  if (!core_.begin_dead_round()) {
+    REQUIRE_FALSE(any(State::kDead));
+    return;
+  }
+  const auto begun = core_.dead_round();
+  REQUIRE(begun.has_value());
+  for (const auto& letter : begun->letters) {
+    REQUIRE((at(letter.offset).state == State::kDead || dead_candidate(at(letter.offset))));
+    at(letter.offset).state = State::kRound;
+    model_.round.push_back(letter.offset);
+  }
+}
+
+void Machine::write_change(bool may_be_lost) {
+  const auto change = core_.take_change();
+  if (change && may_be_lost && pick(6) == 0) {
+    core_.change_lost();
+    return;
+  }
+  if (change) {
+    const auto record = decode_cursor_record(encode_cursor_record({&*change, 1}));
+    REQUIRE(record.has_value());
+    REQUIRE(record->changes.at(0) == *change);
+    changes_.push_back(*change);
+    if (pick(10) == 0) changes_.push_back(*change);  // twice changes nothing
+  }
+  if (pick(10) == 0) changes_ = {core_.state()};  // a snapshot
+  SubscriptionCore rebuilt(kId, options_.type, options_.mode, options_.key_ordered);
+  for (const CursorChange& applied : changes_) rebuilt.apply(applied);
+  const CursorChange expected = core_.state(), actual = rebuilt.state();
+  REQUIRE(actual.floor == expected.floor);
+  REQUIRE(actual.answered == expected.answered);
+  REQUIRE(actual.matured == expected.matured);
+  REQUIRE(actual.redeliveries == expected.redeliveries);
+  REQUIRE(actual.dead_round == expected.dead_round);
+  REQUIRE(actual == expected);
+  core_.matured_durable();
+  for (ModelMessage& m : model_.messages)
+    if (m.state == State::kMaturing) m.state = State::kWaiting;
+  durable_ = model_;
+}
+
+void Machine::crash() {
+  ++crashes;
+  core_ = SubscriptionCore(kId, options_.type, options_.mode, options_.key_ordered);
+  for (const CursorChange& applied : changes_) core_.apply(applied);
+  core_.open(log_start_, end(), now_);
+  const std::size_t all = end();
+  model_ = durable_;
+  model_.messages.resize(all);
+  streams_.clear();
+  wants_.clear();
+  epoch_ = revoked_ = retired_ = 0;
+  for (Offset o = 0; o < all; ++o) {
+    ModelMessage& m = at(o);
+    if (o < log_start_)
+      m = {.state = State::kAnswered, .passed = m.passed, .count = m.count, .first_us = m.first_us};
+    if (m.state == State::kAnswered || m.state == State::kPassed || m.state == State::kRound)
+      continue;
+    m.maybe_waiting = false;
+    m.state = m.matured ? State::kWaiting : State::kFresh;
+    const TimeUs left = m.due_wall_us == 0 ? 0 : m.due_wall_us - now_.wall_us;
+    if (left <= 0) continue;
+    m.state = State::kLater;
+    m.maybe_waiting = true;
+    m.due_steady_us = now_.steady_us + left;
+  }
+}
+
+}  // namespace andyx::server
