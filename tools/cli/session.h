@@ -34,4 +34,7 @@ Outcome run_command(Session& session, const SubscriptionReset& command);
 Outcome run_command(Session& session, const SubscriptionDelete& command);
 Outcome run_command(Session& session, const NodeStatus& command);
 
+// subscription describe --watch.
+Outcome watch_subscription(Session& session, const SubscriptionDescribe& command);
+
 }  // namespace andyx::cli
