@@ -41,6 +41,25 @@ TEST_CASE("a request holds no more ranges than asked for, the rest follows") {
   CHECK(queue.empty());
 }
 
+TEST_CASE("different delays travel apart") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kUnacknowledge, {1, 1}, 100);
+  queue.add(AnswerKind::kUnacknowledge, {2, 2}, 100);
+  queue.add(AnswerKind::kUnacknowledge, {3, 3}, 200);
+  const auto first = queue.take(10);
+  CHECK(first.delay_ms == 100);
+  CHECK(first.given == 2);
+  CHECK(queue.take(10).delay_ms == 200);
+}
+
+TEST_CASE("what is dropped is counted") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kAcknowledge, {1, 4});
+  queue.add(AnswerKind::kSkip, {9, 9});
+  CHECK(queue.clear() == 5);
+  CHECK(queue.empty());
+}
+
 TEST_CASE("what is put back goes first") {
   AnswerQueue queue;
   queue.add(AnswerKind::kAcknowledge, {1, 1});

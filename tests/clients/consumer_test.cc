@@ -149,15 +149,7 @@ TEST_CASE("after a lost connection: the same session, answers again, stale messa
 TEST_CASE("a consumer that was taken over ends with the reason") {
   Setup setup;
   auto consumer = setup.subscribe().value();
-  setup.server.on([&] {
-    auto& stream = setup.server.streams.at(0);
-    stream.session->reply(0, Body::StreamClosed, [&](auto& b) {
-      const auto error =
-          protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(ErrorCode::kStaleAttach),
-                                           "stale_attach", "another one is attached");
-      return protocol::CreateStreamClosed(b, stream.id, error);
-    });
-  });
+  setup.server.detach(ErrorCode::kStaleAttach);
   const auto ended = consumer.poll(60'000);
   REQUIRE_FALSE(ended.has_value());
   CHECK(ended.error().code == ErrorCode::kStaleAttach);
@@ -166,14 +158,7 @@ TEST_CASE("a consumer that was taken over ends with the reason") {
 TEST_CASE("a stream that the server ends for a passing reason is opened again") {
   Setup setup;
   auto consumer = setup.subscribe().value();
-  setup.server.on([&] {
-    auto& stream = setup.server.streams.at(0);
-    stream.session->reply(0, Body::StreamClosed, [&](auto& b) {
-      const auto error = protocol::CreateErrorReplyDirect(
-          b, static_cast<std::uint16_t>(ErrorCode::kNotMain), "not_main", "moved");
-      return protocol::CreateStreamClosed(b, stream.id, error);
-    });
-  });
+  setup.server.end_stream(0, ErrorCode::kNotMain);
   while (consumer.stats().reconnects == 0) std::this_thread::yield();
   setup.server.deliver(0, 0, 0);
   CHECK(next(consumer).count() == 1);

@@ -75,6 +75,7 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
     case Body::Hello:
       return hello(session, id);
     case Body::Ping:
+      ++pings;
       return session.reply(id, Body::Pong, [](auto& b) { return protocol::CreatePong(b); });
     case Body::MetadataRequest:
       return metadata(session, id, *root.body_as_MetadataRequest());
@@ -102,6 +103,8 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
       return session.done(id);
     case Body::StreamOpen:
       return open_stream(session, id, *root.body_as_StreamOpen());
+    case Body::StreamClose:
+      return close_stream(session, id, root.body_as_StreamClose()->stream());
     case Body::Credit:
       return credit(*root.body_as_Credit());
     case Body::Answer:
@@ -175,19 +178,84 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
 
 void FakeServer::subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body) {
   sessions.push_back(body.session());
+  attached = &session;
+  priority = body.priority();
+  take_over = body.take_over();
+  key_ordered = body.key_ordered();
+  ++attach_epoch;
+  epochs = first_assignment;
+  for (std::uint32_t i = 0; first_assignment.empty() && i < partitions.size(); ++i)
+    epochs[i] = attach_epoch;
   session.reply(id, Body::SubscribeReply, [&](auto& b) {
-    std::vector<std::uint32_t> all(partitions.size());
-    for (std::uint32_t i = 0; i < all.size(); ++i) all[i] = i;
-    return protocol::CreateSubscribeReplyDirect(b, kTopicId, 9, ++attach_epoch, &all);
+    std::vector<std::uint32_t> indexes;
+    std::vector<std::uint64_t> of_each;
+    for (const auto& [partition, epoch] : epochs) {
+      indexes.push_back(partition);
+      of_each.push_back(epoch);
+    }
+    return protocol::CreateSubscribeReplyDirect(b, kTopicId, 9, attach_epoch, &indexes, &of_each,
+                                                session_timeout_ms);
+  });
+}
+
+void FakeServer::assign(std::map<std::uint32_t, std::uint64_t> now) {
+  on([&] {
+    epochs = std::move(now);
+    attached->reply(0, Body::Assigned, [&](auto& b) {
+      std::vector<std::uint32_t> indexes;
+      std::vector<std::uint64_t> of_each;
+      for (const auto& [partition, epoch] : epochs) {
+        indexes.push_back(partition);
+        of_each.push_back(epoch);
+      }
+      return protocol::CreateAssignedDirect(b, 9, attach_epoch, &indexes, &of_each);
+    });
+  });
+}
+
+void FakeServer::detach(ErrorCode code) {
+  on([&] {
+    attached->reply(0, Body::Detached, [&](auto& b) {
+      const auto error = protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
+                                                          "detached", "by the test");
+      return protocol::CreateDetached(b, 9, attach_epoch, error);
+    });
+  });
+}
+
+void FakeServer::end_stream(std::uint32_t partition, ErrorCode code) {
+  on([&] {
+    const Stream stream = streams.at(partition);
+    streams.erase(partition);
+    stream.session->reply(0, Body::StreamClosed, [&](auto& b) {
+      const auto error = protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
+                                                          "ended", "by the test");
+      return protocol::CreateStreamClosed(b, stream.id, error);
+    });
   });
 }
 
 void FakeServer::open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body) {
-  CHECK(body.attach_epoch() == attach_epoch);
-  streams[body.partition()] = {&session, body.stream(), body.credit_bytes(),
-                               body.credit_messages()};
+  if (!epochs.contains(body.partition()) || epochs[body.partition()] != body.attach_epoch())
+    return session.error(id, ErrorCode::kStaleAttach);
+  streams[body.partition()] = {&session,
+                               body.stream(),
+                               body.credit_bytes(),
+                               body.credit_messages(),
+                               body.attach_epoch(),
+                               body.ack_timeout_ms(),
+                               body.max_deliveries()};
   session.reply(id, Body::StreamOpenReply,
                 [](auto& b) { return protocol::CreateStreamOpenReply(b); });
+}
+
+void FakeServer::close_stream(Session& session, std::uint64_t id, std::uint32_t stream) {
+  std::erase_if(streams, [&](const auto& entry) {
+    if (entry.second.session != &session || entry.second.id != stream) return false;
+    closed_streams.push_back(entry.first);
+    return true;
+  });
+  session.done(id);
 }
 
 void FakeServer::credit(const protocol::Credit& body) {
@@ -198,7 +266,7 @@ void FakeServer::credit(const protocol::Credit& body) {
 void FakeServer::answer(Session& session, std::uint64_t id, const protocol::Answer& body) {
   for (const auto& [partition, stream] : streams) {
     if (stream.session != &session || stream.id != body.stream()) continue;
-    Answer given{partition, body.kind(), {}};
+    Answer given{partition, body.kind(), {}, body.delay_ms()};
     for (const auto* range : *body.ranges())
       given.ranges.emplace_back(range->first(), range->last());
     answers.push_back(std::move(given));

@@ -66,6 +66,11 @@ class FakeServer {
   void drop_connections();  // at once
   void stop_listening();    // and drops them; the port stays ours
   void listen_again();
+  // What the coordinator says: from now on these partitions, with these epochs; or that it is over.
+  void assign(std::map<std::uint32_t, std::uint64_t> partitions);
+  void detach(ErrorCode code);
+  // Ends the stream of a partition.
+  void end_stream(std::uint32_t partition, ErrorCode code);
   // Pushes batches of the log to the open stream of a partition.
   void deliver(std::uint32_t partition, Offset first, Offset last);
 
@@ -80,11 +85,14 @@ class FakeServer {
     Session* session;
     std::uint32_t id;
     std::uint64_t credit_bytes, credit_messages;
+    std::uint64_t epoch;
+    std::uint32_t ack_timeout_ms, max_deliveries;
   };
   struct Answer {
     std::uint32_t partition;
     protocol::AnswerKind kind;
     std::vector<std::pair<Offset, Offset>> ranges;
+    std::uint32_t delay_ms = 0;
   };
   std::vector<Partition> partitions;
   std::map<std::uint32_t, Stream> streams;  // by partition
@@ -94,6 +102,15 @@ class FakeServer {
   std::uint64_t producers_opened = 0;
   std::uint64_t credits_bytes = 0, credits_messages = 0;  // granted by Credit frames
   std::uint64_t attach_epoch = 0;
+  Session* attached = nullptr;                              // the connection of the last Subscribe
+  std::map<std::uint32_t, std::uint64_t> first_assignment;  // of each Subscribe; empty: everything
+  std::map<std::uint32_t, std::uint64_t> epochs;            // partition -> its present epoch
+  std::vector<std::uint32_t> closed_streams;                // partitions, by StreamClose
+  std::uint32_t pings = 0;
+  std::uint32_t session_timeout_ms = 10'000;
+  std::int32_t priority = 0;  // of the last Subscribe
+  bool take_over = false;     // of the last Subscribe
+  bool key_ordered = false;   // of the last Subscribe
 
  private:
   void received(Session& session, SharedBytes bytes);
@@ -104,6 +121,7 @@ class FakeServer {
   void subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body);
   void open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body);
   void answer(Session& session, std::uint64_t id, const protocol::Answer& body);
+  void close_stream(Session& session, std::uint64_t id, std::uint32_t stream);
   void credit(const protocol::Credit& body);
   void listen();
 

@@ -55,12 +55,15 @@ TEST_CASE("only the messages of the ranges are handed out, over the ends of batc
 
 TEST_CASE("a redelivered message before newer ones, from a batch that comes twice") {
   const auto bytes = joined({batch_at(10, 5), batch_at(20, 2), batch_at(10, 5)});
-  auto batch = MessageBatch::open(0, bytes, {{11, 11}, {20, 21}, {13, 13}}, {{13, 4}, {11, 1}});
+  auto batch =
+      MessageBatch::open(0, bytes, {{11, 11}, {20, 21}, {13, 13}}, {{13, 4, 900}, {11, 1, 700}});
   REQUIRE(batch.has_value());
   Message message;
-  std::vector<std::pair<Offset, std::uint32_t>> seen;
-  while (batch->next(message)) seen.emplace_back(message.offset, message.delivery_count);
-  CHECK(seen == std::vector<std::pair<Offset, std::uint32_t>>{{11, 2}, {20, 1}, {21, 1}, {13, 5}});
+  using Seen = std::tuple<Offset, std::uint32_t, TimeUs>;
+  std::vector<Seen> seen;
+  while (batch->next(message))
+    seen.emplace_back(message.offset, message.delivery_count, message.first_delivered_us);
+  CHECK(seen == std::vector<Seen>{{11, 2, 700}, {20, 1, 0}, {21, 1, 0}, {13, 5, 900}});
 }
 
 TEST_CASE("a batch moves together with its views") {

@@ -130,6 +130,44 @@ TEST_CASE("subscription and topic commands take their names in order") {
   CHECK(command<cli::TopicCreate>({"topic", "create", "t", "--partitions", "4"}).partitions == 4);
 }
 
+TEST_CASE("consume: who it is, and what becomes of messages that are not answered") {
+  const auto plain = command<cli::Consume>({"consume", "t", "--subscription", "s"});
+  CHECK(plain.consumer.empty());
+  CHECK(plain.priority == 0);
+  CHECK(plain.ack_timeout_ms == 0);
+  CHECK(plain.max_deliveries == 0);
+  CHECK_FALSE(plain.key_ordered);
+  CHECK_FALSE(plain.take_over);
+  const auto full = command<cli::Consume>(
+      {"consume",          "t",          "--subscription", "s",     "--type",        "failover",
+       "--consumer",       "me",         "--priority",     "-7",    "--ack-timeout", "500",
+       "--max-deliveries", "3",          "--answer",       "unack", "--delay",       "250",
+       "--key-ordered",    "--take-over"});
+  CHECK(full.type == client::SubscriptionType::kFailover);
+  CHECK(full.consumer == "me");
+  CHECK(full.priority == -7);
+  CHECK(full.ack_timeout_ms == 500);
+  CHECK(full.max_deliveries == 3);
+  CHECK(full.delay_ms == 250);
+  CHECK(full.key_ordered);
+  CHECK(full.take_over);
+  CHECK(wrong_usage({"consume", "t", "--subscription", "s", "--delay", "250"}));
+  CHECK(wrong_usage({"consume", "t", "--subscription", "s", "--priority", "high"}));
+  CHECK(wrong_usage({"consume", "t", "--subscription", "s", "--ack-timeout", "0"}));
+}
+
+TEST_CASE("subscription describe may be watched") {
+  CHECK_FALSE(command<cli::SubscriptionDescribe>({"subscription", "describe", "t", "s"}).watch);
+  const auto watch = command<cli::SubscriptionDescribe>(
+      {"subscription", "describe", "t", "s", "--watch", "--interval", "200", "--count", "3"});
+  CHECK(watch.watch);
+  CHECK(watch.interval_ms == 200);
+  CHECK(watch.count == 3);
+  CHECK(wrong_usage({"subscription", "describe", "t", "s", "--interval", "200"}));
+  CHECK(command<cli::SubscriptionCreate>({"subscription", "create", "t", "s", "--key-ordered"})
+            .key_ordered);
+}
+
 TEST_CASE("wrong usage is status 1, help and version are status 0") {
   CHECK(wrong_usage({}));
   CHECK(wrong_usage({"topic"}));

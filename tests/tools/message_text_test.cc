@@ -52,12 +52,14 @@ TEST_CASE("the JSON line has stable names, and says when bytes are not text") {
   message.key = "\xFE";
   message.payload = std::string_view("\x00\xFF", 2);
   message.delivery_count = 3;
+  message.first_delivered_us = 1'000'000;
   const auto json = nlohmann::json::parse(text_of(message, cli::Print::kJson));
   CHECK_FALSE(json.contains("key"));
   CHECK(json["key_base64"] == "/g==");
   CHECK_FALSE(json.contains("payload"));
   CHECK(json["payload_base64"] == "AP8=");
   CHECK(json["redelivered"] == 2);
+  CHECK(json["first_delivered"] == "1970-01-01T00:00:01.000000Z");
   CHECK(json["headers"] == nlohmann::json{{"a", "new"}, {"text", "v\"1"}});
   CHECK(json["headers_base64"] == nlohmann::json{{"raw", "/w=="}});
 }

@@ -28,6 +28,45 @@ TEST_CASE("topic describe lists partitions with the names that scripts rely on")
   CHECK(nlohmann::json::parse(cli::topics_json({topic}))["topics"][0]["partition_count"] == 2);
 }
 
+TEST_CASE("subscription describe shows who is attached, where it is active, and what waits") {
+  client::SubscriptionInfo subscription;
+  subscription.topic = "a/b/c/t";
+  subscription.name = "s";
+  subscription.type = client::SubscriptionType::kShared;
+  subscription.key_ordered = true;
+  subscription.consumers = {{.name = "one",
+                             .address = "127.0.0.1:5",
+                             .priority = -3,
+                             .attached_us = 1'000'000,
+                             .active = {0, 1, 2, 5}},
+                            {.name = "two", .address = "127.0.0.1:6"}};
+  subscription.partitions.resize(1);
+  subscription.partitions[0].attached_consumer = "one,two";
+  subscription.partitions[0].delayed = 11;
+  subscription.partitions[0].dead_lettered = 12;
+  subscription.partitions[0].lag_bytes = 13;
+  subscription.partitions[0].lag_ms = 1'450;
+  const auto json = nlohmann::json::parse(cli::subscription_json(subscription));
+  CHECK(json["key_ordered"] == true);
+  REQUIRE(json["consumers"].size() == 2);
+  CHECK(json["consumers"][0]["consumer"] == "one");
+  CHECK(json["consumers"][0]["address"] == "127.0.0.1:5");
+  CHECK(json["consumers"][0]["priority"] == -3);
+  CHECK(json["consumers"][0]["attached"] == "1970-01-01T00:00:01.000000Z");
+  CHECK(json["consumers"][0]["active"] == nlohmann::json{0, 1, 2, 5});
+  CHECK(json["consumers"][1]["active"].empty());
+  const auto& partition = json["partitions"][0];
+  CHECK(partition["consumer"] == "one,two");
+  CHECK(partition["delayed"] == 11);
+  CHECK(partition["dead_lettered"] == 12);
+  CHECK(partition["lag_bytes"] == 13);
+  CHECK(partition["lag_ms"] == 1'450);
+  const std::string table = cli::subscription_table(subscription);
+  CHECK(table.find("shared, key-ordered") != std::string::npos);
+  CHECK(table.find("0-2,5") != std::string::npos);
+  CHECK(table.find("1.4s") != std::string::npos);
+}
+
 TEST_CASE("a subscription's lag is the sum of its partitions") {
   client::SubscriptionInfo subscription;
   subscription.topic = "a/b/c/t";

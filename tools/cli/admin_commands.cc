@@ -24,6 +24,11 @@ Outcome show(const Session& session, const Result<Value>& value, std::string (*j
   return print(session.json() ? json(*value) : table(*value));
 }
 
+Outcome describe(Session& session, const std::string& topic, const std::string& subscription) {
+  return show(session, session.client.admin().describe_subscription(topic, subscription),
+              &subscription_json, &subscription_table);
+}
+
 std::string subscription_of(const std::string& subscription, const std::string& topic) {
   return "subscription " + subscription + " of " + topic_url(topic);
 }
@@ -55,11 +60,12 @@ Outcome run_command(Session& session, const SubscriptionCreate& command) {
   client::SubscriptionSpec spec;
   spec.type = command.type;
   spec.mode = command.mode;
+  spec.key_ordered = command.key_ordered;
   spec.start = command.from.value_or(client::Start::latest());
   const auto created =
       session.client.admin().create_subscription(command.topic, command.subscription, spec);
   if (!created) return std::unexpected(created.error());
-  return run_command(session, SubscriptionDescribe{command.topic, command.subscription});
+  return describe(session, command.topic, command.subscription);
 }
 
 Outcome run_command(Session& session, const SubscriptionList& command) {
@@ -68,9 +74,8 @@ Outcome run_command(Session& session, const SubscriptionList& command) {
 }
 
 Outcome run_command(Session& session, const SubscriptionDescribe& command) {
-  return show(session,
-              session.client.admin().describe_subscription(command.topic, command.subscription),
-              &subscription_json, &subscription_table);
+  if (command.watch) return watch_subscription(session, command);
+  return describe(session, command.topic, command.subscription);
 }
 
 Outcome run_command(Session& session, const SubscriptionReset& command) {
@@ -79,7 +84,7 @@ Outcome run_command(Session& session, const SubscriptionReset& command) {
   const Status reset = session.client.admin().reset_subscription(
       command.topic, command.subscription, *command.to, partition);
   if (!reset) return std::unexpected(reset.error());
-  return run_command(session, SubscriptionDescribe{command.topic, command.subscription});
+  return describe(session, command.topic, command.subscription);
 }
 
 Outcome run_command(Session& session, const SubscriptionDelete& command) {

@@ -9,6 +9,7 @@ namespace andyx::cli {
 namespace {
 
 using tools::add_choice;
+using tools::add_integer;
 using tools::add_number;
 using tools::add_parsed;
 
@@ -155,6 +156,25 @@ void add_read(CLI::App& parent, Values& values) {
 
 constexpr const char* kStartType = "earliest|latest|offset:N|TIME";
 
+void add_consumer(CLI::App& app, Consume& consume) {
+  app.add_option("--consumer", consume.consumer,
+                 "name of this consumer, unique on the subscription (default: a random one)")
+      ->type_name("NAME");
+  add_integer(app, "--priority", consume.priority, "N",
+              "failover: partitions go to the consumers of the highest (default 0)");
+  add_number<std::uint32_t>(app, "--ack-timeout", consume.ack_timeout_ms, "MS",
+                            "a message unanswered for so long is delivered again (default: never)",
+                            1, limits::kMaxAckTimeoutMs);
+  add_number<std::uint32_t>(
+      app, "--max-deliveries", consume.max_deliveries, "N",
+      "a message that failed so often goes to the dead-letter topic (default: never)", 1);
+  app.add_flag("--key-ordered", consume.key_ordered,
+               "a new shared subscription keeps messages of one key in order");
+  app.add_flag("--take-over", consume.take_over,
+               "detach who is in the way: the consumer of a unique subscription, or the one of the "
+               "same name");
+}
+
 void add_consume(CLI::App& parent, Values& values) {
   Consume& consume = values.consume;
   CLI::App& app = add_command(
@@ -179,7 +199,27 @@ void add_consume(CLI::App& parent, Values& values) {
                             "exit when no message came for so long");
   add_choice(app, "--answer", consume.answer, tools::answer_choices(),
              "how to answer each message (default ack)");
+  add_number<std::uint32_t>(app, "--delay", consume.delay_ms, "MS",
+                            "with --answer unack: come again after so long (default 0)", 0,
+                            limits::kMaxRedeliveryDelayMs);
+  add_consumer(app, consume);
   add_print(app, consume.print);
+  app.callback([&values, &consume] {
+    if (consume.delay_ms > 0 && consume.answer != client::AnswerKind::kUnacknowledge)
+      throw CLI::ValidationError("--delay", "goes with --answer unack");
+    values.chosen = consume;
+  });
+}
+
+void add_watch(CLI::App& app, SubscriptionDescribe& describe) {
+  CLI::Option* watch =
+      app.add_flag("--watch", describe.watch, "show it again and again, until a signal");
+  add_number<std::uint32_t>(app, "--interval", describe.interval_ms, "MS",
+                            "with --watch: how often (default 1000)", 1, kMaxTimeoutMs)
+      ->needs(watch);
+  add_number<std::uint64_t>(app, "--count", describe.count, "N",
+                            "with --watch: exit after so many times", 1)
+      ->needs(watch);
 }
 
 void add_subscription_commands(CLI::App& app, Values& values) {
@@ -193,6 +233,8 @@ void add_subscription_commands(CLI::App& app, Values& values) {
   add_choice(create_app, "--mode", create.mode, tools::mode_choices(), "(default resilient)");
   add_parsed(create_app, "--from", create.from, &tools::parse_start, kStartType,
              "where it starts (default latest)");
+  create_app.add_flag("--key-ordered", create.key_ordered,
+                      "shared only: messages of one key stay in order");
 
   CLI::App& list = add_command(group, "list", "List the subscriptions of a topic", values,
                                values.subscription_list);
@@ -202,6 +244,7 @@ void add_subscription_commands(CLI::App& app, Values& values) {
                                    values, values.subscription_describe);
   add_topic_name(describe, values.subscription_describe.topic);
   add_subscription_name(describe, values.subscription_describe.subscription);
+  add_watch(describe, values.subscription_describe);
 
   SubscriptionReset& reset = values.subscription_reset;
   CLI::App& reset_app =

@@ -64,6 +64,13 @@ struct Consume {
   std::optional<std::uint64_t> count;
   std::optional<std::uint32_t> idle_exit_ms;
   client::AnswerKind answer = client::AnswerKind::kAcknowledge;
+  std::uint32_t delay_ms = 0;  // of --answer unack
+  std::string consumer;        // empty: a random name
+  std::int32_t priority = 0;
+  std::uint32_t ack_timeout_ms = 0;
+  std::uint32_t max_deliveries = 0;
+  bool key_ordered = false;  // not given: as the subscription is
+  bool take_over = false;
   Print print = Print::kValue;
 };
 
@@ -73,6 +80,7 @@ struct SubscriptionCreate {
   client::SubscriptionType type = client::SubscriptionType::kUnique;
   client::SubscriptionMode mode = client::SubscriptionMode::kResilient;
   std::optional<client::Start> from;  // not given: latest
+  bool key_ordered = false;
 };
 struct SubscriptionList {
   std::string topic;
@@ -80,6 +88,9 @@ struct SubscriptionList {
 struct SubscriptionDescribe {
   std::string topic;
   std::string subscription;
+  bool watch = false;  // again and again
+  std::uint32_t interval_ms = 1'000;
+  std::optional<std::uint64_t> count;  // how often; not given: until a signal
 };
 struct SubscriptionReset {
   std::string topic;

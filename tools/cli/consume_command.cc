@@ -22,18 +22,25 @@ Result<client::ConsumerOptions> consumer_options(Session& session, const Consume
   options.subscription = command.subscription;
   options.start = command.from.value_or(client::Start::latest());
   options.answer_timeout_ms = session.options.timeout_ms;
+  options.name = command.consumer;
+  options.priority = command.priority;
+  options.take_over = command.take_over;
+  options.ack_timeout_ms = command.ack_timeout_ms;
+  options.max_deliveries = command.max_deliveries;
   if (!command.type || !command.mode) {
     const auto existing =
         session.client.admin().describe_subscription(command.topic, command.subscription);
     if (existing) {
       options.type = existing->type;
       options.mode = existing->mode;
+      options.key_ordered = existing->key_ordered && !command.type;
     } else if (existing.error().code != ErrorCode::kUnknownSubscription) {
       return std::unexpected(existing.error());
     }
   }
   options.type = command.type.value_or(options.type);
   options.mode = command.mode.value_or(options.mode);
+  options.key_ordered = options.key_ordered || command.key_ordered;
   return options;
 }
 
@@ -84,7 +91,7 @@ class Consuming {
     for (client::OffsetRange range : batch.ranges()) {
       if (range.first > last) break;
       range.last = std::min(range.last, last);
-      consumer_.answer(command_.answer, batch.partition(), range);
+      consumer_.answer(command_.answer, batch.partition(), range, command_.delay_ms);
     }
     return read;
   }

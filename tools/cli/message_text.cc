@@ -56,6 +56,9 @@ void append_json(std::string& out, const client::Message& message) {
   if (message.delivery_count > 1) {
     out += ",\"redelivered\":";
     append_number(out, message.delivery_count - 1);
+    out += ",\"first_delivered\":\"";
+    tools::append_time(out, message.first_delivered_us);
+    out += '"';
   }
   if (message.key) {
     out += ',';

@@ -36,4 +36,7 @@ Outcome run_command(Session& session, const DeadList& command);
 Outcome run_command(Session& session, const DeadRedrive& command);
 Outcome run_command(Session& session, const NodeStatus& command);
 
+// subscription describe --watch.
+Outcome watch_subscription(Session& session, const SubscriptionDescribe& command);
+
 }  // namespace andyx::cli

@@ -71,6 +71,19 @@ CLI::Option* add_number(CLI::App& app, const std::string& name, Target& target,
   return app.add_option(name, set, what)->type_name(type)->expected(1);
 }
 
+// The same for a whole number that may be negative.
+inline CLI::Option* add_integer(CLI::App& app, const std::string& name, std::int32_t& target,
+                                const std::string& type, const std::string& what) {
+  const auto set = [&target, name](const CLI::results_t& words) {
+    const std::string& word = words.back();
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), target);
+    if (error != std::errc{} || end != word.data() + word.size())
+      throw CLI::ValidationError(name, "'" + word + "' is not a whole number");
+    return true;
+  };
+  return app.add_option(name, set, what)->type_name(type)->expected(1);
+}
+
 // Parses; prints help, version or what is wrong. Empty: go on. Else the status to exit with.
 inline std::optional<ExitStatus> run_parser(CLI::App& app, int argc, const char* const* argv) {
   try {

@@ -196,7 +196,7 @@ Result<SubscriptionInfo> Admin::create_subscription(const std::string& topic,
         protocol::Body::SubscriptionCreate,
         protocol::CreateSubscriptionCreate(
             builder, topic_text, name_text, static_cast<protocol::SubscriptionType>(spec.type),
-            static_cast<protocol::SubscriptionMode>(spec.mode), &start));
+            static_cast<protocol::SubscriptionMode>(spec.mode), &start, spec.key_ordered));
   };
   return only(ask<std::vector<SubscriptionInfo>>(*impl_, 0, fill, Repeat::kNo, subscriptions_of));
 }

@@ -23,10 +23,10 @@ void normalise(std::vector<OffsetRange>& ranges) {
 
 }  // namespace
 
-void AnswerQueue::add(AnswerKind kind, OffsetRange range) {
+void AnswerQueue::add(AnswerKind kind, OffsetRange range, std::uint32_t delay_ms) {
   if (range.last < range.first) return;
-  if (groups_.empty() || groups_.back().kind != kind)
-    groups_.push_back({.kind = kind, .ranges = {}});
+  if (groups_.empty() || groups_.back().kind != kind || groups_.back().delay_ms != delay_ms)
+    groups_.push_back({.kind = kind, .delay_ms = delay_ms, .ranges = {}});
   auto& group = groups_.back();
   group.given += range.count();
   if (!group.ranges.empty() && group.ranges.back().last + 1 == range.first) {
@@ -45,7 +45,7 @@ AnswerQueue::Group AnswerQueue::take(std::size_t max_ranges) {
     groups_.pop_front();
     return group;
   }
-  Group group{.kind = front.kind, .ranges = {}};
+  Group group{.kind = front.kind, .delay_ms = front.delay_ms, .ranges = {}};
   const auto end = front.ranges.begin() + static_cast<std::ptrdiff_t>(max_ranges);
   group.ranges.assign(front.ranges.begin(), end);
   front.ranges.erase(front.ranges.begin(), end);
@@ -56,5 +56,12 @@ AnswerQueue::Group AnswerQueue::take(std::size_t max_ranges) {
 }
 
 void AnswerQueue::put_back(Group group) { groups_.push_front(std::move(group)); }
+
+std::uint64_t AnswerQueue::clear() {
+  std::uint64_t given = 0;
+  for (const auto& group : groups_) given += group.given;
+  groups_.clear();
+  return given;
+}
 
 }  // namespace andyx::client

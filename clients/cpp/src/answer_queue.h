@@ -14,14 +14,16 @@ class AnswerQueue {
  public:
   struct Group {
     AnswerKind kind = AnswerKind::kAcknowledge;
+    std::uint32_t delay_ms = 0;
     std::vector<OffsetRange> ranges;  // ascending and apart
     std::uint64_t given = 0;          // messages answered, counted as often as they were
   };
 
-  void add(AnswerKind kind, OffsetRange range);
-  // The next request: one kind, at most `max_ranges`. Not when empty().
+  void add(AnswerKind kind, OffsetRange range, std::uint32_t delay_ms = 0);
+  // The next request: one kind and delay, at most `max_ranges`. Not when empty().
   Group take(std::size_t max_ranges);
   void put_back(Group group);  // in front of everything
+  std::uint64_t clear();       // how many messages' answers were dropped, as `given` counts
   bool empty() const { return groups_.empty(); }
 
  private:

@@ -49,6 +49,8 @@ class Cluster final : private LinkUser {
   void topic(const std::string& path, bool for_produce, OnTopic done);
 
   NodeLink* link_to(NodeId node);  // null: not known
+  // The server that any question goes to; in the callback of such a call, the one that answered.
+  NodeLink& control() { return *control_; }
   void shut_down(const Error& reason);
   std::uint64_t random();
 

@@ -1,14 +1,15 @@
-// Attaching a consumer: metadata, Subscribe to the coordinator, StreamOpen to each main; again
-// after every loss, under the same session.
+// Attaching a consumer: metadata, Subscribe to the coordinator, then what it assigns; again after
+// every loss, under the same session.
 #include <algorithm>
 
 #include "clients/cpp/src/backoff.h"
 #include "clients/cpp/src/consumer_impl.h"
+#include "protocol/base/limits.h"
 
 namespace andyx::client {
 namespace {
 
-constexpr std::uint64_t kMinStreamCreditBytes = 1'024;
+constexpr std::uint32_t kSignsOfLifePerSession = 3;  // so that one may be late
 
 std::string random_name(std::uint64_t number) {
   constexpr char kDigits[] = "0123456789abcdef";
@@ -23,6 +24,8 @@ void ConsumerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
   on_attached_ = std::move(done);
   retry_timer_ = client_->loop().timer();
   answer_timer_ = client_->loop().timer();
+  reopen_timer_ = client_->loop().timer();
+  ping_timer_ = client_->loop().timer();
   session_ = client_->cluster().random() | 1;
   name_ = options_.name.empty() ? random_name(client_->cluster().random()) : options_.name;
   detached_at_ms_ = client_->loop().now_ms();
@@ -57,7 +60,9 @@ void ConsumerImpl::subscribe(std::uint64_t attempt) {
                    protocol::CreateSubscribe(builder, topic, subscription,
                                              static_cast<protocol::SubscriptionType>(options.type),
                                              static_cast<protocol::SubscriptionMode>(options.mode),
-                                             &start, options.create, consumer, self->session_));
+                                             &start, options.create, consumer, self->session_,
+                                             options.priority, options.key_ordered,
+                                             options.take_over && self->on_attached_ != nullptr));
   };
   client_->cluster().call(
       0, std::move(fill), Cluster::Repeat::kYes, [self = shared_from_this(), attempt](Reply reply) {
@@ -77,70 +82,36 @@ void ConsumerImpl::subscribe(std::uint64_t attempt) {
 }
 
 void ConsumerImpl::subscribed(std::uint64_t attempt, const protocol::SubscribeReply& reply) {
+  if (attempt_ != attempt) return;
   metadata_.topic_id = reply.topic_id();
   subscription_id_ = reply.subscription_id();
   attach_epoch_ = reply.attach_epoch();
-  std::vector<std::uint32_t> partitions;
-  if (reply.partitions() != nullptr)
-    partitions.assign(reply.partitions()->begin(), reply.partitions()->end());
-  std::erase_if(partitions,
-                [this](auto partition) { return partition >= metadata_.partitions.size(); });
-  {
-    std::lock_guard lock(mutex_);
-    if (slots_.size() < metadata_.partitions.size()) slots_.resize(metadata_.partitions.size());
-    const auto share = std::max<std::size_t>(partitions.size(), 1);
-    credit_bytes_ = std::max<std::uint64_t>(options_.credit_bytes / share, kMinStreamCreditBytes);
-    credit_messages_ = std::max<std::uint64_t>(options_.credit_messages / share, 1);
+  coordinator_ = &client_->cluster().control();
+  coordinator_->add_attachment(subscription_id_, attach_epoch_, this);
+  if (std::ranges::find(links_, coordinator_) == links_.end()) {
+    links_.push_back(coordinator_);
+    coordinator_->add_user(this);
   }
-  streams_opening_ = partitions.size();
-  for (const auto partition : partitions) {
-    if (attempt_ != attempt) return;  // the last one has failed at once
-    open_stream(attempt, partition);
-  }
-  if (partitions.empty()) {
-    streams_opening_ = 1;
-    stream_opened(attempt);
+  const auto timeout_ms =
+      reply.session_timeout_ms() > 0 ? reply.session_timeout_ms() : limits::kConsumerSessionMs;
+  const auto every_ms = std::max<std::uint64_t>(timeout_ms / kSignsOfLifePerSession, 1);
+  ping_timer_->start(every_ms, every_ms, [this] { sign_of_life(); });
+  take_assignment(reply);
+}
+
+void ConsumerImpl::sign_of_life() {
+  if (coordinator_ != nullptr) coordinator_->ping();
+  for (auto* link : links_) {
+    if (link != coordinator_) link->ping();
   }
 }
 
-void ConsumerImpl::open_stream(std::uint64_t attempt, std::uint32_t partition) {
-  auto* link = client_->cluster().link_to(metadata_.partitions[partition].main);
-  if (link != nullptr && std::ranges::find(links_, link) == links_.end()) {
-    links_.push_back(link);
-    link->add_user(this);
+void ConsumerImpl::check_attached() {
+  if (attached_ || coordinator_ == nullptr) return;
+  for (const auto& [partition, epoch] : assignment_) {
+    const auto found = streams_.find(partition);
+    if (found == streams_.end() || !found->second.open || found->second.epoch != epoch) return;
   }
-  if (link == nullptr || !link->up()) {
-    attach_failed(attempt,
-                  {ErrorCode::kNotMain,
-                   "the main of partition " + std::to_string(partition) + " is not connected yet"},
-                  true);
-    return;
-  }
-  const auto id = client_->next_stream();
-  auto& stream = streams_[partition];
-  stream.id = id;
-  stream.link = link;
-  partition_of_stream_[id] = partition;
-  link->add_stream(id, this);
-  link->call(
-      [this, id, partition](flatbuffers::FlatBufferBuilder& builder) {
-        return body_of(
-            protocol::Body::StreamOpen,
-            protocol::CreateStreamOpen(builder, metadata_.topic_id, partition, subscription_id_,
-                                       attach_epoch_, id, credit_bytes_, credit_messages_));
-      },
-      [self = shared_from_this(), attempt](Reply reply) {
-        if (self->attempt_ != attempt) return;
-        if (reply) {
-          self->stream_opened(attempt);
-        } else {
-          self->attach_failed(attempt, reply.error(), reply.error().retriable);
-        }
-      });
-}
-
-void ConsumerImpl::stream_opened(std::uint64_t attempt) {
-  if (attempt_ != attempt || --streams_opening_ > 0) return;
   attached_ = true;
   failures_ = 0;
   if (on_attached_) {
@@ -171,45 +142,28 @@ void ConsumerImpl::attach_failed(std::uint64_t attempt, const Error& error, bool
       [this] { attach(); });
 }
 
-// What was received and not taken comes again; what was answered and not confirmed is answered
-// again.
 void ConsumerImpl::drop_streams() {
   if (std::exchange(attached_, false)) detached_at_ms_ = client_->loop().now_ms();
-  for (auto& [partition, stream] : streams_) stream.link->remove_stream(stream.id);
-  std::lock_guard lock(mutex_);
-  for (auto& [partition, stream] : streams_) {
-    for (auto& [id, group] : stream.unconfirmed) {
-      if (group.kind == AnswerKind::kUnacknowledge) {
-        unconfirmed_ -= group.given;  // happens by itself: it is delivered again
-        ++confirmations_;
-      } else {
-        slots_[partition].answers.put_back(std::move(group));
-      }
-    }
+  {
+    std::lock_guard lock(mutex_);
+    queue_.clear();
+    stats_.buffered_bytes = 0;
   }
-  streams_.clear();
-  partition_of_stream_.clear();
-  queue_.clear();
-  stats_.buffered_bytes = 0;
-  for (auto& slot : slots_) {
-    slot.credit_bytes = slot.credit_messages = 0;
-    slot.waiting = 0;
-  }
-  changed_.notify_all();
+  while (!streams_.empty()) close_stream(streams_.begin()->first, Answers::kKeep);
+  assignment_.clear();
+  refused_.clear();
+  learning_ = false;
+  reopen_timer_->stop();
+  ping_timer_->stop();
+  if (coordinator_ != nullptr) coordinator_->remove_attachment(subscription_id_, attach_epoch_);
+  coordinator_ = nullptr;
 }
 
 void ConsumerImpl::link_down(NodeLink& link, const Error& reason) {
-  const bool ours =
-      std::ranges::any_of(streams_, [&](const auto& entry) { return entry.second.link == &link; });
+  const bool ours = &link == coordinator_ || std::ranges::any_of(streams_, [&](const auto& entry) {
+    return entry.second.link == &link;
+  });
   if (ours) attach_failed(attempt_, reason, true);
-}
-
-void ConsumerImpl::stream_closed(std::uint32_t stream, const Error& error) {
-  if (!partition_of_stream_.contains(stream)) return;
-  const bool final = error.code == ErrorCode::kStaleAttach ||
-                     error.code == ErrorCode::kUnknownSubscription ||
-                     error.code == ErrorCode::kUnknownTopic;
-  attach_failed(attempt_, error, !final && error.retriable());
 }
 
 void ConsumerImpl::stop(const Error& reason) {
@@ -219,6 +173,8 @@ void ConsumerImpl::stop(const Error& reason) {
   for (auto* link : links_) link->remove_user(this);
   retry_timer_.reset();
   answer_timer_.reset();
+  reopen_timer_.reset();
+  ping_timer_.reset();
   {
     std::lock_guard lock(mutex_);
     failed_ = reason;

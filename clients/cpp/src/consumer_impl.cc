@@ -22,6 +22,12 @@ Status check(const ConsumerOptions& options) {
     return fail(ErrorCode::kBadArgument,
                 "credit_messages must be 1 to " + std::to_string(limits::kMaxCreditMessages));
   }
+  if (options.ack_timeout_ms > limits::kMaxAckTimeoutMs) {
+    return fail(ErrorCode::kBadArgument,
+                "ack_timeout_ms must be at most " + std::to_string(limits::kMaxAckTimeoutMs));
+  }
+  if (options.key_ordered && options.type != SubscriptionType::kShared)
+    return fail(ErrorCode::kBadArgument, "only a shared subscription can be key-ordered");
   return {};
 }
 
@@ -66,6 +72,9 @@ Result<ConsumerImpl::Received> ConsumerImpl::take(std::uint32_t timeout_ms) {
   --slot.waiting;
   slot.credit_bytes += received.credit_bytes;
   slot.credit_messages += received.credit_messages;
+  if (options_.type == SubscriptionType::kFailover) {
+    for (const auto& range : received.ranges) slot.held.add(range);
+  }
   if (!coalesce_credit(slot)) due(received.partition, &Slot::credit_due, credit_due_);
   return received;
 }
@@ -114,11 +123,13 @@ void ConsumerImpl::due(std::uint32_t partition, bool Slot::* flag,
     client_->post([self = shared_from_this()] { self->work_off(); });
 }
 
-void ConsumerImpl::answer(AnswerKind kind, std::uint32_t partition, OffsetRange range) {
+void ConsumerImpl::answer(AnswerKind kind, std::uint32_t partition, OffsetRange range,
+                          std::uint32_t delay_ms) {
   if (range.last < range.first) return;
   std::lock_guard lock(mutex_);
   if (failed_ || partition >= slots_.size()) return;
-  slots_[partition].answers.add(kind, range);
+  slots_[partition].answers.add(kind, range, delay_ms);
+  if (kind != AnswerKind::kExtend) slots_[partition].held.remove(range);
   unconfirmed_ += range.count();
   due(partition, &Slot::answers_due, answers_due_);
 }
@@ -186,8 +197,9 @@ void Consumer::release() {
 }
 
 Result<MessageBatch> Consumer::poll(std::uint32_t timeout_ms) { return impl_->poll(timeout_ms); }
-void Consumer::answer(AnswerKind kind, std::uint32_t partition, OffsetRange range) {
-  impl_->answer(kind, partition, range);
+void Consumer::answer(AnswerKind kind, std::uint32_t partition, OffsetRange range,
+                      std::uint32_t delay_ms) {
+  impl_->answer(kind, partition, range, delay_ms);
 }
 Status Consumer::flush_answers() { return impl_->flush_answers(); }
 Status Consumer::close() { return impl_->close(); }

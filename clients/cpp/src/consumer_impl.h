@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -13,12 +14,14 @@
 #include "andyx/consumer.h"
 #include "clients/cpp/src/answer_queue.h"
 #include "clients/cpp/src/client_impl.h"
+#include "clients/cpp/src/held_ranges.h"
 
 namespace andyx::client {
 
 class ConsumerImpl final : public Part,
                            public LinkUser,
                            public StreamSink,
+                           public AttachmentSink,
                            public std::enable_shared_from_this<ConsumerImpl> {
  public:
   static Result<std::shared_ptr<ConsumerImpl>> open(const std::shared_ptr<ClientImpl>& client,
@@ -26,7 +29,7 @@ class ConsumerImpl final : public Part,
   ~ConsumerImpl();
 
   Result<MessageBatch> poll(std::uint32_t timeout_ms);
-  void answer(AnswerKind kind, std::uint32_t partition, OffsetRange range);
+  void answer(AnswerKind kind, std::uint32_t partition, OffsetRange range, std::uint32_t delay_ms);
   Status flush_answers();
   Status close();
   void abandon();  // detaches; nothing is called afterwards
@@ -43,6 +46,7 @@ class ConsumerImpl final : public Part,
   // The callers' side of a partition; under the mutex.
   struct Slot {
     AnswerQueue answers;
+    HeldRanges held;  // failover only: a partition is given up when they are answered
     std::uint64_t credit_bytes = 0, credit_messages = 0;  // taken, not yet granted back
     std::uint32_t waiting = 0;                            // received, not yet taken
     bool answers_due = false, credit_due = false;         // in the lists below
@@ -50,7 +54,10 @@ class ConsumerImpl final : public Part,
   // The thread's side of a partition that is attached.
   struct Stream {
     std::uint32_t id = 0;
+    std::uint64_t epoch = 0;  // of the partition
     NodeLink* link = nullptr;
+    bool open = false;      // the server has confirmed it
+    bool retiring = false;  // the partition was taken away; what is held is answered first
     std::uint64_t next_answer = 1;
     std::unordered_map<std::uint64_t, AnswerQueue::Group> unconfirmed;
   };
@@ -66,12 +73,30 @@ class ConsumerImpl final : public Part,
   void attach();
   void subscribe(std::uint64_t attempt);
   void subscribed(std::uint64_t attempt, const protocol::SubscribeReply& reply);
-  void open_stream(std::uint64_t attempt, std::uint32_t partition);
-  void stream_opened(std::uint64_t attempt);
+  void check_attached();
   void attach_failed(std::uint64_t attempt, const Error& error, bool retriable);
   void detach(std::move_only_function<void()> done);
   void drop_streams();
   void stop(const Error& reason);
+  void sign_of_life();
+
+  // The partitions that are ours; the thread.
+  void assigned(const protocol::Assigned& body) override;
+  void detached(const Error& error) override;
+  template <typename Body>
+  void take_assignment(const Body& body);
+  void apply_assignment();
+  void learn_partitions();
+  void open_stream(std::uint32_t partition, std::uint64_t epoch);
+  void stream_opened(std::uint32_t partition, std::uint32_t id, const Reply& reply);
+  void reopen_later(std::uint32_t partition, const Error& error);
+  void retire(std::uint32_t partition);
+  void close_if_retired(std::uint32_t partition);
+  enum class Answers { kKeep, kDrop };
+  void forget_stream(std::uint32_t partition, Answers answers);
+  void close_stream(std::uint32_t partition, Answers answers);
+  void drop_received(std::uint32_t partition);
+  void forget_answers(std::uint64_t messages);
 
   // The thread.
   void deliver(std::uint32_t stream, const SharedBytes& frame,
@@ -112,11 +137,14 @@ class ConsumerImpl final : public Part,
   TopicMetadata metadata_;
   std::uint32_t subscription_id_ = 0;
   std::uint64_t attach_epoch_ = 0;
-  std::size_t streams_opening_ = 0;
+  NodeLink* coordinator_ = nullptr;                           // the connection of the attachment
+  std::map<std::uint32_t, std::uint64_t> assignment_;         // partition -> epoch
+  std::unordered_map<std::uint32_t, std::uint32_t> refused_;  // how often in a row, as stale
+  bool learning_ = false;                                     // partitions that are new to us
   std::unordered_map<std::uint32_t, std::uint32_t> partition_of_stream_;
   std::unordered_map<std::uint32_t, Stream> streams_;  // by partition
   std::vector<NodeLink*> links_;
-  std::unique_ptr<net::Loop::Timer> retry_timer_, answer_timer_;
+  std::unique_ptr<net::Loop::Timer> retry_timer_, answer_timer_, reopen_timer_, ping_timer_;
   std::move_only_function<void(Result<bool>)> on_attached_;
 
   std::thread handler_thread_;

@@ -25,6 +25,7 @@ void ConsumerImpl::deliver(std::uint32_t stream, const SharedBytes& frame,
   const auto found = partition_of_stream_.find(stream);
   if (found == partition_of_stream_.end() || body.ranges() == nullptr || body.batches() == nullptr)
     return;
+  if (streams_.at(found->second).retiring) return;  // it is somebody else's soon
   Received received{.partition = found->second,
                     .batches = own_bytes(frame, *body.batches()),
                     .ranges = {},
@@ -40,7 +41,9 @@ void ConsumerImpl::deliver(std::uint32_t stream, const SharedBytes& frame,
   if (received.ranges.empty()) return;
   if (body.redeliveries() != nullptr) {
     for (const auto* one : *body.redeliveries()) {
-      received.redeliveries.push_back({.offset = one->offset(), .count = one->count()});
+      received.redeliveries.push_back({.offset = one->offset(),
+                                       .count = one->count(),
+                                       .first_delivered_us = one->first_delivered_us()});
     }
   }
   std::lock_guard lock(mutex_);
@@ -85,8 +88,15 @@ void ConsumerImpl::grant(std::uint32_t partition) {
 void ConsumerImpl::send_answers(std::uint32_t partition) {
   if (!attached_) return;  // after attaching
   const auto found = streams_.find(partition);
-  if (found == streams_.end()) return;
+  if (found == streams_.end()) {
+    if (assignment_.contains(partition)) return;  // when it is open again
+    // Answered too late: the partition is somebody else's, who gets the messages again.
+    std::lock_guard lock(mutex_);
+    forget_answers(slots_[partition].answers.clear());
+    return;
+  }
   auto& stream = found->second;
+  if (!stream.open) return;
   while (stream.unconfirmed.size() < kUnconfirmedRequests) {
     AnswerQueue::Group group;
     {
@@ -103,10 +113,10 @@ void ConsumerImpl::send_answers(std::uint32_t partition) {
           ranges.reserve(sent.ranges.size());
           for (const auto& range : sent.ranges) ranges.emplace_back(range.first, range.last);
           const auto vector = builder.CreateVectorOfStructs(ranges);
-          return body_of(
-              protocol::Body::Answer,
-              protocol::CreateAnswer(builder, stream.id,
-                                     static_cast<protocol::AnswerKind>(sent.kind), vector));
+          return body_of(protocol::Body::Answer,
+                         protocol::CreateAnswer(builder, stream.id,
+                                                static_cast<protocol::AnswerKind>(sent.kind),
+                                                vector, sent.delay_ms));
         },
         [self = shared_from_this(), partition, id, stream_id = stream.id](Reply reply) {
           const auto now = self->streams_.find(partition);
@@ -130,7 +140,8 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
       std::lock_guard lock(mutex_);
       slots_[partition].answers.put_back(std::move(group));
     }
-    attach_failed(attempt_, reply.error(), reply.error().code == ErrorCode::kUnknownStream);
+    if (stream.retiring) return forget_stream(partition, Answers::kDrop);
+    attach_failed(attempt_, reply.error(), true);
     return;
   }
   if (!reply && reply.error().retriable) {
@@ -149,6 +160,15 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
   // Confirmed, or about messages that are not ours to answer (any more).
   settle(group.given);
   send_answers(partition);
+  close_if_retired(partition);
+}
+
+// With the mutex. They will not be confirmed.
+void ConsumerImpl::forget_answers(std::uint64_t messages) {
+  if (messages == 0) return;
+  unconfirmed_ -= messages;
+  ++confirmations_;
+  changed_.notify_all();
 }
 
 void ConsumerImpl::settle(std::uint64_t messages) {

@@ -66,15 +66,21 @@ bool MessageBatch::next(Message& message) {
   message.key = record_.key;
   message.payload = record_.payload;
   message.headers = record_.headers;
-  message.delivery_count = redeliveries_.empty() ? 1 : delivery_count(next_offset_);
+  tell_history(message);
   if (next_offset_++ == piece.last && ++piece_ < pieces_.size())
     next_offset_ = pieces_[piece_].first;
   return true;
 }
 
-std::uint32_t MessageBatch::delivery_count(Offset offset) const {
-  const auto found = std::ranges::lower_bound(redeliveries_, offset, {}, &Redelivery::offset);
-  return found != redeliveries_.end() && found->offset == offset ? found->count + 1 : 1;
+void MessageBatch::tell_history(Message& message) const {
+  message.delivery_count = 1;
+  message.first_delivered_us = 0;
+  if (redeliveries_.empty()) return;
+  const auto found =
+      std::ranges::lower_bound(redeliveries_, message.offset, {}, &Redelivery::offset);
+  if (found == redeliveries_.end() || found->offset != message.offset) return;
+  message.delivery_count = found->count + 1;
+  message.first_delivered_us = found->first_delivered_us;
 }
 
 }  // namespace andyx::client

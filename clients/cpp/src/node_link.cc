@@ -122,9 +122,11 @@ void NodeLink::keep_alive() {
                                                std::to_string(idle_timeout_ms_) + " ms"});
     return;
   }
-  connection_->send(writer_.write(next_id_++, [](auto& builder) {
-    return body_of(protocol::Body::Ping, protocol::CreatePing(builder));
-  }));
+  ping();
+}
+
+void NodeLink::ping() {
+  tell([](auto& builder) { return body_of(protocol::Body::Ping, protocol::CreatePing(builder)); });
 }
 
 void NodeLink::on_closed(net::Connection&, const Error& reason) { lost(reason); }
@@ -133,6 +135,7 @@ void NodeLink::lost(Error reason) {
   connection_.reset();
   fail_pending(reason);
   streams_.clear();
+  attachments_.clear();
   attempt_failed(reason);
 }
 
@@ -150,6 +153,7 @@ void NodeLink::shut_down(const Error& reason) {
   if (std::exchange(state_, State::kShutDown) == State::kShutDown) return;
   users_.clear();
   streams_.clear();
+  attachments_.clear();
   connecting_.reset();
   timer_.reset();
   if (connection_ != nullptr) connection_->close(kLingerMs, reason);
@@ -258,6 +262,11 @@ void NodeLink::answered(ReplyFrame frame) {
   send_waiting();
 }
 
+AttachmentSink* NodeLink::attachment_sink(std::uint32_t subscription, std::uint64_t epoch) const {
+  const auto found = attachments_.find({subscription, epoch});
+  return found == attachments_.end() ? nullptr : found->second;
+}
+
 void NodeLink::pushed(ReplyFrame frame) {
   if (const auto* error = frame.frame->body_as_ErrorReply()) {
     lost(error_of(*error));  // the last word of a server that closes
@@ -277,6 +286,15 @@ void NodeLink::pushed(ReplyFrame frame) {
     sink->stream_closed(closed->stream(), closed->error() ? Error{error_of(*closed->error())}
                                                           : Error{ErrorCode::kUnknownStream,
                                                                   "the server ended the stream"});
+  } else if (const auto* assigned = frame.frame->body_as_Assigned()) {
+    if (auto* sink = attachment_sink(assigned->subscription_id(), assigned->attach_epoch()))
+      sink->assigned(*assigned);
+  } else if (const auto* detached = frame.frame->body_as_Detached()) {
+    auto* sink = attachment_sink(detached->subscription_id(), detached->attach_epoch());
+    if (sink == nullptr) return;
+    remove_attachment(detached->subscription_id(), detached->attach_epoch());
+    sink->detached(detached->error() ? Error{error_of(*detached->error())}
+                                     : Error{ErrorCode::kStaleAttach, "the consumer was detached"});
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -45,6 +46,16 @@ class StreamSink {
 
  protected:
   ~StreamSink() = default;
+};
+
+// Who gets what the coordinator says of an attachment.
+class AttachmentSink {
+ public:
+  virtual void assigned(const protocol::Assigned& body) = 0;
+  virtual void detached(const Error& error) = 0;
+
+ protected:
+  ~AttachmentSink() = default;
 };
 
 struct ReplyError : Error {
@@ -94,6 +105,14 @@ class NodeLink final : private net::ConnectionHandler {
   void add_stream(std::uint32_t stream, StreamSink* sink) { streams_[stream] = sink; }
   void remove_stream(std::uint32_t stream) { streams_.erase(stream); }
 
+  void add_attachment(std::uint32_t subscription, std::uint64_t epoch, AttachmentSink* sink) {
+    attachments_[{subscription, epoch}] = sink;
+  }
+  void remove_attachment(std::uint32_t subscription, std::uint64_t epoch) {
+    attachments_.erase({subscription, epoch});
+  }
+  void ping();  // while up; a sign of life
+
   // Closes for good; open requests fail with `reason`.
   void shut_down(const Error& reason);
 
@@ -125,6 +144,7 @@ class NodeLink final : private net::ConnectionHandler {
   void fail_pending(const Error& reason);
   void answered(ReplyFrame frame);
   void pushed(ReplyFrame frame);
+  AttachmentSink* attachment_sink(std::uint32_t subscription, std::uint64_t epoch) const;
   template <typename Notify>
   void for_each_user(Notify notify);
 
@@ -155,6 +175,8 @@ class NodeLink final : private net::ConnectionHandler {
   std::size_t in_flight_ = 0;
 
   std::unordered_map<std::uint32_t, StreamSink*> streams_;
+  std::map<std::pair<std::uint32_t, std::uint64_t>, AttachmentSink*>
+      attachments_;  // by subscription and attach epoch
   std::vector<LinkUser*> users_;
 };
 

@@ -25,7 +25,11 @@ SubscriptionPartitionInfo partition_info(const protocol::SubscriptionPartitionIn
           .attached_consumer = text(in.attached_consumer()),
           .credit_messages = in.credit_messages(),
           .credit_bytes = in.credit_bytes(),
-          .blocked = text(in.blocked())};
+          .blocked = text(in.blocked()),
+          .delayed = in.delayed(),
+          .dead_lettered = in.dead_lettered(),
+          .lag_bytes = in.lag_bytes(),
+          .lag_ms = in.lag_ms()};
 }
 
 StorageStatus storage_status(const protocol::StorageStatus& in) {
@@ -72,7 +76,18 @@ SubscriptionInfo subscription_info(const protocol::SubscriptionInfo& in) {
                        .type = static_cast<SubscriptionType>(in.type()),
                        .mode = static_cast<SubscriptionMode>(in.mode()),
                        .created_us = in.created_us(),
-                       .partitions = {}};
+                       .partitions = {},
+                       .key_ordered = in.key_ordered(),
+                       .consumers = {}};
+  if (in.consumers() != nullptr) {
+    for (const auto* consumer : *in.consumers()) {
+      out.consumers.push_back({.name = text(consumer->name()),
+                               .address = text(consumer->address()),
+                               .priority = consumer->priority(),
+                               .attached_us = consumer->attached_us(),
+                               .active = values(consumer->active())});
+    }
+  }
   if (in.partitions() == nullptr) return out;
   for (const auto* partition : *in.partitions())
     out.partitions.push_back(partition_info(*partition));

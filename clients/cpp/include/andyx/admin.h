@@ -37,9 +37,20 @@ struct SubscriptionPartitionInfo {
   Offset floor = 0;  // everything below is answered
   std::uint64_t answered_above_floor = 0, in_flight = 0, waiting_redelivery = 0, skipped = 0;
   std::uint64_t lag_messages = 0;
-  std::string attached_consumer;
+  std::string attached_consumer;  // who is active here; shared: all, separated by commas
   std::uint64_t credit_messages = 0, credit_bytes = 0;
-  std::string blocked;  // empty, or why nothing is delivered
+  std::string blocked;              // empty, or why nothing is delivered
+  std::uint64_t delayed = 0;        // wait for their deliver-at time
+  std::uint64_t dead_lettered = 0;  // since creation
+  std::uint64_t lag_bytes = 0;      // estimate
+  std::uint64_t lag_ms = 0;         // age of the oldest unanswered message; 0: there is none
+};
+
+struct ConsumerInfo {
+  std::string name, address;
+  std::int32_t priority = 0;
+  TimeUs attached_us = 0;
+  std::vector<std::uint32_t> active;  // partitions that are delivered to it
 };
 
 struct SubscriptionInfo {
@@ -49,12 +60,15 @@ struct SubscriptionInfo {
   SubscriptionMode mode = SubscriptionMode::kResilient;
   TimeUs created_us = 0;
   std::vector<SubscriptionPartitionInfo> partitions;  // of describe only
+  bool key_ordered = false;
+  std::vector<ConsumerInfo> consumers;  // those that are attached; of describe only
 };
 
 struct SubscriptionSpec {
   SubscriptionType type = SubscriptionType::kUnique;
   SubscriptionMode mode = SubscriptionMode::kResilient;
   Start start = Start::latest();
+  bool key_ordered = false;  // shared only
 };
 
 struct OffsetInfo {

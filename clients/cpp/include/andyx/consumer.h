@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "andyx/message_batch.h"
 #include "andyx/types.h"
@@ -18,7 +19,13 @@ class ClientImpl;
 class Consumer;
 class ConsumerImpl;
 
-enum class AnswerKind : std::uint8_t { kAcknowledge = 0, kSkip = 1, kUnacknowledge = 2 };
+// kExtend: still working on it; its ack timeout begins anew.
+enum class AnswerKind : std::uint8_t {
+  kAcknowledge = 0,
+  kSkip = 1,
+  kUnacknowledge = 2,
+  kExtend = 3
+};
 
 // Runs on a thread of the consumer's own; may block, may answer from inside or later.
 using MessageHandler = std::function<void(Consumer&, MessageBatch&)>;
@@ -26,17 +33,26 @@ using MessageHandler = std::function<void(Consumer&, MessageBatch&)>;
 struct ConsumerOptions {
   std::string topic;
   std::string subscription;
-  std::string name;  // of this consumer; empty: a random one
+  std::string name;  // of this consumer, unique among those attached; empty: a random one
   SubscriptionType type = SubscriptionType::kUnique;
   SubscriptionMode mode = SubscriptionMode::kResilient;
-  Start start = Start::latest();                // for a subscription that this call creates
-  bool create = true;                           // where it is missing; else kUnknownSubscription
+  Start start = Start::latest();  // for a subscription that this call creates
+  bool create = true;             // where it is missing; else kUnknownSubscription
+  bool key_ordered = false;       // shared: messages of one key stay in order
+  std::int32_t priority = 0;      // failover: partitions go to the highest
+  bool take_over = false;  // detaches who is in the way: the consumer of a unique subscription, or
+                           // the one of the same name; it ends with kStaleAttach
+  std::uint32_t ack_timeout_ms = 0;  // unanswered for so long: delivered again; 0: never
+  std::uint32_t max_deliveries = 0;  // failed so often: to the dead-letter topic; 0: never
   std::size_t credit_bytes = 16 * 1024 * 1024;  // received and not yet taken, over all partitions
   std::uint64_t credit_messages = 1'000'000;    // the same in messages
   std::uint32_t answer_timeout_ms = 30'000;     // of flush_answers(), without any progress
   MessageHandler handler;                       // set: poll() must not be called
   std::function<void(const Error&)>
       on_error;  // with a handler: the consumer cannot go on; its thread
+  // The partitions that this consumer has from now on, at first and after each change. On the
+  // client's thread: must not wait.
+  std::function<void(const std::vector<std::uint32_t>&)> on_assigned;
 };
 
 struct ConsumerStats {
@@ -59,18 +75,21 @@ class Consumer {
   Result<MessageBatch> poll(std::uint32_t timeout_ms);
 
   // Queue an answer and return; neighbours are sent together. An offset that was never delivered,
-  // or was answered before, is ignored by the server.
-  void answer(AnswerKind kind, std::uint32_t partition, OffsetRange range);
+  // or was answered before, is ignored by the server. `delay_ms`, for kUnacknowledge: delivered
+  // again after that.
+  void answer(AnswerKind kind, std::uint32_t partition, OffsetRange range,
+              std::uint32_t delay_ms = 0);
   void acknowledge(const Message& m) {
     answer(AnswerKind::kAcknowledge, m.partition, {m.offset, m.offset});
   }
   void skip(const Message& m) { answer(AnswerKind::kSkip, m.partition, {m.offset, m.offset}); }
-  void unacknowledge(const Message& m) {
-    answer(AnswerKind::kUnacknowledge, m.partition, {m.offset, m.offset});
+  void unacknowledge(const Message& m, std::uint32_t delay_ms = 0) {
+    answer(AnswerKind::kUnacknowledge, m.partition, {m.offset, m.offset}, delay_ms);
   }
+  void extend(const Message& m) { answer(AnswerKind::kExtend, m.partition, {m.offset, m.offset}); }
   // Every message of the batch.
-  void answer(AnswerKind kind, const MessageBatch& batch) {
-    for (const auto& range : batch.ranges()) answer(kind, batch.partition(), range);
+  void answer(AnswerKind kind, const MessageBatch& batch, std::uint32_t delay_ms = 0) {
+    for (const auto& range : batch.ranges()) answer(kind, batch.partition(), range, delay_ms);
   }
   void acknowledge(const MessageBatch& batch) { answer(AnswerKind::kAcknowledge, batch); }
 

@@ -25,6 +25,7 @@ struct Message {
   std::string_view payload;
   std::span<const Header> headers;
   std::uint32_t delivery_count = 1;  // over 1: redelivered
+  TimeUs first_delivered_us = 0;     // of a redelivered one, by the server's clock; else 0
 };
 
 class MessageBatch {
@@ -32,6 +33,7 @@ class MessageBatch {
   struct Redelivery {
     Offset offset;
     std::uint32_t count;  // how often it was delivered before
+    TimeUs first_delivered_us = 0;
   };
 
   MessageBatch() = default;
@@ -58,7 +60,7 @@ class MessageBatch {
     std::size_t reader;
     Offset first, last;
   };
-  std::uint32_t delivery_count(Offset offset) const;
+  void tell_history(Message& message) const;
 
   std::uint32_t partition_ = 0;
   SharedBytes bytes_;
