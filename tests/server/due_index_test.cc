@@ -81,8 +81,10 @@ TEST_CASE("rows that everybody has passed go, the others stay") {
   CHECK(stored_rows(harness.shard()) == 20'000);
   const DueKey passed{first_us + 14'999, 14'999};
   harness.run([&] { harness.partition().due_passed(passed); });
-  CHECK(harness.until([&] { return harness.partition().oldest_delayed() > 12'000; }));
-  CHECK(harness.until([&] { return stored_rows(harness.shard()) == 5'000; }));
+  CHECK(harness.tick_until(net::wall_time_us(),
+                           [&] { return harness.partition().oldest_delayed() > 12'000; }));
+  CHECK(harness.tick_until(net::wall_time_us(),
+                           [&] { return stored_rows(harness.shard()) == 5'000; }));
   const auto rest = harness.due({}, first_us + kHour);
   REQUIRE(rest.size() == 5'000);
   CHECK(rest.front() == DueKey{first_us + 15'000, 15'000});
@@ -91,7 +93,8 @@ TEST_CASE("rows that everybody has passed go, the others stay") {
     CHECK(harness.partition().due_index().removed_to() == passed);
     harness.partition().due_passed({first_us + kHour, 0});
   });
-  CHECK(harness.until([&] { return harness.partition().oldest_delayed() == kNoOffset; }));
+  CHECK(harness.tick_until(net::wall_time_us(),
+                           [&] { return harness.partition().oldest_delayed() == kNoOffset; }));
   CHECK(stored_rows(harness.shard()) == 0);
 }
 
@@ -102,7 +105,8 @@ TEST_CASE("a row that comes behind what was passed goes as well") {
   const TimeUs now_us = net::wall_time_us();
   harness.produce({now_us + kHour});
   harness.run([&] { harness.partition().due_passed({now_us + 3 * kHour, 0}); });
-  CHECK(harness.until([&] { return harness.partition().oldest_delayed() == kNoOffset; }));
+  CHECK(harness.tick_until(net::wall_time_us(),
+                           [&] { return harness.partition().oldest_delayed() == kNoOffset; }));
   harness.produce({now_us + 2 * kHour, now_us + 4 * kHour});
   CHECK(harness.tick_until(now_us, [&] { return stored_rows(harness.shard()) == 1; }));
   CHECK(harness.due({}, now_us + kFar) == std::vector<DueKey>{{now_us + 4 * kHour, 2}});
