@@ -6,6 +6,7 @@
 
 #include "server/app/log.h"
 #include "server/log_ids.h"
+#include "server/partition/due_row.h"
 
 namespace andyx::server {
 namespace {
@@ -62,6 +63,58 @@ void drop_orphan_logs(storage::StorageShard& shard, const Image& image) {
     log::info("log of a deleted topic dropped",
               {{"log", log}, {"outcome", dropped ? "ok" : dropped.error().message}});
   }
+}
+
+namespace {
+
+constexpr std::size_t kOrphanRows = 10'000;        // in one write
+constexpr std::size_t kMaxOrphanRows = 1'000'000;  // at one start; the rest at the next ones
+
+// The first partition from `first` on that has rows.
+std::optional<PartitionId> next_with_due_rows(const storage::StorageShard& shard,
+                                              PartitionId first) {
+  std::optional<PartitionId> found;
+  const auto take_first = [&](std::string_view key, std::string_view) {
+    found = partition_of_state_key(key);
+    return false;
+  };
+  const std::string all = due_prefix(0).substr(0, 1);
+  if (!shard.scan_from(storage::Table::kCursor, all, due_prefix(first), take_first)) return {};
+  return found;
+}
+
+std::size_t drop_due_rows(storage::StorageShard& shard, PartitionId id, std::size_t most) {
+  std::size_t dropped = 0;
+  std::string from = due_prefix(id);
+  while (dropped < most) {
+    storage::WriteGroup group;
+    const auto take = [&](std::string_view key, std::string_view) {
+      group.puts.push_back({storage::Table::kCursor, std::string(key), std::nullopt});
+      return group.puts.size() < kOrphanRows;
+    };
+    if (!shard.scan_from(storage::Table::kCursor, due_prefix(id), from, take)) break;
+    if (group.puts.empty()) break;
+    dropped += group.puts.size();
+    from = group.puts.back().key;
+    WriteOnce write;
+    if (!shard.submit(std::move(group), write) || write.wait() != ErrorCode::kOk) break;
+  }
+  return dropped;
+}
+
+}  // namespace
+
+void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image) {
+  std::unordered_set<PartitionId> known;
+  for (const Topic& topic : image.topics) {
+    for (const PartitionRecord& record : topic.partitions()) known.insert(record.partition_id);
+  }
+  std::size_t dropped = 0;
+  for (auto id = next_with_due_rows(shard, 0); id && dropped < kMaxOrphanRows;
+       id = next_with_due_rows(shard, *id + 1)) {
+    if (!known.contains(*id)) dropped += drop_due_rows(shard, *id, kMaxOrphanRows - dropped);
+  }
+  if (dropped != 0) log::info("delayed messages of deleted topics dropped", {{"rows", dropped}});
 }
 
 }  // namespace andyx::server

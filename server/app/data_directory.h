@@ -1,4 +1,5 @@
-// What the node keeps of itself in its data directory, beside logs and metadata.
+// What the node keeps of itself in its data directory, beside logs and metadata; and what it frees
+// there when it starts.
 #pragma once
 
 #include "server/metadata/image.h"
@@ -12,5 +13,8 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard);
 // Frees the logs of partitions that the image does not have: their topic was deleted, and the node
 // stopped before their space was free.
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image);
+
+// The same for rows of their delayed messages. Blocks; bounded, what is left goes at later starts.
+void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image);
 
 }  // namespace andyx::server

@@ -143,6 +143,7 @@ Status Server::start_loops() {
   }
   if (!outcome) return outcome;
   drop_orphan_logs(*node_.shard, *image);
+  drop_orphan_due_rows(*node_.shard, *image);
   for (auto& loop : node_.loops) {
     auto listening = run_on<Status>(loop->net_loop(), [&] { return loop->listen(node_.address); });
     if (!listening) return listening;

@@ -165,11 +165,6 @@ void DueIndex::count_rows(std::size_t& reads_left) {
   });
 }
 
-void DueIndex::passed(DueKey everybody) {
-  passed_ = std::max(passed_, everybody);
-  remove_passed();
-}
-
 void DueIndex::remove_passed() {
   if (closed_ || reading_ || loop_.draining() || partition_.core().failed()) return;
   if (!summary_.complete() || summary_.empty() || clean_to_ >= passed_) return;

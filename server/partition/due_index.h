@@ -46,15 +46,17 @@ class DueIndex {
   using ReadDue = std::move_only_function<void(Result<std::vector<DueKey>>)>;
   void read(DueKey after, TimeUs until_us, std::size_t max, ReadDue done);
 
-  // Every subscription's durable due cursor is at `everybody` or behind it: rows up to there go, in
-  // the background.
-  void passed(DueKey everybody);
+  // Every subscription's durable due cursor is at `everybody` or behind it: rows up to there go
+  // with the next second, in the background.
+  void passed(DueKey everybody) { passed_ = std::max(passed_, everybody); }
   // Rows up to here may be gone, also those of messages that a new subscription gets: its due
   // cursor begins here, so that they count as due. Never back; what was removed is known durably.
   DueKey removed_to() const { return std::max(removed_to_, passed_); }
 
   // No row is of a message below; kNoOffset: there is no row. 0 until the rows are counted.
   Offset oldest_delayed() const { return summary_.oldest(); }
+
+  bool counted() const { return summary_.complete(); }
 
   // `anybody`: the partition has subscriptions. `reads_left`: of the read pool, in this second.
   // False: not needed again before the next row.

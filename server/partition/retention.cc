@@ -46,6 +46,7 @@ Result<RetentionCore::Found> find_all(storage::StorageShard& shard, PartitionId 
 
 void Retention::every_second(TimeUs now_us, std::size_t& reads_left) {
   if (!core_.active()) return;
+  core_.clock(now_us);
   advance();  // as far as answers have come
   if (looking_ || reads_left == 0 || loop_.draining()) return;
   const auto look = core_.look(now_us);

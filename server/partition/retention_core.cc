@@ -14,12 +14,17 @@ void RetentionCore::Expiry::appended(TimeUs append_time_us) {
 
 std::optional<TimeUs> RetentionCore::Expiry::look(TimeUs now_us) const {
   if (!set() || ms > now_us / 1'000) return std::nullopt;
-  const TimeUs before_us = now_us - ms * 1'000;
-  const bool expired = known ? oldest_us && *oldest_us < before_us : true;
-  return expired ? std::optional(before_us) : std::nullopt;
+  const TimeUs before = now_us - ms * 1'000;
+  const bool expired = known ? oldest_us && *oldest_us < before : true;
+  return expired ? std::optional(before) : std::nullopt;
 }
 
-void RetentionCore::Expiry::found(const TimeFound& found, Offset end) {
+void RetentionCore::Expiry::clock(TimeUs now_us) {
+  if (known && now_us - before_us < ms * 1'000) *this = {.ms = ms};
+}
+
+void RetentionCore::Expiry::found(TimeUs before, const TimeFound& found, Offset end) {
+  before_us = before;
   expired_to = std::max(expired_to, found.offset);
   oldest_us = found.append_time_us;
   // A batch that was appended while storage was asked: its time was not kept.
@@ -47,6 +52,11 @@ void RetentionCore::appended(Offset end, TimeUs append_time_us, std::uint64_t si
   appended_ += size_bytes;
 }
 
+void RetentionCore::clock(TimeUs now_us) {
+  soft_.clock(now_us);
+  hard_.clock(now_us);
+}
+
 RetentionCore::Look RetentionCore::look(TimeUs now_us) const {
   Look look{.policy = policy_changes_,
             .appended = appended_,
@@ -63,8 +73,8 @@ RetentionCore::Look RetentionCore::look(TimeUs now_us) const {
 
 void RetentionCore::found(const Look& look, const Found& found) {
   if (look.policy != policy_changes_) return;
-  if (found.soft) soft_.found(*found.soft, end_);
-  if (found.hard) hard_.found(*found.hard, end_);
+  if (found.soft) soft_.found(*look.soft_before_us, *found.soft, end_);
+  if (found.hard) hard_.found(*look.hard_before_us, *found.hard, end_);
   if (found.size) {
     oversize_to_ = std::max(oversize_to_, found.size->offset);
     bytes_ = found.size->bytes;

@@ -2,7 +2,8 @@
 // in storage and takes the answers. One thread (the partition's loop).
 //
 // Judged by append time alone, which never decreases within a partition: a wall clock that jumps
-// back deletes nothing early. One that jumps forward does expire what is old by it. A batch has one
+// back deletes nothing early. One that jumps forward does expire what is old by it; when it comes
+// back, what has not gone by then stays. A batch has one
 // append time: it goes when all of its messages have expired. Size counts the bytes of whole
 // batches; the newest batch always stays.
 #pragma once
@@ -25,6 +26,9 @@ class RetentionCore {
 
   // A batch has become durable.
   void appended(Offset end, TimeUs append_time_us, std::uint64_t size_bytes);
+
+  // The time, before each look: what has expired by a clock that was ahead has not.
+  void clock(TimeUs now_us);
 
   // What to look up now; nothing when the time of nothing has come.
   struct Look {
@@ -59,15 +63,17 @@ class RetentionCore {
  private:
   struct Expiry {
     std::int64_t ms = kNotSet;
-    Offset expired_to = 0;            // everything below has expired
-    bool known = false;               // what lies at expired_to
+    Offset expired_to = 0;  // what lies below was appended before before_us
+    bool known = false;     // what lies at expired_to
+    TimeUs before_us = 0;
     std::optional<TimeUs> oldest_us;  // the append time of the batch there; nothing: none yet
 
     bool set() const { return ms != kNotSet; }
     void set_ms(std::int64_t wanted_ms);
     void appended(TimeUs append_time_us);
+    void clock(TimeUs now_us);
     std::optional<TimeUs> look(TimeUs now_us) const;
-    void found(const TimeFound& found, Offset end);
+    void found(TimeUs before, const TimeFound& found, Offset end);
   };
 
   Offset end_;

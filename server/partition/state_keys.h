@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "protocol/base/ids.h"
 
@@ -10,6 +11,12 @@ namespace andyx::server {
 inline std::string state_key(char kind, PartitionId id) {
   return {kind, static_cast<char>(id >> 24), static_cast<char>(id >> 16),
           static_cast<char>(id >> 8), static_cast<char>(id)};
+}
+// Of a key that begins as state_key() does.
+inline PartitionId partition_of_state_key(std::string_view key) {
+  PartitionId id = 0;
+  for (const char byte : key.substr(1, 4)) id = id << 8 | static_cast<unsigned char>(byte);
+  return id;
 }
 inline std::string producer_snapshot_key(PartitionId id) { return state_key('p', id); }
 inline std::string cursor_snapshot_key(PartitionId id) { return state_key('s', id); }

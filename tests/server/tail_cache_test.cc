@@ -44,6 +44,21 @@ TEST_CASE("over the budget the oldest batch of any partition goes first") {
   CHECK(budget.used_bytes() == 3 * kCharge);
 }
 
+TEST_CASE("what lies below the start of the log is dropped, a batch across it stays") {
+  TailCacheBudget budget(10 * kCharge);
+  TailCache cache(budget);
+  for (Offset offset = 0; offset < 50; offset += 10) cache.append(offset, 10, bytes());
+  cache.drop_below(25);
+  CHECK(cache.first_offset() == 20);
+  CHECK(cache.find(19) == nullptr);
+  CHECK(budget.used_bytes() == 3 * kCharge);
+  cache.drop_below(30);
+  CHECK(cache.first_offset() == 30);
+  cache.drop_below(1'000);
+  CHECK(cache.empty());
+  CHECK(budget.used_bytes() == 0);
+}
+
 TEST_CASE("small batches are charged for their overhead, too") {
   TailCacheBudget budget(10 * TailCache::kOverheadBytes);
   TailCache cache(budget);
