@@ -74,6 +74,7 @@ Outcome apply_command(Image& image, const wire::CreateSubscription& command, Tim
   record.start_kind = static_cast<protocol::StartKind>(command.start_kind());
   record.start_value = command.start_value();
   record.created_us = time_us;
+  record.initial_partitions = static_cast<std::uint32_t>(topic->partitions().size());
   const SubscriptionId id = record.id;
   Topic changed = *topic;
   changed.subscriptions.put(std::make_shared<const SubscriptionRecord>(std::move(record)));
