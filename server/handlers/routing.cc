@@ -45,6 +45,11 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
   return topic;
 }
 
+Status check_active(const Topic& topic) {
+  if (topic.effective.tenant_active) return {};
+  return fail(ErrorCode::kTenantInactive, "tenant " + topic.name.tenant + " is deactivated");
+}
+
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,
                         std::function<void(Partition&, std::uint32_t)> visit, net::Task done) {
   auto countdown = std::make_shared<OnLastRelease>(here, std::move(done));

@@ -46,6 +46,11 @@ void attach(CoreLoop& here, std::shared_ptr<const SubscriptionRecord> record, At
   CoreLoop& coordinator = coordinator_loop(here.node(), *topic, record->id);
   coordinator.net_loop().post([&here, &coordinator, topic, record, request = std::move(request),
                                reply = std::move(reply)]() mutable {
+    // As this loop knows the topic: it ends those that are attached when it learns otherwise.
+    const auto now = coordinator.image().find_topic(topic->id);
+    if (auto active = check_active(now ? *now : *topic); !active) {
+      return reply.error(active.error());
+    }
     auto decided = coordinator.coordinator(*topic, *record)
                        .attach(request.consumer, request.session, request.connection);
     if (!decided) return reply.error(decided.error());
@@ -71,9 +76,14 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
                                  : client.peer(),
                  .session = body.session(),
                  .connection = client.id()};
-  if (!body.create() && !topic->subscriptions.find(spec->name)) {
-    return reply.error({ErrorCode::kUnknownSubscription,
-                        "topic " + topic->name.url() + " has no subscription " + spec->name});
+  if (auto active = check_active(*topic); !active) return reply.error(active.error());
+  if (!topic->subscriptions.find(spec->name)) {
+    const std::string missing = "topic " + topic->name.url() + " has no subscription " + spec->name;
+    if (!body.create()) return reply.error({ErrorCode::kUnknownSubscription, missing});
+    if (!topic->effective.subscription_auto_create) {
+      return reply.error({ErrorCode::kCreationNotAllowed,
+                          missing + ", and subscription-auto-create is false for it"});
+    }
   }
   here.node().controller->ensure_subscription(
       topic->name, std::move(*spec),

@@ -29,7 +29,7 @@ Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::Subs
 }
 
 CoreLoop& coordinator_loop(Node& node, const Topic& topic, SubscriptionId subscription) {
-  auto at = XXH3_64bits(&subscription, sizeof subscription) % topic.partitions().size();
+  auto at = XXH3_64bits(&subscription, sizeof subscription) % topic.initial_partitions;
   return node.loop_of(topic.partitions()[at].partition_id);
 }
 

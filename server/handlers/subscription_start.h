@@ -15,7 +15,8 @@ Result<SubscriptionSpec> subscription_spec(std::string_view name, protocol::Subs
                                            protocol::SubscriptionMode mode,
                                            const protocol::Start* start);
 
-// The loop of partition hash(subscription) mod N.
+// The loop of partition hash(subscription) mod N, with the N that the topic was created with: who
+// is attached stays known when partitions are added.
 CoreLoop& coordinator_loop(Node& node, const Topic& topic, SubscriptionId subscription);
 
 // `started` runs on `home` when the start of the subscription is fixed and durable on every

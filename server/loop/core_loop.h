@@ -90,8 +90,9 @@ class CoreLoop {
     CoordinatorCore core;
   };
 
-  void open_topic(const std::shared_ptr<const Topic>& topic);
-  void change_topic(const std::shared_ptr<const Topic>& topic);
+  void open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition = 0);
+  void change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic);
+  void end_attached(const Topic& topic, const Error& reason);
   void close_topic(const Topic& topic);
   void accept(std::unique_ptr<net::Connection> connection);
   void every_second();
