@@ -43,9 +43,9 @@ Result<RetentionPolicy> checked(RetentionPolicy policy) {
   }
   if (policy.hard_ms != kNotSet && policy.soft_ms > policy.hard_ms) {
     return fail(ErrorCode::kBadArgument, "soft retention (" + std::to_string(policy.soft_ms) +
-                                             " ms) is not longer than hard retention (" +
+                                             " ms) may not be longer than hard retention (" +
                                              std::to_string(policy.hard_ms) +
-                                             " ms): hard would delete first");
+                                             " ms), which would delete first");
   }
   return policy;
 }

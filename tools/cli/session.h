@@ -33,5 +33,15 @@ Outcome run_command(Session& session, const SubscriptionDescribe& command);
 Outcome run_command(Session& session, const SubscriptionReset& command);
 Outcome run_command(Session& session, const SubscriptionDelete& command);
 Outcome run_command(Session& session, const NodeStatus& command);
+Outcome run_command(Session& session, const ScopeCreate& command);
+Outcome run_command(Session& session, const ScopeList& command);
+Outcome run_command(Session& session, const ScopeDescribe& command);
+Outcome run_command(Session& session, const ScopeDelete& command);
+Outcome run_command(Session& session, const TenantActivate& command);
+Outcome run_command(Session& session, const SettingsCommand& command);
+Outcome run_command(Session& session, const TopicAlter& command);
+Outcome run_command(Session& session, const RetentionSet& command);
+Outcome run_command(Session& session, const RetentionShow& command);
+Outcome run_command(Session& session, const RetentionDelete& command);
 
 }  // namespace andyx::cli
