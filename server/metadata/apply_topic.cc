@@ -112,8 +112,9 @@ void replace(SharedIndex<T, KeyOf>& index, const std::vector<std::shared_ptr<con
 }  // namespace
 
 void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics) {
-  constexpr std::size_t kFew = 32;  // each put copies the spine of an index
-  if (topics.size() <= kFew) {
+  // A put copies the spine of an index, about as dear as making so many of its items anew.
+  constexpr std::size_t kItemsPerPut = 32;
+  if (topics.size() * kItemsPerPut <= image.topics.size()) {
     for (const auto& topic : topics) {
       image.topics.put(topic);
       image.topics_by_id.put(topic);

@@ -357,6 +357,11 @@ TEST_CASE("one change of a tenant reaches a thousand topics, in both indexes") {
     const std::string tenant = i % 4 == 0 ? "other" : "t";
     REQUIRE(create_topic(history, tenant + "/p/c/x" + std::to_string(i * 37 % 1'000)).status);
   }
+  REQUIRE(create_topic(history, "other/p/lone/x").status);
+  REQUIRE(history.apply(SetRetentionCommand{"other/p/lone", RetentionPolicy{.hard_ms = 9}}).status);
+  const auto lone = topic(history, "other/p/lone/x");  // few among many go another way
+  CHECK(lone->effective.retention.hard_ms == 9);
+  CHECK(lone == history.image().find_topic(lone->id));
   REQUIRE(history.apply(SetRetentionCommand{"t", RetentionPolicy{.hard_ms = 5}}).status);
   std::size_t reached = 0;
   for (const Topic& one : history.image().topics) {
