@@ -69,6 +69,9 @@ inline constexpr std::uint32_t kMaxNamedProducersPerTopic = 100'000;
 inline constexpr std::uint32_t kMaxDedupIdsPerPartition = 100'000;
 inline constexpr std::uint64_t kMaxDedupWindowMs = 10ull * 60 * 1000;
 inline constexpr std::uint32_t kMaxScopes = 100'000;  // tenants, products, components
+inline constexpr std::size_t kMaxDescriptionBytes = 1'024;
+inline constexpr std::int64_t kMaxRetentionMs = 100ll * 366 * 24 * 3600 * 1000;  // 100 years
+inline constexpr std::int64_t kMaxRetentionBytes = 1ll << 60;
 
 // Storage.
 inline constexpr std::size_t kGenerationBytes = 128 * kMiB;

@@ -66,6 +66,28 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_Answer(), std::move(frame), std::move(reply));
     case Body::NodeStatus:
       return handle(client, *root.body_as_NodeStatus(), std::move(reply));
+    case Body::TopicAlter:
+      return handle(client, *root.body_as_TopicAlter(), std::move(reply));
+    case Body::ScopeCreate:
+      return handle(client, *root.body_as_ScopeCreate(), std::move(reply));
+    case Body::ScopeDelete:
+      return handle(client, *root.body_as_ScopeDelete(), std::move(reply));
+    case Body::ScopeList:
+      return handle(client, *root.body_as_ScopeList(), std::move(reply));
+    case Body::ScopeDescribe:
+      return handle(client, *root.body_as_ScopeDescribe(), std::move(reply));
+    case Body::TenantActivate:
+      return handle(client, *root.body_as_TenantActivate(), std::move(reply));
+    case Body::SettingsShow:
+      return handle(client, *root.body_as_SettingsShow(), std::move(reply));
+    case Body::SettingsSet:
+      return handle(client, *root.body_as_SettingsSet(), std::move(reply));
+    case Body::RetentionShow:
+      return handle(client, *root.body_as_RetentionShow(), std::move(reply));
+    case Body::RetentionSet:
+      return handle(client, *root.body_as_RetentionSet(), std::move(reply));
+    case Body::RetentionDelete:
+      return handle(client, *root.body_as_RetentionDelete(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -94,17 +116,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::ProducerCreate:
     case Body::ProducerDelete:
     case Body::ProducerList:
-    case Body::TopicAlter:
-    case Body::ScopeCreate:
-    case Body::ScopeDelete:
-    case Body::ScopeList:
-    case Body::ScopeDescribe:
-    case Body::TenantActivate:
-    case Body::SettingsShow:
-    case Body::SettingsSet:
-    case Body::RetentionShow:
-    case Body::RetentionSet:
-    case Body::RetentionDelete:
       break;
   }
   reply.none();

@@ -31,6 +31,17 @@ struct StreamClose;
 struct Credit;
 struct Answer;
 struct NodeStatus;
+struct TopicAlter;
+struct ScopeCreate;
+struct ScopeDelete;
+struct ScopeList;
+struct ScopeDescribe;
+struct TenantActivate;
+struct SettingsShow;
+struct SettingsSet;
+struct RetentionShow;
+struct RetentionSet;
+struct RetentionDelete;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -62,5 +73,16 @@ void handle(ClientConnection& client, const protocol::StreamClose& body, Reply r
 void handle(ClientConnection& client, const protocol::Credit& body, Reply reply);
 void handle(ClientConnection& client, const protocol::Answer& body, SharedBytes frame, Reply reply);
 void handle(ClientConnection& client, const protocol::NodeStatus& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TopicAlter& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ScopeCreate& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ScopeDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ScopeList& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ScopeDescribe& body, Reply reply);
+void handle(ClientConnection& client, const protocol::TenantActivate& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SettingsShow& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply reply);
+void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
+void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
+void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
 
 }  // namespace andyx::server

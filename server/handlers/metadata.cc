@@ -67,8 +67,8 @@ void create_missing(CoreLoop& here, std::shared_ptr<std::vector<Wanted>> wanted,
           create_missing(here, wanted, next + 1, std::move(reply));
         });
   };
-  here.node().controller->ensure_topic(name, here.node().config.default_partitions,
-                                       std::move(created));
+  here.node().controller->auto_create_topic(name, here.node().config.default_partitions,
+                                            std::move(created));
 }
 
 }  // namespace

@@ -5,6 +5,28 @@
 #include "server/handlers/routing.h"
 
 namespace andyx::server {
+namespace {
+
+// What the topic's settings and this node refuse.
+Status check_settings(CoreLoop& here, TopicId id, ByteSpan batch, const batch::Header& header) {
+  const auto topic = here.image().find_topic(id);
+  if (topic) {
+    if (auto active = check_active(*topic); !active) return active;
+  }
+  std::uint64_t limit = here.node().config.max_message_bytes;
+  if (topic && topic->effective.max_message_bytes != 0) {
+    limit = std::min<std::uint64_t>(limit, topic->effective.max_message_bytes);
+  }
+  if (limit >= limits::kMaxMessageBytes) return {};
+  const auto size = batch::largest_message_bytes(batch, header);
+  if (size <= limit) return {};
+  return fail(ErrorCode::kMessageTooLarge, "a message has " + std::to_string(size) +
+                                               " bytes, the limit here is " +
+                                               std::to_string(limit));
+}
+
+}  // namespace
+
 void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
             Reply reply) {
   CoreLoop& here = client.loop();
@@ -19,13 +41,9 @@ void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes
   }
   if (header->producer_id >= kInternalProducers)
     return reply.error({ErrorCode::kBadBatch, "producer ids from 2^63 on are the server's own"});
-  if (auto limit = here.node().config.max_message_bytes; limit < limits::kMaxMessageBytes) {
-    if (auto size = batch::largest_message_bytes({bytes->data(), bytes->size()}, *header);
-        size > limit) {
-      return reply.error({ErrorCode::kMessageTooLarge, "a message has " + std::to_string(size) +
-                                                           " bytes, the limit here is " +
-                                                           std::to_string(limit)});
-    }
+  if (auto allowed = check_settings(here, body.topic_id(), {bytes->data(), bytes->size()}, *header);
+      !allowed) {
+    return reply.error(allowed.error());
   }
   if (header->flags & batch::kFlagDeliverAt) {
     return reply.error({ErrorCode::kBadBatch, "this version does not deliver at a time"});

@@ -20,8 +20,12 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
         {ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(partition)});
   }
   CoreLoop& owner = here.node().loop_of(record->partition_id);
-  auto run = [&owner, id = record->partition_id, work = std::move(work)](Reply owed) mutable {
+  auto run = [&owner, id = record->partition_id, known_at = here.image().position,
+              work = std::move(work)](Reply owed) mutable {
     if (auto* found = owner.find_partition(id)) return work(*found, std::move(owed));
+    // Images reach the loops one after the other: the partition may be newer than this loop's.
+    if (owner.image().position < known_at)
+      return owed.error({ErrorCode::kNotMain, "the partition is being opened"});
     owed.error({ErrorCode::kUnknownPartition, "the partition is not open on this node"});
   };
   if (&owner == &here) return run(std::move(reply));
@@ -43,6 +47,11 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
   if (topic == nullptr)
     reply.error({ErrorCode::kUnknownTopic, "there is no topic " + parsed->url()});
   return topic;
+}
+
+Status check_active(const Topic& topic) {
+  if (topic.effective.tenant_active) return {};
+  return fail(ErrorCode::kTenantInactive, "tenant " + topic.name.tenant + " is deactivated");
 }
 
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,

@@ -24,6 +24,9 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
 // otherwise.
 std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, Reply& reply);
 
+// kTenantInactive while the topic's tenant is deactivated.
+Status check_active(const Topic& topic);
+
 // Runs `visit(partition, index)` for each partition of the topic on its loop (not for those that
 // are gone), then `done` on `here`.
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,

@@ -52,6 +52,13 @@ void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply re
   with_partition(here, body.topic_id(), body.partition(), std::move(reply),
                  [target = std::move(target), id = body.subscription_id(), options](
                      Partition& partition, Reply owed) mutable {
+                   // As the partition's loop knows the topic: it ends all streams when it learns
+                   // otherwise.
+                   if (const auto topic =
+                           partition.loop().image().find_topic(partition.topic_id())) {
+                     if (auto active = check_active(*topic); !active)
+                       return owed.error(active.error());
+                   }
                    auto* subscription = partition.find_subscription(id);
                    if (subscription == nullptr || !subscription->ready()) {
                      return owed.error({ErrorCode::kUnknownSubscription,

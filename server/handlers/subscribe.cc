@@ -51,6 +51,10 @@ void attach(CoreLoop& here, Attaching attaching, Reply reply) {
   CoreLoop& coordinator = coordinator_loop(here.node(), *topic, *attaching.subscription);
   coordinator.net_loop().post(
       [&here, &coordinator, attaching = std::move(attaching), reply = std::move(reply)]() mutable {
+        // As this loop knows the topic: it ends those that are attached when it learns otherwise.
+        if (const auto now = coordinator.image().find_topic(attaching.topic)) {
+          if (auto active = check_active(*now); !active) return reply.error(active.error());
+        }
         auto* found = coordinator.coordinator(attaching.topic, *attaching.subscription);
         if (found == nullptr)
           return reply.error({ErrorCode::kUnknownSubscription, "the subscription was deleted"});
@@ -78,9 +82,14 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
     if (auto good = check_name(body.consumer()->string_view(), "consumer"); !good)
       return reply.error(good.error());
   }
-  if (!body.create() && !topic->subscriptions.find(spec->name)) {
-    return reply.error({ErrorCode::kUnknownSubscription,
-                        "topic " + topic->name.url() + " has no subscription " + spec->name});
+  if (auto active = check_active(*topic); !active) return reply.error(active.error());
+  if (!topic->subscriptions.find(spec->name)) {
+    const std::string missing = "topic " + topic->name.url() + " has no subscription " + spec->name;
+    if (!body.create()) return reply.error({ErrorCode::kUnknownSubscription, missing});
+    if (!topic->effective.subscription_auto_create) {
+      return reply.error({ErrorCode::kCreationNotAllowed,
+                          missing + ", and subscription-auto-create is false for it"});
+    }
   }
   Attaching attaching{.topic = topic->id,
                       .subscription = nullptr,

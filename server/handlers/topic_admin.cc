@@ -35,6 +35,21 @@ void answer_description(CoreLoop& here, std::shared_ptr<const Topic> topic, Repl
   for_each_partition(here, topic, visit, std::move(done));
 }
 
+// Waits until the topic's subscriptions have their start on every partition. One that failed (a
+// full disk) begins there when it is asked for again: the description is true anyhow.
+void answer_when_started(CoreLoop& here, std::shared_ptr<const Topic> topic, Reply reply) {
+  auto all_ready =
+      std::make_shared<OnLastRelease>(here, [&here, topic, reply = std::move(reply)]() mutable {
+        answer_description(here, std::move(topic), std::move(reply));
+      });
+  auto visit = [all_ready](Partition& partition, std::uint32_t) {
+    for (const auto& [id, subscription] : partition.subscriptions()) {
+      subscription->when_ready([all_ready](const Status&) {});
+    }
+  };
+  for_each_partition(here, topic, visit, [all_ready] {});
+}
+
 }  // namespace
 
 void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply reply) {
@@ -48,6 +63,21 @@ void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply r
         after_all_loops(here.node(), here,
                         [&here, topic = *topic, reply = std::move(reply)]() mutable {
                           answer_description(here, std::move(topic), std::move(reply));
+                        });
+      });
+}
+
+void handle(ClientConnection& client, const protocol::TopicAlter& body, Reply reply) {
+  CoreLoop& here = client.loop();
+  auto name = TopicName::parse(body.topic()->string_view());
+  if (!name) return reply.error(name.error());
+  here.node().controller->alter_topic(
+      *name, body.partitions(),
+      [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
+        if (!topic) return reply.error(topic.error());
+        after_all_loops(here.node(), here,
+                        [&here, topic = *topic, reply = std::move(reply)]() mutable {
+                          answer_when_started(here, std::move(topic), std::move(reply));
                         });
       });
 }

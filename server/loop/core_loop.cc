@@ -99,7 +99,7 @@ void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
       open_topic(after.item());
       ++after;
     } else {
-      if (before.item() != after.item()) change_topic(after.item());
+      if (before.item() != after.item()) change_topic(*before, after.item());
       ++before;
       ++after;
     }
@@ -107,9 +107,9 @@ void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
   image_ = std::move(image);
 }
 
-void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic) {
+void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition) {
   for (const PartitionRecord& record : topic->partitions()) {
-    if (&node_.loop_of(record.partition_id) != this) continue;
+    if (record.index < from_partition || &node_.loop_of(record.partition_id) != this) continue;
     if (auto opened = open_partition(topic, record); !opened) {
       log::error("partition not opened",
                  {{"topic", topic->name.path()}, {"error", opened.error().message}});
@@ -117,15 +117,36 @@ void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic) {
   }
 }
 
-void CoreLoop::change_topic(const std::shared_ptr<const Topic>& topic) {
+void CoreLoop::change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic) {
   for (const PartitionRecord& record : topic->partitions()) {
     if (auto* partition = find_partition(record.partition_id)) partition->apply_topic(*topic);
+  }
+  open_topic(topic, before.partitions().size());
+  if (before.effective.tenant_active && !topic->effective.tenant_active) {
+    end_attached(*topic,
+                 {ErrorCode::kTenantInactive, topic->name.path() + ": its tenant was deactivated"});
   }
   end_coordinators(topic->id, topic.get());
   for (const auto& [id, coordinator] : coordinators_) {
     if (coordinator->topic() == topic->id)
       coordinator->grow(static_cast<std::uint32_t>(topic->partitions().size()));
   }
+}
+
+// Those of this loop: its partitions' streams, and the attachments that it coordinates.
+void CoreLoop::end_attached(const Topic& topic, const Error& reason) {
+  for (const PartitionRecord& record : topic.partitions()) {
+    auto* partition = find_partition(record.partition_id);
+    if (partition == nullptr) continue;
+    for (const auto& [id, subscription] : partition->subscriptions()) {
+      subscription->end_all_streams(reason);
+    }
+  }
+  std::erase_if(coordinators_, [&](const auto& entry) {
+    if (entry.second->topic() != topic.id) return false;
+    entry.second->end(reason);
+    return true;
+  });
 }
 
 void CoreLoop::close_topic(const Topic& topic) {

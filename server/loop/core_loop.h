@@ -91,8 +91,9 @@ class CoreLoop {
   void wake_subscription(const StreamRoute& route);
 
  private:
-  void open_topic(const std::shared_ptr<const Topic>& topic);
-  void change_topic(const std::shared_ptr<const Topic>& topic);
+  void open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition = 0);
+  void change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic);
+  void end_attached(const Topic& topic, const Error& reason);
   void close_topic(const Topic& topic);
   void end_coordinators(TopicId topic, const Topic* present);
   void accept(std::unique_ptr<net::Connection> connection);

@@ -25,6 +25,18 @@ Outcome dispatch(Image& image, const wire::Entry& entry) {
       return apply_command(image, *entry.command_as_DeleteSubscription(), entry.time_us());
     case wire::Command::ReserveProducerIds:
       return apply_command(image, *entry.command_as_ReserveProducerIds(), entry.time_us());
+    case wire::Command::AlterTopic:
+      return apply_command(image, *entry.command_as_AlterTopic(), entry.time_us());
+    case wire::Command::CreateScope:
+      return apply_command(image, *entry.command_as_CreateScope(), entry.time_us());
+    case wire::Command::DeleteScope:
+      return apply_command(image, *entry.command_as_DeleteScope(), entry.time_us());
+    case wire::Command::ActivateTenant:
+      return apply_command(image, *entry.command_as_ActivateTenant(), entry.time_us());
+    case wire::Command::SetSettings:
+      return apply_command(image, *entry.command_as_SetSettings(), entry.time_us());
+    case wire::Command::SetRetention:
+      return apply_command(image, *entry.command_as_SetRetention(), entry.time_us());
     case wire::Command::NONE:
       break;
   }

@@ -14,6 +14,12 @@ Outcome apply_command(Image& image, const wire::DeleteTopic& command, TimeUs tim
 Outcome apply_command(Image& image, const wire::CreateSubscription& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::DeleteSubscription& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::ReserveProducerIds& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::AlterTopic& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::CreateScope& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::DeleteScope& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::ActivateTenant& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::SetSettings& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::SetRetention& command, TimeUs time_us);
 
 inline Outcome refused(ErrorCode code, std::string message) {
   return {.status = fail(code, std::move(message))};
@@ -21,5 +27,12 @@ inline Outcome refused(ErrorCode code, std::string message) {
 
 // Puts the topic into both indexes, in place of its earlier state.
 void put_topic(Image& image, Topic topic);
+// The same for any number of topics that are there already.
+void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics);
+
+// Whether the levels of a new topic are there or may be made (kCreationNotAllowed names what
+// refuses, kTenantInactive); and makes them.
+Status check_levels(const Image& image, const TopicName& topic, bool automatic);
+void make_levels(Image& image, const TopicName& topic, TimeUs time_us);
 
 }  // namespace andyx::server

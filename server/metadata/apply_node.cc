@@ -10,12 +10,9 @@ namespace {
 // the old one may still have had in memory can never be taken for what the new one writes.
 void raise_epochs(Image& image, NodeId node) {
   const auto leads = [node](const PartitionRecord& p) { return p.main == node; };
-  std::vector<std::shared_ptr<const Topic>> by_id, by_name;
+  std::vector<std::shared_ptr<const Topic>> raised;
   for (auto it = image.topics_by_id.begin(); it != image.topics_by_id.end(); ++it) {
-    if (std::ranges::none_of(it->partitions(), leads)) {
-      by_id.push_back(it.item());
-      continue;
-    }
+    if (std::ranges::none_of(it->partitions(), leads)) continue;
     auto partitions = it->partitions();
     for (PartitionRecord& partition : partitions) {
       if (!leads(partition)) continue;
@@ -24,12 +21,9 @@ void raise_epochs(Image& image, NodeId node) {
     }
     auto changed = std::make_shared<Topic>(*it);
     changed->set_partitions(std::move(partitions));
-    by_id.push_back(std::move(changed));
+    raised.push_back(std::move(changed));
   }
-  by_name = by_id;
-  std::ranges::sort(by_name, {}, [](const auto& topic) -> const TopicName& { return topic->name; });
-  image.topics_by_id = decltype(image.topics_by_id)::from_sorted(std::move(by_id));
-  image.topics = decltype(image.topics)::from_sorted(std::move(by_name));
+  put_topics(image, std::move(raised));
 }
 
 Status check_node(const Image& image, const wire::RegisterNode& command) {

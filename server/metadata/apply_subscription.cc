@@ -88,6 +88,7 @@ Outcome apply_command(Image& image, const wire::CreateSubscription& command, Tim
   record.created_us = time_us;
   record.key_ordered = command.key_ordered();
   record.coordinator = coordinating_partition(record.id, topic->partitions().size());
+  record.initial_partitions = static_cast<std::uint32_t>(topic->partitions().size());
   const SubscriptionId id = record.id;
   Topic changed = *topic;
   changed.subscriptions.put(std::make_shared<const SubscriptionRecord>(std::move(record)));

@@ -3,6 +3,7 @@
 #include "common_generated.h"
 #include "protocol/base/limits.h"
 #include "server/metadata/apply_commands.h"
+#include "server/metadata/effective.h"
 
 namespace andyx::server {
 namespace {
@@ -19,14 +20,15 @@ Status check_names(const TopicName& name) {
   return {};
 }
 
-Status check_placement(const Image& image, const wire::CreateTopic& command) {
-  const auto& placement = *command.placement();
-  const std::uint32_t factor = command.replication_factor();
+using Placement = flatbuffers::Vector<std::uint32_t>;
+
+Status check_placement(const Image& image, std::uint32_t partitions, std::uint32_t factor,
+                       const Placement& placement) {
   if (factor < 1 || factor > limits::kMaxReplicationFactor ||
-      placement.size() != std::uint64_t{command.partitions()} * factor) {
+      placement.size() != std::uint64_t{partitions} * factor) {
     return fail(ErrorCode::kBadArgument, "the replication factor " + std::to_string(factor) +
                                              " with " + std::to_string(placement.size()) +
-                                             " copies of " + std::to_string(command.partitions()) +
+                                             " copies of " + std::to_string(partitions) +
                                              " partitions does not fit; it is 1 to " +
                                              std::to_string(limits::kMaxReplicationFactor));
   }
@@ -45,18 +47,15 @@ Status check_placement(const Image& image, const wire::CreateTopic& command) {
   return {};
 }
 
-Status check_create(const Image& image, const wire::CreateTopic& command, const TopicName& name) {
-  if (auto status = check_names(name); !status) return status;
-  if (image.find_topic(name)) {
-    return fail(ErrorCode::kTopicExists, "topic " + name.path() + " exists already");
-  }
-  const std::uint32_t partitions = command.partitions();
-  if (partitions < 1 || partitions > limits::kMaxPartitionsPerTopic) {
+// Of a topic with `all` partitions, of which `partitions` are new.
+Status check_partitions(const Image& image, std::uint64_t all, std::uint32_t partitions,
+                        std::uint32_t factor, const Placement& placement) {
+  if (partitions < 1 || all > limits::kMaxPartitionsPerTopic) {
     return fail(ErrorCode::kBadArgument, "a topic has 1 to " +
                                              std::to_string(limits::kMaxPartitionsPerTopic) +
-                                             " partitions, not " + std::to_string(partitions));
+                                             " partitions, not " + std::to_string(all));
   }
-  if (auto status = check_placement(image, command); !status) return status;
+  if (auto status = check_placement(image, partitions, factor, placement); !status) return status;
   const std::uint64_t bound = std::uint64_t{limits::kMaxPartitionsPerNode} * image.nodes.size();
   if (image.partition_count + partitions > bound) {
     return fail(ErrorCode::kLimitReached, "the cluster holds " +
@@ -71,7 +70,62 @@ Status check_create(const Image& image, const wire::CreateTopic& command, const 
   return {};
 }
 
+Status check_create(const Image& image, const wire::CreateTopic& command, const TopicName& name) {
+  if (auto status = check_names(name); !status) return status;
+  if (image.find_topic(name)) {
+    return fail(ErrorCode::kTopicExists, "topic " + name.path() + " exists already");
+  }
+  if (auto status = check_levels(image, name, command.automatic()); !status) return status;
+  return check_partitions(image, command.partitions(), command.partitions(),
+                          command.replication_factor(), *command.placement());
+}
+
+// Numbered after those that `partitions` holds.
+void add_partitions(Image& image, std::vector<PartitionRecord>& partitions, std::uint32_t count,
+                    std::uint32_t factor, const Placement& placement) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    PartitionRecord partition;
+    partition.partition_id = image.next_partition_id++;
+    partition.index = static_cast<std::uint32_t>(partitions.size());
+    const auto* nodes = placement.data() + std::size_t{i} * factor;
+    partition.replicas.assign(nodes, nodes + factor);
+    partition.in_sync = partition.replicas;
+    partition.main = partition.replicas.front();
+    partitions.push_back(std::move(partition));
+  }
+  image.partition_count += count;
+}
+
+// `index` with some of its items replaced by others of the same keys, in their order.
+template <typename T, typename KeyOf>
+void replace(SharedIndex<T, KeyOf>& index, const std::vector<std::shared_ptr<const T>>& changed) {
+  std::vector<std::shared_ptr<const T>> items;
+  items.reserve(index.size());
+  auto next = changed.begin();
+  for (auto it = index.begin(); it != index.end(); ++it) {
+    const bool renewed = next != changed.end() && KeyOf::key(**next) == KeyOf::key(*it);
+    items.push_back(renewed ? *next++ : it.item());
+  }
+  index = SharedIndex<T, KeyOf>::from_sorted(std::move(items));
+}
+
 }  // namespace
+
+void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics) {
+  // A put copies the spine of an index, about as dear as making so many of its items anew.
+  constexpr std::size_t kItemsPerPut = 32;
+  if (topics.size() * kItemsPerPut <= image.topics.size()) {
+    for (const auto& topic : topics) {
+      image.topics.put(topic);
+      image.topics_by_id.put(topic);
+    }
+    return;
+  }
+  std::ranges::sort(topics, {}, [](const auto& topic) -> const TopicName& { return topic->name; });
+  replace(image.topics, topics);
+  std::ranges::sort(topics, {}, [](const auto& topic) { return topic->id; });
+  replace(image.topics_by_id, topics);
+}
 
 void put_topic(Image& image, Topic topic) {
   const auto shared = std::make_shared<const Topic>(std::move(topic));
@@ -84,26 +138,40 @@ Outcome apply_command(Image& image, const wire::CreateTopic& command, TimeUs tim
                  command.topic()->str()};
   if (auto status = check_create(image, command, name); !status) return {.status = status};
 
-  const std::uint32_t factor = command.replication_factor();
-  std::vector<PartitionRecord> partitions(command.partitions());
-  for (std::uint32_t i = 0; i < partitions.size(); ++i) {
-    PartitionRecord& partition = partitions[i];
-    partition.partition_id = image.next_partition_id++;
-    partition.index = i;
-    const auto* nodes = command.placement()->data() + std::size_t{i} * factor;
-    partition.replicas.assign(nodes, nodes + factor);
-    partition.in_sync = partition.replicas;
-    partition.main = partition.replicas.front();
-  }
-  image.partition_count += partitions.size();
+  make_levels(image, name, time_us);
+  std::vector<PartitionRecord> partitions;
+  add_partitions(image, partitions, command.partitions(), command.replication_factor(),
+                 *command.placement());
   Topic topic;
   topic.id = image.next_topic_id++;
   topic.name = std::move(name);
   topic.created_us = time_us;
   topic.set_partitions(std::move(partitions));
+  topic.effective = effective_settings(image, topic);
   const TopicId id = topic.id;
   put_topic(image, std::move(topic));
   return {.status = {}, .result = id};
+}
+
+Outcome apply_command(Image& image, const wire::AlterTopic& command, TimeUs) {
+  const auto topic = image.find_topic(command.topic_id());
+  if (!topic) {
+    return refused(ErrorCode::kUnknownTopic,
+                   "there is no topic with id " + std::to_string(command.topic_id()));
+  }
+  const std::uint32_t factor = std::max(command.replication_factor(), 1u);
+  const std::uint32_t added = command.placement()->size() / factor;
+  if (auto status = check_partitions(image, std::uint64_t{topic->partitions().size()} + added,
+                                     added, command.replication_factor(), *command.placement());
+      !status) {
+    return {.status = status};
+  }
+  Topic changed = *topic;
+  std::vector<PartitionRecord> partitions = topic->partitions();
+  add_partitions(image, partitions, added, factor, *command.placement());
+  changed.set_partitions(std::move(partitions));
+  put_topic(image, std::move(changed));
+  return {.status = {}, .result = topic->id};
 }
 
 Outcome apply_command(Image& image, const wire::DeleteTopic& command, TimeUs) {

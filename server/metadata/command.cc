@@ -31,7 +31,7 @@ class Encoder {
     const auto placement = out_.CreateVector(c.placement);
     return {wire::Command::CreateTopic,
             wire::CreateCreateTopic(out_, tenant, product, component, topic, c.partitions,
-                                    c.replication_factor, placement)
+                                    c.replication_factor, placement, c.automatic)
                 .Union()};
   }
   Written operator()(const DeleteTopicCommand& c) {
@@ -53,6 +53,36 @@ class Encoder {
   Written operator()(const ReserveProducerIdsCommand& c) {
     return {wire::Command::ReserveProducerIds,
             wire::CreateReserveProducerIds(out_, c.count).Union()};
+  }
+  Written operator()(const AlterTopicCommand& c) {
+    const auto placement = out_.CreateVector(c.placement);
+    return {wire::Command::AlterTopic,
+            wire::CreateAlterTopic(out_, c.topic_id, c.replication_factor, placement).Union()};
+  }
+  Written operator()(const CreateScopeCommand& c) {
+    const auto path = out_.CreateString(c.path);
+    const auto description = out_.CreateString(c.description);
+    return {wire::Command::CreateScope, wire::CreateCreateScope(out_, path, description).Union()};
+  }
+  Written operator()(const DeleteScopeCommand& c) {
+    const auto path = out_.CreateString(c.path);
+    return {wire::Command::DeleteScope, wire::CreateDeleteScope(out_, path).Union()};
+  }
+  Written operator()(const ActivateTenantCommand& c) {
+    const auto tenant = out_.CreateString(c.tenant);
+    return {wire::Command::ActivateTenant,
+            wire::CreateActivateTenant(out_, tenant, c.active).Union()};
+  }
+  Written operator()(const SetSettingsCommand& c) {
+    const auto path = out_.CreateString(c.path);
+    const auto settings = write_settings(out_, c.settings);
+    return {wire::Command::SetSettings, wire::CreateSetSettings(out_, path, settings).Union()};
+  }
+  Written operator()(const SetRetentionCommand& c) {
+    const auto path = out_.CreateString(c.path);
+    const auto policy = to_wire(c.policy.value_or(RetentionPolicy{}));
+    return {wire::Command::SetRetention,
+            wire::CreateSetRetention(out_, path, c.policy ? &policy : nullptr).Union()};
   }
 
  private:

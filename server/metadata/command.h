@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -29,6 +31,7 @@ struct CreateTopicCommand {
   std::uint32_t partitions = 0;
   std::uint32_t replication_factor = 1;
   std::vector<NodeId> placement;  // partitions x replication_factor; the first of each is the main
+  bool automatic = false;         // by producing to it: topic-auto-create is asked
 };
 struct DeleteTopicCommand {
   TopicId topic_id = 0;
@@ -49,10 +52,37 @@ struct DeleteSubscriptionCommand {
 struct ReserveProducerIdsCommand {
   std::uint32_t count = 0;
 };
+struct AlterTopicCommand {
+  TopicId topic_id = 0;
+  std::uint32_t replication_factor = 1;
+  std::vector<NodeId> placement;  // of the partitions to be added
+};
+// Paths as LevelPath::parse takes them.
+struct CreateScopeCommand {
+  std::string path;
+  std::string description;
+};
+struct DeleteScopeCommand {
+  std::string path;
+};
+struct ActivateTenantCommand {
+  std::string tenant;
+  bool active = true;
+};
+struct SetSettingsCommand {
+  std::string path;
+  std::vector<std::pair<std::string, std::string>> settings;  // an empty value removes the key
+};
+struct SetRetentionCommand {
+  std::string path;
+  std::optional<RetentionPolicy> policy;  // empty: this level has none of its own
+};
 
 using Command =
     std::variant<BootstrapCommand, RegisterNodeCommand, CreateTopicCommand, DeleteTopicCommand,
-                 CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand>;
+                 CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand,
+                 AlterTopicCommand, CreateScopeCommand, DeleteScopeCommand, ActivateTenantCommand,
+                 SetSettingsCommand, SetRetentionCommand>;
 
 struct EntryHead {
   Uuid command_id;

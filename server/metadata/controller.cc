@@ -223,6 +223,43 @@ void Controller::ensure_topic(TopicName name, std::uint32_t partitions, TopicDon
                   topic_answer(name, std::move(done)));
 }
 
+void Controller::auto_create_topic(TopicName name, std::uint32_t default_partitions,
+                                   TopicDone done) {
+  shell_->propose(TopicProposal{name, default_partitions, IfExists::kAnswer, true},
+                  topic_answer(name, std::move(done)));
+}
+
+void Controller::alter_topic(TopicName name, std::uint32_t partitions, TopicDone done) {
+  shell_->propose(TopicAlteration{name, partitions}, topic_answer(name, std::move(done)));
+}
+
+void Controller::create_scope(LevelPath path, std::string description, StatusDone done) {
+  shell_->propose(CreateScopeCommand{std::move(path.path), std::move(description)},
+                  status_answer(std::move(done)));
+}
+
+void Controller::delete_scope(LevelPath path, StatusDone done) {
+  shell_->propose(DeleteScopeCommand{std::move(path.path)}, status_answer(std::move(done)));
+}
+
+void Controller::activate_tenant(LevelPath tenant, bool active, StatusDone done) {
+  shell_->propose(ActivateTenantCommand{std::move(tenant.path), active},
+                  status_answer(std::move(done)));
+}
+
+void Controller::set_settings(LevelPath path,
+                              std::vector<std::pair<std::string, std::string>> settings,
+                              StatusDone done) {
+  shell_->propose(SetSettingsCommand{std::move(path.path), std::move(settings)},
+                  status_answer(std::move(done)));
+}
+
+void Controller::set_retention(LevelPath path, std::optional<RetentionPolicy> policy,
+                               StatusDone done) {
+  shell_->propose(SetRetentionCommand{std::move(path.path), policy},
+                  status_answer(std::move(done)));
+}
+
 void Controller::delete_topic(TopicName name, StatusDone done) {
   shell_->propose(TopicDeletion{std::move(name)}, status_answer(std::move(done)));
 }

@@ -83,8 +83,13 @@ class Controller {
 
   // kTopicExists, kBadName, kBadArgument, kLimitReached.
   void create_topic(TopicName name, std::uint32_t partitions, TopicDone done);
-  // For automatic creation: answers the topic that is there, with the partitions that it has.
+  // Answers the topic that is there, with the partitions that it has.
   void ensure_topic(TopicName name, std::uint32_t partitions, TopicDone done);
+  // The same for a topic that somebody produces to: as its levels' settings say, with
+  // `default_partitions` where they say nothing. kCreationNotAllowed, kTenantInactive.
+  void auto_create_topic(TopicName name, std::uint32_t default_partitions, TopicDone done);
+  // To `partitions` in all. kUnknownTopic, kBadArgument (fewer than before), kLimitReached.
+  void alter_topic(TopicName name, std::uint32_t partitions, TopicDone done);
   void delete_topic(TopicName name, StatusDone done);  // kUnknownTopic
 
   // kSubscriptionExists, kSubscriptionConflict (another type, mode or key order), kUnknownTopic,
@@ -93,6 +98,15 @@ class Controller {
   // Answers the subscription that is there when type, mode and key order are those.
   void ensure_subscription(TopicName topic, SubscriptionSpec spec, SubscriptionDone done);
   void delete_subscription(TopicName topic, std::string name, StatusDone done);
+
+  // Tenants, products, components: kScopeExists, kUnknownScope, kNotEmpty, kBadName, kLimitReached.
+  void create_scope(LevelPath path, std::string description, StatusDone done);
+  void delete_scope(LevelPath path, StatusDone done);
+  void activate_tenant(LevelPath tenant, bool active, StatusDone done);
+  // Of any level: kUnknownScope, kUnknownTopic, kBadArgument (then nothing is changed).
+  void set_settings(LevelPath path, std::vector<std::pair<std::string, std::string>> settings,
+                    StatusDone done);
+  void set_retention(LevelPath path, std::optional<RetentionPolicy> policy, StatusDone done);
 
   // `count` ids from the one answered on, never given out
   // again. 1..limits::kMaxProducerIdsReserved.

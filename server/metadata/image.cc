@@ -6,7 +6,15 @@ namespace andyx::server {
 namespace {
 
 // What a hash is of, so that equal fields of different kinds do not cancel out.
-enum Kind : std::uint64_t { kImage = 1, kTopic, kPartitions, kSubscription, kNode, kCommand };
+enum Kind : std::uint64_t {
+  kImage = 1,
+  kTopic,
+  kPartitions,
+  kSubscription,
+  kNode,
+  kCommand,
+  kScope
+};
 
 std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
   ContentHash hash;
@@ -22,6 +30,16 @@ std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
   return hash.finish();
 }
 
+void hash_own(ContentHash& hash, const OwnSettings& own) {
+  hash.number(own.values.size());
+  for (const auto& [key, value] : own.values) hash.text(key).text(value);
+  hash.number(own.retention.has_value());
+  if (!own.retention) return;
+  hash.number(static_cast<std::uint64_t>(own.retention->soft_ms));
+  hash.number(static_cast<std::uint64_t>(own.retention->hard_ms));
+  hash.number(static_cast<std::uint64_t>(own.retention->size_bytes));
+}
+
 }  // namespace
 
 void Topic::set_partitions(std::vector<PartitionRecord> partitions) {
@@ -34,6 +52,7 @@ std::uint64_t hash_content(const Topic& topic) {
   hash.number(kTopic).number(topic.id).text(topic.name.path());
   hash.number(static_cast<std::uint64_t>(topic.created_us)).number(topic.partitions_hash());
   hash.number(topic.subscriptions.size()).number(topic.subscriptions.content_hash());
+  hash_own(hash, topic.own);
   return hash.finish();
 }
 
@@ -46,6 +65,7 @@ std::uint64_t hash_content(const SubscriptionRecord& subscription) {
   hash.number(static_cast<std::uint64_t>(subscription.start_value));
   hash.number(static_cast<std::uint64_t>(subscription.created_us));
   hash.number(subscription.key_ordered).number(subscription.coordinator);
+  hash.number(subscription.initial_partitions);
   return hash.finish();
 }
 
@@ -53,6 +73,15 @@ std::uint64_t hash_content(const NodeRecord& node) {
   ContentHash hash;
   hash.number(kNode).number(node.id).id(node.disk_id).number(node.incarnation);
   hash.text(node.host).number(node.port).number(static_cast<std::uint64_t>(node.registered_us));
+  return hash.finish();
+}
+
+std::uint64_t hash_content(const Scope& scope) {
+  ContentHash hash;
+  hash.number(kScope).number(static_cast<std::uint64_t>(scope.where.level)).text(scope.where.path);
+  hash.text(scope.description).number(scope.active);
+  hash.number(static_cast<std::uint64_t>(scope.created_us));
+  hash_own(hash, scope.own);
   return hash.finish();
 }
 
@@ -89,6 +118,7 @@ std::uint64_t Image::hash() const {
   hash.number(next_subscription_id).number(next_producer_id);
   hash.number(partition_count).number(subscription_count);
   hash.number(nodes.size()).number(nodes.content_hash());
+  hash.number(scopes.size()).number(scopes.content_hash());
   hash.number(topics.size()).number(topics.content_hash());
   hash.number(commands.size()).number(commands.content_hash());
   return hash.finish();

@@ -12,6 +12,7 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/base/names.h"
+#include "server/metadata/scope.h"
 #include "server/metadata/settings.h"
 #include "server/metadata/shared_index.h"
 #include "server/metadata/uuid.h"
@@ -50,6 +51,8 @@ struct SubscriptionRecord {
   // The partition whose main coordinates its consumers: hash(id) mod the number of partitions at
   // its creation. Fixed, so that a topic that grows does not change who decides.
   std::uint32_t coordinator = 0;
+  // How many partitions its topic had then. Those that came later it takes from their beginning.
+  std::uint32_t initial_partitions = 0;
 };
 
 struct NodeRecord {
@@ -94,6 +97,7 @@ struct Topic {
   TopicName name;
   TimeUs created_us = 0;
   SharedIndex<SubscriptionRecord, BySubscriptionName> subscriptions;
+  OwnSettings own;
   EffectiveSettings effective;  // of its levels and itself; derived, so not part of the hash
 
   const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
@@ -120,6 +124,7 @@ struct Image {
   ProducerId next_producer_id = 1;
 
   SharedIndex<NodeRecord, ByNodeId> nodes;
+  SharedIndex<Scope, ByLevelPath> scopes;  // tenants, then products, then components
   SharedIndex<Topic, ByTopicName> topics;  // iterates in the order of names
   SharedIndex<Topic, ByTopicId> topics_by_id;
   std::uint64_t partition_count = 0;     // of all topics
@@ -144,6 +149,7 @@ struct Image {
 std::uint64_t hash_content(const Topic& topic);
 std::uint64_t hash_content(const SubscriptionRecord& subscription);
 std::uint64_t hash_content(const NodeRecord& node);
+std::uint64_t hash_content(const Scope& scope);
 std::uint64_t hash_content(const AppliedCommand& command);
 
 }  // namespace andyx::server

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "protocol/base/limits.h"
+#include "server/metadata/effective.h"
 
 namespace andyx::server {
 namespace {
@@ -44,17 +45,46 @@ class Resolver {
     if (wish.if_exists == IfExists::kAnswer) {
       if (const auto topic = image_.find_topic(wish.name)) return answer(topic->id);
     }
-    if (wish.partitions < 1 || wish.partitions > limits::kMaxPartitionsPerTopic) {
-      return fail(ErrorCode::kBadArgument,
-                  "a topic has 1 to " + std::to_string(limits::kMaxPartitionsPerTopic) +
-                      " partitions, not " + std::to_string(wish.partitions));
+    std::uint32_t partitions = wish.partitions;
+    if (wish.automatic) {
+      const auto said = find_setting_value(image_, LevelPath::of(wish.name).parent(),
+                                           setting::kDefaultPartitions);
+      if (said) partitions = number_of(said->value);
+    }
+    if (partitions < 1 || partitions > limits::kMaxPartitionsPerTopic) {
+      return fail(ErrorCode::kBadArgument, "a topic has 1 to " +
+                                               std::to_string(limits::kMaxPartitionsPerTopic) +
+                                               " partitions, not " + std::to_string(partitions));
     }
     if (image_.nodes.size() < kReplicationFactor) {
       return fail(ErrorCode::kNotInSync, "no node is registered that could hold a partition");
     }
-    return write(CreateTopicCommand{wish.name, wish.partitions, kReplicationFactor,
-                                    place(image_, wish.partitions, kReplicationFactor)});
+    return write(CreateTopicCommand{wish.name, partitions, kReplicationFactor,
+                                    place(image_, partitions, kReplicationFactor), wish.automatic});
   }
+
+  Result<Resolved> operator()(const TopicAlteration& wish) const {
+    const auto topic = image_.find_topic(wish.name);
+    if (!topic) return unknown_topic(wish.name);
+    const std::size_t present = topic->partitions().size();
+    if (wish.partitions == present) return answer(topic->id);
+    if (wish.partitions < present || wish.partitions > limits::kMaxPartitionsPerTopic) {
+      return fail(ErrorCode::kBadArgument, wish.name.path() + " has " + std::to_string(present) +
+                                               " partitions; it may get more, up to " +
+                                               std::to_string(limits::kMaxPartitionsPerTopic) +
+                                               ", but not " + std::to_string(wish.partitions) +
+                                               ": partitions are never taken away");
+    }
+    const auto added = static_cast<std::uint32_t>(wish.partitions - present);
+    return write(
+        AlterTopicCommand{topic->id, kReplicationFactor, place(image_, added, kReplicationFactor)});
+  }
+
+  Result<Resolved> operator()(const CreateScopeCommand& command) const { return write(command); }
+  Result<Resolved> operator()(const DeleteScopeCommand& command) const { return write(command); }
+  Result<Resolved> operator()(const ActivateTenantCommand& command) const { return write(command); }
+  Result<Resolved> operator()(const SetSettingsCommand& command) const { return write(command); }
+  Result<Resolved> operator()(const SetRetentionCommand& command) const { return write(command); }
 
   Result<Resolved> operator()(const TopicDeletion& wish) const {
     const auto topic = image_.find_topic(wish.name);

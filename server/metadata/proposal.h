@@ -20,6 +20,14 @@ struct TopicProposal {
   TopicName name;
   std::uint32_t partitions = 0;
   IfExists if_exists = IfExists::kRefuse;
+  // By producing to it: its levels' default-partitions go before `partitions`, topic-auto-create is
+  // asked.
+  bool automatic = false;
+};
+// `partitions`: in all. As many as there are: answered without an entry.
+struct TopicAlteration {
+  TopicName name;
+  std::uint32_t partitions = 0;
 };
 struct TopicDeletion {
   TopicName name;
@@ -35,7 +43,9 @@ struct SubscriptionDeletion {
 };
 // Bootstrap on a cluster that is bootstrapped already is answered without an entry.
 using Wish = std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
-                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand>;
+                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand,
+                          TopicAlteration, CreateScopeCommand, DeleteScopeCommand,
+                          ActivateTenantCommand, SetSettingsCommand, SetRetentionCommand>;
 
 struct Proposal {
   std::uint64_t ticket = 0;  // the proposer's; comes back in the completion

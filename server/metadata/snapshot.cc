@@ -4,12 +4,13 @@
 
 #include "common_generated.h"
 #include "protocol/base/limits.h"
+#include "server/metadata/effective.h"
 #include "server/metadata/wire.h"
 
 namespace andyx::server {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 1;
+constexpr std::uint32_t kSnapshotVersion = 2;
 
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
@@ -19,7 +20,8 @@ Offset<wire::SubscriptionSnapshot> write(FlatBufferBuilder& out, const Subscript
   return wire::CreateSubscriptionSnapshot(out, s.id, name, static_cast<std::uint8_t>(s.type),
                                           static_cast<std::uint8_t>(s.mode),
                                           static_cast<std::uint8_t>(s.start_kind), s.start_value,
-                                          s.created_us, s.key_ordered, s.coordinator);
+                                          s.created_us, s.key_ordered, s.coordinator,
+                                          s.initial_partitions);
 }
 
 Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
@@ -43,9 +45,32 @@ Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
   const auto partition_vector = out.CreateVectorOfStructs(partitions);
   const auto node_vector = out.CreateVector(nodes);
   const auto subscription_vector = out.CreateVector(subscriptions);
+  const auto settings = write_settings(out, topic.own.values);
+  const auto policy = to_wire(topic.own.retention.value_or(RetentionPolicy{}));
   return wire::CreateTopicSnapshot(out, topic.id, tenant, product, component, name,
                                    topic.created_us, partition_vector, node_vector,
-                                   subscription_vector);
+                                   subscription_vector, settings,
+                                   topic.own.retention ? &policy : nullptr);
+}
+
+Offset<wire::ScopeSnapshot> write(FlatBufferBuilder& out, const Scope& scope) {
+  const auto path = out.CreateString(scope.where.path);
+  const auto description = out.CreateString(scope.description);
+  const auto settings = write_settings(out, scope.own.values);
+  const auto policy = to_wire(scope.own.retention.value_or(RetentionPolicy{}));
+  return wire::CreateScopeSnapshot(out, path, description, scope.active, scope.created_us, settings,
+                                   scope.own.retention ? &policy : nullptr);
+}
+
+// Of a topic or a scope.
+template <typename From>
+OwnSettings read_own(const From& from) {
+  OwnSettings own;
+  for (const wire::SettingValue* setting : *from.settings()) {
+    own.values.emplace(setting->key()->str(), setting->value()->str());
+  }
+  if (from.retention() != nullptr) own.retention = from_wire(*from.retention());
+  return own;
 }
 
 Offset<wire::NodeSnapshot> write(FlatBufferBuilder& out, const NodeRecord& node) {
@@ -66,6 +91,7 @@ std::shared_ptr<const SubscriptionRecord> read(const wire::SubscriptionSnapshot&
   s.created_us = from.created_us();
   s.key_ordered = from.key_ordered();
   s.coordinator = from.coordinator();
+  s.initial_partitions = from.initial_partitions();
   return std::make_shared<const SubscriptionRecord>(std::move(s));
 }
 
@@ -116,6 +142,18 @@ bool fill(SharedIndex<T, KeyOf>& index, std::vector<std::shared_ptr<const T>> it
   return true;
 }
 
+// Before the topics, whose effective settings come from them.
+bool read_scopes(const wire::ImageSnapshot& from, Image& image) {
+  std::vector<std::shared_ptr<const Scope>> scopes;
+  for (const wire::ScopeSnapshot* s : *from.scopes()) {
+    auto where = LevelPath::parse(s->path()->string_view(), Level::kComponent);
+    if (!where) return false;
+    scopes.push_back(std::make_shared<const Scope>(Scope{
+        std::move(*where), s->description()->str(), s->active(), s->created_us(), read_own(*s)}));
+  }
+  return fill(image.scopes, std::move(scopes));
+}
+
 bool read_topics(const wire::ImageSnapshot& from, Image& image) {
   std::vector<std::shared_ptr<const Topic>> topics;
   for (const wire::TopicSnapshot* t : *from.topics()) {
@@ -124,6 +162,8 @@ bool read_topics(const wire::ImageSnapshot& from, Image& image) {
     topic->name = {t->tenant()->str(), t->product()->str(), t->component()->str(),
                    t->topic()->str()};
     topic->created_us = t->created_us();
+    topic->own = read_own(*t);
+    topic->effective = effective_settings(image, *topic);
     if (!read_partitions(*t, *topic)) return false;
     std::vector<std::shared_ptr<const SubscriptionRecord>> subscriptions;
     for (const auto* s : *t->subscriptions()) subscriptions.push_back(read(*s));
@@ -150,9 +190,9 @@ bool read_image(const wire::ImageSnapshot& from, Image& image) {
     commands.push_back(std::make_shared<const AppliedCommand>(
         AppliedCommand{from_wire(c->id()), c->position(), c->result()}));
   }
-  return fill(image.nodes, std::move(nodes)) && read_topics(from, image) &&
-         fill(image.commands, commands) && fill(image.commands_by_position, commands) &&
-         image.hash() == from.state_hash();
+  return fill(image.nodes, std::move(nodes)) && read_scopes(from, image) &&
+         read_topics(from, image) && fill(image.commands, commands) &&
+         fill(image.commands_by_position, commands) && image.hash() == from.state_hash();
 }
 
 }  // namespace
@@ -163,6 +203,8 @@ EntryBytes encode_snapshot(const Image& image) {
   for (const NodeRecord& node : image.nodes) nodes.push_back(write(out, node));
   std::vector<Offset<wire::TopicSnapshot>> topics;
   for (const Topic& topic : image.topics) topics.push_back(write(out, topic));
+  std::vector<Offset<wire::ScopeSnapshot>> scopes;
+  for (const Scope& scope : image.scopes) scopes.push_back(write(out, scope));
   std::vector<wire::CommandSnapshot> commands;
   for (const AppliedCommand& c : image.commands_by_position) {
     commands.emplace_back(to_wire(c.id), c.position, c.result);
@@ -170,11 +212,12 @@ EntryBytes encode_snapshot(const Image& image) {
   const auto node_vector = out.CreateVector(nodes);
   const auto topic_vector = out.CreateVector(topics);
   const auto command_vector = out.CreateVectorOfStructs(commands);
+  const auto scope_vector = out.CreateVector(scopes);
   const wire::Id128 cluster_id = to_wire(image.cluster_id);
   out.Finish(wire::CreateImageSnapshot(
       out, kSnapshotVersion, &cluster_id, image.position, image.chain_hash, image.next_topic_id,
       image.next_partition_id, image.next_subscription_id, image.next_producer_id, node_vector,
-      topic_vector, command_vector, image.hash()));
+      topic_vector, command_vector, image.hash(), scope_vector));
   return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
 }
 

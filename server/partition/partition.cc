@@ -356,6 +356,9 @@ void Partition::start_subscription(const Subscription& subscription) {
     else
       found->start_failed(start.error());
   };
+  // Added to the topic after the subscription: all of it is the subscription's, however late this
+  // is asked.
+  if (index_ >= record.initial_partitions) return start_at(core_.start_offset());
   resolve(record.start_kind, record.start_value, std::move(start_at));
 }
 

@@ -27,8 +27,21 @@ bool is_listed(const Cli& cli, const std::string& topic) {
 
 TEST_CASE("help and version are there for the program, and help for every command") {
   const std::vector<std::vector<std::string>> commands = {
-      {},          {"topic"},        {"topic", "create"},       {"produce"},        {"read"},
-      {"consume"}, {"subscription"}, {"subscription", "reset"}, {"node", "status"},
+      {},
+      {"topic"},
+      {"topic", "create"},
+      {"produce"},
+      {"read"},
+      {"consume"},
+      {"subscription"},
+      {"subscription", "reset"},
+      {"node", "status"},
+      {"tenant"},
+      {"product", "create"},
+      {"component", "settings"},
+      {"retention", "set"},
+      {"topic", "alter"},
+      {"topic", "settings"},
   };
   for (std::vector<std::string> arguments : commands) {
     arguments.insert(arguments.begin(), cli_binary());
@@ -63,6 +76,17 @@ TEST_CASE("wrong usage is status 1 and says what is wrong, without a server") {
       {"consume", "t", "--subscription", "s", "--answer", "maybe"},
       {"consume", "t", "--subscription", "s", "--from", "nowhere"},
       {"subscription", "reset", "t", "s"},
+      {"topic", "alter", "t"},
+      {"topic", "alter", "t", "--partitions", "0"},
+      {"topic", "settings", "t", "--set", "no-value"},
+      {"tenant", "create"},
+      {"tenant", "create", "a/b"},
+      {"product", "list"},
+      {"product", "create", "a"},
+      {"component", "describe", "a/b/c/d"},
+      {"retention", "set", "a"},
+      {"retention", "set", "a", "--soft", "soon"},
+      {"retention", "set", "a", "--size", "10XB"},
       {"--output", "xml", "topic", "list"},
       {"--server", "no-port", "topic", "list"},
   };

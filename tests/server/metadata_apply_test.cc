@@ -46,6 +46,9 @@ TEST_CASE("the same random entries give the same image, also across a snapshot")
       auto restored = decode_snapshot(encode_snapshot(again.image()));
       REQUIRE(restored);
       CHECK((*restored)->hash() == again.image().hash());
+      for (const Topic& topic : again.image().topics) {
+        CHECK((*restored)->find_topic(topic.id)->effective == topic.effective);
+      }
       again = History(*restored);
     }
     again.replay(history.entries()[i]);

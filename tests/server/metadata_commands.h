@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -81,7 +82,38 @@ class RandomCommands {
   std::uint32_t pick(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
   std::string name() { return (pick(30) == 0 ? ".bad" : "name-") + std::to_string(pick(40)); }
 
+  // Few paths, of every level.
+  std::string path() {
+    std::string text = "t" + std::to_string(pick(3));
+    for (std::uint32_t parts = pick(4); parts > 0; --parts) text += "/n" + std::to_string(pick(2));
+    return pick(4) == 0 ? topic_name(name()).path() : text;
+  }
+
+  Command scope_command() {
+    switch (pick(6)) {
+      case 0:
+        return CreateScopeCommand{path(), name()};
+      case 1:
+        return DeleteScopeCommand{path()};
+      case 2:
+        return ActivateTenantCommand{pick(2) == 0 ? "default" : path(), pick(3) != 0};
+      case 3: {
+        const char* keys[] = {"topic-auto-create", "dedup-window-ms", "default-partitions",
+                              "component-auto-create"};
+        const char* values[] = {"", "true", "false", "7"};
+        return SetSettingsCommand{path(), {{keys[pick(4)], values[pick(4)]}}};
+      }
+      case 4:
+        return AlterTopicCommand{1 + pick(60), 1, std::vector<NodeId>(pick(3), NodeId{1})};
+      default: {
+        const RetentionPolicy policy{pick(100), pick(100), -1};
+        return SetRetentionCommand{path(), pick(3) == 0 ? std::nullopt : std::optional(policy)};
+      }
+    }
+  }
+
   Command command() {
+    if (pick(5) == 0) return scope_command();
     switch (pick(10)) {
       case 0:
         return RegisterNodeCommand{1 + pick(3), {1, 1 + pick(3)}, pick(3), "localhost", 6540};
@@ -89,8 +121,10 @@ class RandomCommands {
       case 2:
       case 3: {
         const std::uint32_t partitions = pick(5);
-        return CreateTopicCommand{topic_name(name()), partitions, 1,
-                                  std::vector<NodeId>(partitions, NodeId{1})};
+        return CreateTopicCommand{
+            pick(4) == 0 ? TopicName{"t" + std::to_string(pick(3)), "n0", "n1", name()}
+                         : topic_name(name()),
+            partitions, 1, std::vector<NodeId>(partitions, NodeId{1}), pick(2) == 0};
       }
       case 4:
         return DeleteTopicCommand{1 + pick(60)};

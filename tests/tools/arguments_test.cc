@@ -232,3 +232,42 @@ TEST_CASE("the load generator refuses contradictions") {
   CHECK_FALSE(refused({"consume", "t", "--consumers", "2", "--type", "shared"}));
   CHECK_FALSE(refused({"limit", "--seconds", "0.5", "--json", "-"}));
 }
+
+TEST_CASE("tenants, products and components: as many parts as the level has") {
+  const auto create = command<cli::ScopeCreate>({"product", "create", "andyx://t/p"});
+  CHECK(create.level == cli::ScopeLevel::kProduct);
+  CHECK(create.path == "andyx://t/p");
+  CHECK(command<cli::ScopeList>({"component", "list", "t/p"}).parent == "t/p");
+  CHECK(command<cli::ScopeList>({"tenant", "list"}).parent.empty());
+  CHECK(command<cli::ScopeDelete>({"component", "delete", "t/p/c"}).path == "t/p/c");
+  CHECK_FALSE(command<cli::TenantActivate>({"tenant", "deactivate", "t"}).active);
+  CHECK(command<cli::TenantActivate>({"tenant", "activate", "t"}).active);
+  CHECK(wrong_usage({"tenant", "create", "t/p"}));
+  CHECK(wrong_usage({"product", "describe", "t"}));
+  CHECK(wrong_usage({"component", "list", "t"}));
+  CHECK(wrong_usage({"product", "activate", "t/p"}));
+}
+
+TEST_CASE("settings: several --set, values with '=', and empty ones") {
+  const auto set = command<cli::SettingsCommand>(
+      {"tenant", "settings", "t", "--set", "a=1", "--set", "b=x=y", "--set", "c="});
+  CHECK(set.path == "t");
+  CHECK(set.set == cli::SettingList{{"a", "1"}, {"b", "x=y"}, {"c", ""}});
+  CHECK_FALSE(set.of_topic);
+  CHECK(command<cli::SettingsCommand>({"topic", "settings", "x"}).of_topic);
+  CHECK(wrong_usage({"tenant", "settings", "t", "--set", "=1"}));
+  const auto alter = command<cli::TopicAlter>({"topic", "alter", "x", "--partitions", "4"});
+  CHECK(alter.partitions == 4);
+  CHECK(command<cli::TopicAlter>({"topic", "alter", "x", "--set", "a=1"}).set.size() == 1);
+  CHECK(wrong_usage({"topic", "alter", "x"}));
+}
+
+TEST_CASE("retention: what is not given is not set, and something has to be") {
+  const auto set = command<cli::RetentionSet>({"retention", "set", "t/p", "--soft", "5m"});
+  CHECK(set.path == "t/p");
+  CHECK(set.policy == client::RetentionPolicy{.soft_ms = 300'000});
+  CHECK(command<cli::RetentionSet>({"retention", "set", "t", "--hard", "7d", "--size", "1GiB"})
+            .policy == client::RetentionPolicy{-1, 604'800'000, 1 << 30});
+  CHECK(wrong_usage({"retention", "set", "t"}));
+  CHECK(wrong_usage({"retention", "set", "t", "--soft", "5x"}));
+}

@@ -1,28 +1,10 @@
 // topic, subscription and node commands: one request, one answer printed.
-#include <unistd.h>
-
-#include "tools/cli/session.h"
+#include "tools/cli/print_result.h"
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/common/output.h"
 
 namespace andyx::cli {
 namespace {
-
-Outcome print(std::string text) {
-  tools::Output output(STDOUT_FILENO);
-  output.buffer() = std::move(text);
-  if (Status flushed = output.flush(); !flushed) return std::unexpected(flushed.error());
-  return tools::kDone;
-}
-
-// Prints what came, as JSON or as a table; or hands the error on.
-template <typename Value>
-Outcome show(const Session& session, const Result<Value>& value, std::string (*json)(const Value&),
-             std::string (*table)(const Value&)) {
-  if (!value) return std::unexpected(value.error());
-  return print(session.json() ? json(*value) : table(*value));
-}
 
 Outcome describe(Session& session, const std::string& topic, const std::string& subscription) {
   return show(session, session.client.admin().describe_subscription(topic, subscription),

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "protocol/base/limits.h"
+#include "tools/cli/scope_options.h"
 #include "tools/common/options.h"
 
 namespace andyx::cli {
@@ -45,6 +46,7 @@ struct Values {
   DeadList dead_list;
   DeadRedrive dead_redrive;
   NodeStatus node_status;
+  ScopeValues scopes;
   std::optional<Command> chosen;
 };
 
@@ -70,8 +72,8 @@ void add_subscription_name(CLI::App& app, std::string& name) {
   app.add_option("SUBSCRIPTION", name, "name of the subscription")->required()->type_name("");
 }
 
-void add_topic_commands(CLI::App& app, Values& values) {
-  CLI::App& group = add_group(app, "topic", "Create, list, describe and delete topics");
+CLI::App& add_topic_commands(CLI::App& app, Values& values) {
+  CLI::App& group = add_group(app, "topic", "Create, list, describe, alter and delete topics");
   CLI::App& create = add_command(group, "create", "Create a topic", values, values.topic_create);
   add_topic_name(create, values.topic_create.topic);
   add_number<std::uint32_t>(create, "--partitions", values.topic_create.partitions, "N",
@@ -83,6 +85,7 @@ void add_topic_commands(CLI::App& app, Values& values) {
   CLI::App& remove = add_command(group, "delete", "Delete a topic with all its messages", values,
                                  values.topic_delete);
   add_topic_name(remove, values.topic_delete.topic);
+  return group;
 }
 
 std::pair<std::string, std::string> parse_header(const std::string& text) {
@@ -333,7 +336,7 @@ Result<std::string> unescape_separator(std::string_view text) {
 
 std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char* const* argv) {
   CLI::App app(
-      "Talks to an Andy X node: topics, messages, subscriptions.\n"
+      "Talks to an Andy X node: topics, messages, subscriptions, settings.\n"
       "Exit status: 0 done, 1 wrong usage, 2 no server reached, 3 refused by the server, 4 timed out",
       "andyx-cli");
   app.require_subcommand(1);
@@ -342,12 +345,13 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   arguments.global.server = tools::kDefaultServer;
   Values values;
   add_global_options(app, arguments.global);
-  add_topic_commands(app, values);
+  CLI::App& topics = add_topic_commands(app, values);
   add_produce(app, values);
   add_read(app, values);
   add_consume(app, values);
   add_subscription_commands(app, values);
   add_dead_commands(app, values);
+  add_scope_commands(app, topics, values.scopes, values.chosen);
   CLI::App& node = add_group(app, "node", "Show the state of a node");
   add_command(node, "status", "Show the state of the node", values, values.node_status);
 

@@ -11,6 +11,7 @@
 #include "andyx/consumer.h"
 #include "andyx/types.h"
 #include "tools/cli/message_text.h"
+#include "tools/cli/scope_arguments.h"
 #include "tools/common/exit_status.h"
 
 namespace andyx::cli {
@@ -119,7 +120,9 @@ struct NodeStatus {};
 using Command =
     std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read, Consume,
                  SubscriptionCreate, SubscriptionList, SubscriptionDescribe, SubscriptionReset,
-                 SubscriptionDelete, DeadList, DeadRedrive, NodeStatus>;
+                 SubscriptionDelete, DeadList, DeadRedrive, NodeStatus, ScopeCreate, ScopeList,
+                 ScopeDescribe, ScopeDelete, TenantActivate, SettingsCommand, TopicAlter, RetentionSet,
+                 RetentionShow, RetentionDelete>;
 
 struct Arguments {
   GlobalOptions global;

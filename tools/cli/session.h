@@ -35,6 +35,16 @@ Outcome run_command(Session& session, const SubscriptionDelete& command);
 Outcome run_command(Session& session, const DeadList& command);
 Outcome run_command(Session& session, const DeadRedrive& command);
 Outcome run_command(Session& session, const NodeStatus& command);
+Outcome run_command(Session& session, const ScopeCreate& command);
+Outcome run_command(Session& session, const ScopeList& command);
+Outcome run_command(Session& session, const ScopeDescribe& command);
+Outcome run_command(Session& session, const ScopeDelete& command);
+Outcome run_command(Session& session, const TenantActivate& command);
+Outcome run_command(Session& session, const SettingsCommand& command);
+Outcome run_command(Session& session, const TopicAlter& command);
+Outcome run_command(Session& session, const RetentionSet& command);
+Outcome run_command(Session& session, const RetentionShow& command);
+Outcome run_command(Session& session, const RetentionDelete& command);
 
 // subscription describe --watch.
 Outcome watch_subscription(Session& session, const SubscriptionDescribe& command);

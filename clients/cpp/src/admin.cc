@@ -3,44 +3,16 @@
 #include <algorithm>
 #include <utility>
 
-#include "clients/cpp/src/client_impl.h"
-#include "clients/cpp/src/requests.h"
+#include "clients/cpp/src/ask.h"
 #include "protocol/base/names.h"
 
 namespace andyx::client {
 namespace {
 
-using Builder = flatbuffers::FlatBufferBuilder;
-using Repeat = Cluster::Repeat;
-
 Result<std::string> path_of(const std::string& topic) {
   auto name = TopicName::parse(topic);
   if (!name) return std::unexpected(name.error());
   return name->path();
-}
-
-// Asks and waits; `convert` makes the value of the reply's frame.
-template <typename T, typename Convert>
-Result<T> ask(ClientImpl& client, NodeId node, Fill fill, Repeat repeat, Convert convert,
-              std::uint32_t extra_ms = 0) {
-  return client.wait<T>(
-      [&client, node, fill = std::move(fill), repeat, convert, extra_ms](auto done) {
-        client.cluster().call(
-            node, fill, repeat,
-            [convert, done](Reply reply) mutable {
-              if (!reply) {
-                done(std::unexpected(Error(reply.error())));
-              } else {
-                done(convert(*reply));
-              }
-            },
-            extra_ms);
-      });
-}
-
-Result<bool> done_of(const ReplyFrame& reply) {
-  if (reply.frame->body_as_Done() != nullptr) return true;
-  return fail(ErrorCode::kInternal, "the answer has another type");
 }
 
 Result<std::vector<TopicInfo>> topics_of(const ReplyFrame& reply) {
@@ -61,19 +33,6 @@ Result<std::vector<SubscriptionInfo>> subscriptions_of(const ReplyFrame& reply) 
     for (const auto* one : *body->subscriptions()) out.push_back(subscription_info(*one));
   }
   return out;
-}
-
-template <typename T>
-Result<T> only(Result<std::vector<T>> all) {
-  if (!all) return std::unexpected(all.error());
-  if (all->size() != 1)
-    return fail(ErrorCode::kInternal, "the answer does not hold exactly one entry");
-  return std::move(all->front());
-}
-
-Status plain(const Result<bool>& result) {
-  if (!result) return std::unexpected(result.error());
-  return {};
 }
 
 struct Target {
@@ -151,6 +110,17 @@ Result<TopicInfo> Admin::create_topic(const std::string& topic, std::uint32_t pa
                    protocol::CreateTopicCreate(builder, name, partitions));
   };
   return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kNo, topics_of));
+}
+
+Result<TopicInfo> Admin::alter_topic(const std::string& topic, std::uint32_t partitions) {
+  const auto path = path_of(topic);
+  if (!path) return std::unexpected(path.error());
+  auto fill = [path = *path, partitions](Builder& builder) {
+    const auto name = builder.CreateString(path);
+    return body_of(protocol::Body::TopicAlter,
+                   protocol::CreateTopicAlter(builder, name, partitions));
+  };
+  return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kYes, topics_of));
 }
 
 Status Admin::delete_topic(const std::string& topic) {
@@ -253,6 +223,8 @@ Status Admin::reset_subscription(const std::string& topic, const std::string& na
 }
 
 // ---- Data and the node ----
+
+Scopes Admin::scopes() { return Scopes(impl_); }
 
 Result<ReadResult> Admin::read(const std::string& topic, std::uint32_t partition, Offset offset,
                                std::uint32_t max_bytes, std::uint32_t max_wait_ms) {

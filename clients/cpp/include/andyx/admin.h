@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "andyx/message_batch.h"
+#include "andyx/scopes.h"
 #include "andyx/types.h"
 
 namespace andyx::client {
@@ -111,6 +112,9 @@ struct NodeStatus {
 class Admin {
  public:
   Result<TopicInfo> create_topic(const std::string& topic, std::uint32_t partitions = 1);
+  // To `partitions` in all, never fewer than before. Subscriptions that are there take new ones
+  // from their beginning.
+  Result<TopicInfo> alter_topic(const std::string& topic, std::uint32_t partitions);
   Status delete_topic(const std::string& topic);
   Result<std::vector<TopicInfo>> list_topics(const std::string& prefix = {});
   Result<TopicInfo> describe_topic(const std::string& topic);
@@ -131,6 +135,8 @@ class Admin {
   Result<OffsetInfo> lookup_offset(const std::string& topic, std::uint32_t partition, Start at);
 
   Result<NodeStatus> node_status();
+
+  Scopes scopes();  // tenants, products, components, settings, retention
 
  private:
   friend class Client;
