@@ -23,8 +23,9 @@ std::string_view switch_of(Level level) {
 
 Status check_switch(const Image& image, const LevelPath& path) {
   const std::string_view key = switch_of(path.level);
-  if (key.empty() || is_allowed(image, path.parent(), key)) return {};
+  if (key.empty()) return {};
   const auto said = find_setting_value(image, path.parent(), key);
+  if (!said || is_on(said->value)) return {};
   return fail(ErrorCode::kCreationNotAllowed, "there is no " + path.describe() + ", and " +
                                                   std::string(key) + " is false on " +
                                                   said->origin);

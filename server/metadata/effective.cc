@@ -90,11 +90,6 @@ std::optional<FoundSetting> find_setting_value(const Image& image, const LevelPa
   return nearest(levels_from(image, path), key);
 }
 
-bool is_allowed(const Image& image, const LevelPath& path, std::string_view switch_key) {
-  const auto found = find_setting_value(image, path, switch_key);
-  return !found || is_on(found->value);
-}
-
 std::vector<ShownSetting> shown_settings(const Image& image, const LevelPath& path) {
   const std::vector<Said> levels = levels_from(image, path);
   std::vector<ShownSetting> out;

@@ -22,7 +22,6 @@ struct FoundSetting {
 // Of any path, whether it is there or not; empty: no level says anything.
 std::optional<FoundSetting> find_setting_value(const Image& image, const LevelPath& path,
                                                std::string_view key);
-bool is_allowed(const Image& image, const LevelPath& path, std::string_view switch_key);
 
 struct ShownSetting {
   std::string_view key;

@@ -86,9 +86,9 @@ Result<std::string> check_value(const SettingKey& key, std::string_view value) {
   };
   if (key.type == Type::kNumber) {
     std::uint64_t number = 0;
-    const char* end = value.data() + value.size();
-    const auto [stopped, error] = std::from_chars(value.data(), end, number);
-    if (error != std::errc{} || stopped != end || number < key.least || number > key.most) {
+    const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+    if (error != std::errc{} || end != value.data() + value.size() || number < key.least ||
+        number > key.most) {
       return bad("a whole number from " + std::to_string(key.least) + " to " +
                  std::to_string(key.most));
     }

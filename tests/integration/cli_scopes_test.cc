@@ -1,10 +1,13 @@
 // andyx-cli: tenants, products, components, settings, retention, and topics that grow.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "andyx/client.h"
 #include "tests/integration/support/cli.h"
 #include "tests/integration/support/wait_until.h"
 
@@ -230,6 +233,45 @@ TEST_CASE("a topic gets more partitions, and subscriptions get all of what is in
     CHECK(got.find("m" + std::to_string(i) + "\n") != std::string::npos);
   }
   CHECK(cli.json({"subscription", "describe", "grow", "late"}).at("lag_messages") == 0);
+}
+
+TEST_CASE("producers that come while a topic grows lose nothing, over every partition") {
+  constexpr std::uint32_t kPartitions = 40;
+  ServerProcess server({.flags = {"--cores", "4"}});
+  server.start();
+  auto growing = client::Client::connect({.servers = {server.address()}});
+  auto producing = client::Client::connect({.servers = {server.address()}});
+  REQUIRE(growing);
+  REQUIRE(producing);
+  REQUIRE(growing->admin().create_topic("growing"));
+  std::atomic<bool> grown = false;
+  std::thread grower([&] {
+    for (std::uint32_t partitions = 2; partitions <= kPartitions; ++partitions) {
+      CHECK(growing->admin().alter_topic("growing", partitions));
+    }
+    grown = true;
+  });
+  std::uint64_t sent = 0;
+  for (bool last = false; !last;) {
+    last = grown;
+    auto producer = producing->producer({.topic = "growing", .linger_ms = 0});
+    CHECK(producer);
+    if (!producer) break;
+    for (std::uint32_t i = 0; i < producer->partitions(); ++i, ++sent) {
+      CHECK(producer->send({.payload = "message", .partition = i}));
+    }
+    CHECK(producer->close());
+  }
+  grower.join();
+  const auto topic = producing->admin().describe_topic("growing");
+  REQUIRE(topic);
+  REQUIRE(topic->partitions.size() == kPartitions);
+  std::uint64_t stored = 0;
+  for (const auto& partition : topic->partitions) {
+    CHECK(partition.committed_offset > 0);
+    stored += partition.committed_offset;
+  }
+  CHECK(stored == sent);
 }
 
 TEST_CASE("a unique subscription stays unique while its topic grows") {

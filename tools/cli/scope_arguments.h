@@ -10,10 +10,6 @@
 
 #include "andyx/scopes.h"
 
-namespace CLI {
-class App;
-}
-
 namespace andyx::cli {
 
 enum class ScopeLevel : std::uint8_t { kTenant = 1, kProduct = 2, kComponent = 3 };

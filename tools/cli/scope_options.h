@@ -1,9 +1,9 @@
 // Declares the options of scope_arguments.h. For the argument parser only: CLI11 is a heavy header.
 #pragma once
 
-#include <functional>
+#include <CLI/CLI.hpp>
 #include <map>
-#include <string>
+#include <optional>
 
 #include "tools/cli/arguments.h"
 

@@ -19,7 +19,7 @@ constexpr std::array<Unit, 7> kDurations{{{"", 1},
                                           {"m", 60 * kSecondMs},
                                           {"h", 3600 * kSecondMs},
                                           {"d", 86'400 * kSecondMs},
-                                          {"w", 7 * 86'400 * kSecondMs}}};
+                                          {"w", 604'800 * kSecondMs}}};
 
 constexpr std::int64_t kKilo = 1'000, kKibi = 1'024;
 constexpr std::array<Unit, 11> kSizes{{{"", 1},
