@@ -14,6 +14,9 @@ Outcome apply_command(Image& image, const wire::DeleteTopic& command, TimeUs tim
 Outcome apply_command(Image& image, const wire::CreateSubscription& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::DeleteSubscription& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::ReserveProducerIds& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::CreateProducer& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::OpenProducer& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::DeleteProducer& command, TimeUs time_us);
 
 inline Outcome refused(ErrorCode code, std::string message) {
   return {.status = fail(code, std::move(message))};

@@ -48,10 +48,27 @@ struct DeleteSubscriptionCommand {
 struct ReserveProducerIdsCommand {
   std::uint32_t count = 0;
 };
+struct CreateProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  protocol::ProducerInstance instance{};
+};
+struct OpenProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  protocol::ProducerInstance instance{};
+  std::uint64_t session = 0;
+};
+struct DeleteProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  std::vector<ProducerId> open_ids;
+};
 
 using Command =
     std::variant<BootstrapCommand, RegisterNodeCommand, CreateTopicCommand, DeleteTopicCommand,
-                 CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand>;
+                 CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand,
+                 CreateProducerCommand, OpenProducerCommand, DeleteProducerCommand>;
 
 struct EntryHead {
   Uuid command_id;

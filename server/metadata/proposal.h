@@ -33,9 +33,22 @@ struct SubscriptionDeletion {
   TopicName topic;
   std::string name;
 };
+struct ProducerProposal {
+  TopicName topic;
+  CreateProducerCommand command;  // its topic id is filled in
+};
+struct ProducerOpening {
+  TopicName topic;
+  OpenProducerCommand command;  // its topic id is filled in
+};
+struct ProducerDeletion {
+  TopicName topic;
+  DeleteProducerCommand command;  // its topic id is filled in
+};
 // Bootstrap on a cluster that is bootstrapped already is answered without an entry.
 using Wish = std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
-                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand>;
+                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand,
+                          ProducerProposal, ProducerOpening, ProducerDeletion>;
 
 struct Proposal {
   std::uint64_t ticket = 0;  // the proposer's; comes back in the completion

@@ -81,8 +81,10 @@ class RandomCommands {
   std::uint32_t pick(std::uint32_t below) { return static_cast<std::uint32_t>(random_() % below); }
   std::string name() { return (pick(30) == 0 ? ".bad" : "name-") + std::to_string(pick(40)); }
 
+  protocol::ProducerInstance instance() { return static_cast<protocol::ProducerInstance>(pick(3)); }
+
   Command command() {
-    switch (pick(10)) {
+    switch (pick(13)) {
       case 0:
         return RegisterNodeCommand{1 + pick(3), {1, 1 + pick(3)}, pick(3), "localhost", 6540};
       case 1:
@@ -105,6 +107,12 @@ class RandomCommands {
                                          static_cast<std::int64_t>(pick(100))};
       case 8:
         return DeleteSubscriptionCommand{1 + pick(60), 1 + pick(60)};
+      case 9:
+        return CreateProducerCommand{1 + pick(60), name(), instance()};
+      case 10:
+        return OpenProducerCommand{1 + pick(60), name(), instance(), 1 + pick(3)};
+      case 11:
+        return DeleteProducerCommand{1 + pick(60), name(), {ProducerId{1 + pick(1'000)}}};
       default:
         return ReserveProducerIdsCommand{pick(1'000)};
     }
