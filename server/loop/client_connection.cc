@@ -119,6 +119,7 @@ void ClientConnection::close_with_error(Error reason) {
 
 void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeout_ms) {
   if (closing_) return;
+  if (has_session_claims()) idle_timeout_ms = std::min(idle_timeout_ms, limits::kConsumerSessionMs);
   if (!hello_done_ && now_ms - opened_ms_ > limits::kHandshakeTimeoutMs) {
     close_with_error({ErrorCode::kIdleTimeout,
                       "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
@@ -127,6 +128,10 @@ void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeo
     close_with_error({ErrorCode::kIdleTimeout,
                       "nothing received for " + std::to_string(idle_timeout_ms) + " ms"});
   }
+}
+
+bool ClientConnection::has_session_claims() const {
+  return std::ranges::any_of(producers_, &OpenProducerPlace::single);
 }
 
 void ClientConnection::on_stream_error(net::Connection&, const Error& error) {
@@ -173,6 +178,18 @@ void ClientConnection::release_streams() {
       detach();
     else
       attachment.coordinator->net_loop().post(detach);
+  }
+}
+
+void ClientConnection::release_producers() {
+  for (const OpenProducerPlace& place : producers_) {
+    auto release = [place, id = id_] {
+      place.home->producer_places().release({place.topic, place.name}, id, place.producer_id);
+    };
+    if (place.home == &loop_)
+      release();
+    else
+      place.home->net_loop().post(std::move(release));
   }
 }
 

@@ -128,6 +128,7 @@ void CoreLoop::close_topic(const Topic& topic) {
     partitions_.erase(found);
   }
   std::erase_if(coordinators_, [&](const auto& entry) { return entry.second.topic == topic.id; });
+  producer_places_.topic_deleted(topic.id);
 }
 
 Partition* CoreLoop::find_partition(PartitionId id) {
@@ -168,6 +169,7 @@ void CoreLoop::remove_connection(std::uint64_t id) {
   connections_.erase(found);
   node_.connections.fetch_sub(1, std::memory_order_relaxed);
   connection->release_streams();
+  connection->release_producers();
   if (connections_.empty() && closed_) std::exchange(closed_, {})();
 }
 

@@ -16,6 +16,7 @@
 #include "protocol/net/tcp.h"
 #include "server/app/node.h"
 #include "server/loop/client_connection.h"
+#include "server/loop/producer_places.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/coordinator_core.h"
@@ -67,6 +68,9 @@ class CoreLoop {
   CoordinatorCore& coordinator(const Topic& topic, const SubscriptionRecord& subscription);
   CoordinatorCore* find_coordinator(SubscriptionId subscription);
 
+  // Of the topics whose first partition is this loop's.
+  ProducerPlaces& producer_places() { return producer_places_; }
+
   // Connections of this loop.
   ClientConnection* find_connection(std::uint64_t id);
   void remove_connection(std::uint64_t id);
@@ -106,6 +110,7 @@ class CoreLoop {
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, Coordinator> coordinators_;
+  ProducerPlaces producer_places_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientConnection>> connections_;
   std::unordered_set<std::uint64_t> throttled_;
   std::unordered_set<PartitionId> parked_;  // have reads that wait

@@ -37,6 +37,9 @@ std::uint64_t Partition::stored_bytes() const {
 
 void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch,
                         protocol::Acks acks, Reply reply) {
+  if (auto open = check_fence(fences_, header); !open) {
+    return reply.error({open.error().code, describe() + ": " + open.error().message});
+  }
   auto produced = core_.produce(header, epoch, net::wall_time_us());
   if (!produced) {
     return reply.error({produced.error().code, describe() + ": " + produced.error().message});
@@ -270,6 +273,7 @@ void Partition::when_ready(SubscriptionId id, std::move_only_function<void(Statu
 }
 
 void Partition::apply_topic(const Topic& topic) {
+  fences_ = topic.fences;
   for (auto it = subscriptions_.begin(); it != subscriptions_.end();) {
     if (topic.subscriptions.find(it->second->record().name) != nullptr) {
       ++it;

@@ -16,6 +16,7 @@
 #include "server/loop/reply.h"
 #include "server/metadata/image.h"
 #include "server/partition/partition_core.h"
+#include "server/partition/producer_fence.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/cursor_log.h"
 #include "server/subscription/subscription.h"
@@ -45,7 +46,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   const PartitionCore& core() const { return core_; }
   std::uint64_t stored_bytes() const;
 
-  // Subscriptions come and go with their topic's record.
+  // Subscriptions come and go with their topic's record, and epochs of named producers rise.
   void apply_topic(const Topic& topic);
   // The topic is gone: answers everybody, frees the space.
   void close_deleted();
@@ -120,6 +121,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::uint32_t index_;
   std::string topic_name_;
   PartitionCore core_;
+  ProducerFences fences_;  // of the topic's named producers; shared with its record
   TailCache cache_;
   AckQueue<Waiter> waiters_;
   std::vector<ParkedRead> parked_;
