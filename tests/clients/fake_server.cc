@@ -75,14 +75,15 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
     case Body::Hello:
       return hello(session, id);
     case Body::Ping:
+      ++pings;
       return session.reply(id, Body::Pong, [](auto& b) { return protocol::CreatePong(b); });
     case Body::MetadataRequest:
       return metadata(session, id, *root.body_as_MetadataRequest());
     case Body::ProducerOpen:
-      ++producers_opened;
-      return session.reply(id, Body::ProducerOpenReply, [&](auto& b) {
-        return protocol::CreateProducerOpenReply(b, producers_opened, 1);
-      });
+      return open_producer(session, id, *root.body_as_ProducerOpen());
+    case Body::ProducerClose:
+      ++producer_closes;
+      return session.done(id);
     case Body::Produce:
       return produce(session, id, *root.body_as_Produce());
     case Body::TopicDelete:
@@ -118,8 +119,22 @@ void FakeServer::hello(Session& session, std::uint64_t id) {
   });
 }
 
+// One with a name has always the same id and epoch.
+void FakeServer::open_producer(Session& session, std::uint64_t id,
+                               const protocol::ProducerOpen& body) {
+  ++producers_opened;
+  const bool named = body.name() != nullptr && body.name()->size() > 0;
+  opens.push_back({named ? body.name()->str() : "", named ? body.topic()->str() : "",
+                   body.instance(), body.session(), body.producer_id(), body.producer_epoch()});
+  session.reply(id, Body::ProducerOpenReply, [&](auto& b) {
+    return protocol::CreateProducerOpenReply(b, named ? 900 : producers_opened, named ? 256 : 1,
+                                             session_timeout_ms);
+  });
+}
+
 void FakeServer::metadata(Session& session, std::uint64_t id,
                           const protocol::MetadataRequest& body) {
+  ++metadata_requests;
   session.reply(id, Body::MetadataReply, [&](auto& b) {
     std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes{
         protocol::CreateNodeInfoDirect(b, 1, "127.0.0.1", port_)};
@@ -149,7 +164,8 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   const auto header = batch::verify_batch(bytes.span());
   REQUIRE(header.has_value());
   auto& partition = partitions.at(body.partition());
-  auto& sequences = partition.sequences[header->producer_id];
+  auto& sequences =
+      partition.sequences[header->producer_id + (std::uint64_t{header->producer_epoch} << 32)];
   Offset offset = partition.payloads.size();
   if (header->producer_id != 0) {
     if (const auto known = sequences.find(header->sequence); known != sequences.end()) {

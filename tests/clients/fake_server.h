@@ -74,12 +74,18 @@ class FakeServer {
     std::vector<SharedBytes> batches;  // with offsets
     std::vector<std::string> payloads;
     std::map<std::uint64_t, std::map<std::uint64_t, Offset>>
-        sequences;  // producer -> sequence -> offset
+        sequences;  // producer, each epoch by itself -> sequence -> offset
   };
   struct Stream {
     Session* session;
     std::uint32_t id;
     std::uint64_t credit_bytes, credit_messages;
+  };
+  struct Opened {  // each ProducerOpen
+    std::string name, topic;
+    protocol::ProducerInstance instance;
+    std::uint64_t session, producer_id;
+    std::uint32_t producer_epoch;
   };
   struct Answer {
     std::uint32_t partition;
@@ -92,6 +98,9 @@ class FakeServer {
   std::vector<std::uint64_t> sessions;  // of each Subscribe
   std::uint32_t hellos = 0, produces = 0, unsubscribes = 0;
   std::uint64_t producers_opened = 0;
+  std::vector<Opened> opens;
+  std::uint32_t producer_closes = 0, pings = 0, metadata_requests = 0;
+  std::uint32_t session_timeout_ms = 10'000;              // told to producers
   std::uint64_t credits_bytes = 0, credits_messages = 0;  // granted by Credit frames
   std::uint64_t attach_epoch = 0;
 
@@ -100,6 +109,7 @@ class FakeServer {
   void lost(Session* session);
   void hello(Session& session, std::uint64_t id);
   void metadata(Session& session, std::uint64_t id, const protocol::MetadataRequest& body);
+  void open_producer(Session& session, std::uint64_t id, const protocol::ProducerOpen& body);
   void produce(Session& session, std::uint64_t id, const protocol::Produce& body);
   void subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body);
   void open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body);

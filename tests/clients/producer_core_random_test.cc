@@ -68,6 +68,8 @@ struct World {
   std::deque<std::pair<BatchId, Core::Verdict>> replies;  // and back
   std::set<BatchId> unanswered;
   bool reopening = false;
+  bool sequence_known = false;    // as the core says: the old identity may go on
+  std::uint64_t stored_here = 0;  // under the present identity
 
   bool chance(int percent) { return static_cast<int>(random() % 100) < percent; }
 
@@ -81,14 +83,16 @@ struct World {
         requests.push_back({send->id, producer, sequences.at(send->id)});
       } else if (const auto* done = std::get_if<Core::Stored>(&action)) {
         REQUIRE(stored.insert(done->id).second);
+        ++stored_here;
         sequences.erase(done->id);
       } else if (const auto* gone = std::get_if<Core::Failed>(&action)) {
         auto& where = gone->stored == Storedness::kMaybeStored ? failed_maybe : failed_not;
         REQUIRE(where.insert(gone->id).second);
         sequences.erase(gone->id);
         unanswered.erase(gone->id);
-      } else if (std::holds_alternative<Core::Reopen>(action)) {
+      } else if (const auto* reopen = std::get_if<Core::Reopen>(&action)) {
         reopening = true;
+        sequence_known = reopen->sequence_known;
       }
     }
   }
@@ -104,8 +108,11 @@ struct World {
     if (chance(30)) {
       core.reopen_failed({ErrorCode::kTimedOut, ""}, now);
     } else {
-      producer = next_producer++;
-      next_sequence = 0;
+      if (!sequence_known || chance(50)) {
+        producer = next_producer++;
+        stored_here = 0;
+      }
+      next_sequence = stored_here;
       for (auto& [id, sequence] : sequences) sequence = next_sequence++;
       core.reopened(now);
     }

@@ -41,6 +41,9 @@ struct Produce {
   std::optional<std::string> key;            // of every message
   std::optional<std::string> key_separator;  // between key and payload, in each line
   std::vector<std::pair<std::string, std::string>> headers;
+  std::optional<TimeUs> deliver_at;
+  std::string producer;  // empty: anonymous
+  client::ProducerInstance instance = client::ProducerInstance::kMultiple;
   client::Acks acks = client::Acks::kMain;
   client::Compression compression = client::Compression::kNone;
 };
@@ -92,11 +95,25 @@ struct SubscriptionDelete {
   std::string subscription;
 };
 
+struct ProducerCreate {
+  std::string topic;
+  std::string producer;
+  client::ProducerInstance instance = client::ProducerInstance::kMultiple;
+};
+struct ProducerList {
+  std::string topic;
+};
+struct ProducerDelete {
+  std::string topic;
+  std::string producer;
+};
+
 struct NodeStatus {};
 
-using Command = std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read,
-                             Consume, SubscriptionCreate, SubscriptionList, SubscriptionDescribe,
-                             SubscriptionReset, SubscriptionDelete, NodeStatus>;
+using Command =
+    std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read, Consume,
+                 SubscriptionCreate, SubscriptionList, SubscriptionDescribe, SubscriptionReset,
+                 SubscriptionDelete, ProducerCreate, ProducerList, ProducerDelete, NodeStatus>;
 
 struct Arguments {
   GlobalOptions global;

@@ -75,6 +75,7 @@ Status send_lines(LineReader& reader, client::Producer& producer, const Produce&
   client::OutMessage message;
   message.headers = headers;
   if (command.key) message.key = *command.key;
+  message.deliver_at_us = command.deliver_at.value_or(0);
   tools::Progress progress;
   const auto progress_text = [&] {
     return tools::short_count(static_cast<double>(reader.lines())) + " messages read, " +
@@ -122,6 +123,8 @@ Outcome run_command(Session& session, const Produce& command) {
   const auto failure = std::make_shared<FirstFailure>();  // callbacks may outlive this call
   client::ProducerOptions options;
   options.topic = command.topic;
+  options.name = command.producer;
+  options.instance = command.instance;
   options.acks = command.acks;
   options.compression = command.compression;
   options.delivery_timeout_ms = session.options.timeout_ms;

@@ -32,6 +32,9 @@ Outcome run_command(Session& session, const SubscriptionList& command);
 Outcome run_command(Session& session, const SubscriptionDescribe& command);
 Outcome run_command(Session& session, const SubscriptionReset& command);
 Outcome run_command(Session& session, const SubscriptionDelete& command);
+Outcome run_command(Session& session, const ProducerCreate& command);
+Outcome run_command(Session& session, const ProducerList& command);
+Outcome run_command(Session& session, const ProducerDelete& command);
 Outcome run_command(Session& session, const NodeStatus& command);
 
 }  // namespace andyx::cli

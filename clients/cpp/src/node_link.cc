@@ -110,10 +110,19 @@ void NodeLink::hello_answered(ReplyFrame frame) {
   state_ = State::kUp;
   failures_ = 0;
   if (const auto told_ms = hello()->idle_timeout_ms(); told_ms > 0) idle_timeout_ms_ = told_ms;
-  const auto every_ms =
-      std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, limits::kKeepAliveIntervalMs);
-  timer_->start(every_ms, every_ms, [this] { keep_alive(); });
+  arm_keep_alive();
   for_each_user([this](LinkUser& user) { user.link_up(*this); });
+}
+
+void NodeLink::ping_at_least_every(std::uint32_t ms) {
+  if (ms == 0 || ms >= ping_every_ms_) return;
+  ping_every_ms_ = ms;
+  if (up()) arm_keep_alive();
+}
+
+void NodeLink::arm_keep_alive() {
+  const auto every_ms = std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, ping_every_ms_);
+  timer_->start(every_ms, every_ms, [this] { keep_alive(); });
 }
 
 void NodeLink::keep_alive() {

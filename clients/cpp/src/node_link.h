@@ -83,6 +83,8 @@ class NodeLink final : private net::ConnectionHandler {
 
   void add_user(LinkUser* user);  // connects, where it does not yet; idempotent
   void remove_user(LinkUser* user);
+  // From now on, over reconnects: somebody has a place that the server takes from the silent.
+  void ping_at_least_every(std::uint32_t ms);
 
   // While up. `reply` is called once, from the loop: kConnectionLost when the link goes down first.
   void call(const Fill& fill, OnReply reply);
@@ -113,6 +115,7 @@ class NodeLink final : private net::ConnectionHandler {
   void connected(Result<std::unique_ptr<net::Connection>> made);
   void say_hello();
   void hello_answered(ReplyFrame frame);
+  void arm_keep_alive();
   void keep_alive();
   void attempt_failed(const Error& reason);
   void lost(Error reason);
@@ -146,6 +149,7 @@ class NodeLink final : private net::ConnectionHandler {
   std::unique_ptr<net::Loop::Timer> timer_;  // back-off, then hello, then keep-alive
   ReplyFrame hello_{{}, nullptr};
   std::uint64_t idle_timeout_ms_;
+  std::uint64_t ping_every_ms_ = limits::kKeepAliveIntervalMs;
 
   frame::FrameWriter writer_;
   std::uint64_t next_id_ = 1;

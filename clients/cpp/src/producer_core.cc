@@ -99,6 +99,7 @@ void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now
       const bool gap_of_ours = refusal.error.code == ErrorCode::kOutOfSequence && id != first_id_;
       send_again(entry);
       if (!gap_of_ours && identity_ == Identity::kGood) {
+        unsure_ = true;
         want_reopen();
         back_off(now_ms, 0);
       }
@@ -135,6 +136,7 @@ void ProducerCore::fail(BatchId id, const Error& error, Storedness stored) {
   if (entry.state == State::kInFlight) --in_flight_;
   entry.state = State::kDone;
   const bool maybe = entry.maybe_stored || stored == Storedness::kMaybeStored;
+  unsure_ |= maybe;
   actions_.emplace_back(
       Failed{id, error, maybe ? Storedness::kMaybeStored : Storedness::kNotStored});
 }
@@ -152,12 +154,13 @@ void ProducerCore::ask_for_identity() {
   drop_resolved();
   if (entries_.empty()) return;  // asked when there is something to send
   identity_ = Identity::kReopenAsked;
-  actions_.emplace_back(Reopen{});
+  actions_.emplace_back(Reopen{.sequence_known = !unsure_});
 }
 
 void ProducerCore::reopened(std::uint64_t now_ms) {
   if (identity_ != Identity::kReopenAsked) return;
   identity_ = Identity::kGood;
+  unsure_ = false;
   pump(now_ms);
 }
 
