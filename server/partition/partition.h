@@ -101,7 +101,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
     Reply reply;
   };
 
-  static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id);
+  static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id,
+                                                  std::uint32_t dedup_window_ms);
   Status recover_subscriptions(const Topic& topic);
   void add_subscription(std::shared_ptr<const SubscriptionRecord> record);
   void append(const PartitionCore::Produced& produced, const batch::Header& header,
@@ -111,6 +112,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void answer_read(const ReadRequest& request, Reply reply);
   void send_read(std::vector<SharedBytes> batches, Reply reply);
   void answer_produce(Waiter waiter);
+  void refuse_repeated(Waiter waiter);
   void drop_uncommitted(std::vector<SharedBytes>& batches) const;
   void off_loop(ReadPool::Job job);
   void free_space();
