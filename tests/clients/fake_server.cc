@@ -175,6 +175,7 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
       });
     }
     if (header->sequence != sequences.size()) return session.error(id, ErrorCode::kOutOfSequence);
+    if (dedup && refuse_repeated(session, id, partition, bytes.span(), *header)) return;
     sequences[header->sequence] = offset;
   }
   batch::patch_server_fields(bytes.mutable_data(), 1, offset, 5);
@@ -182,11 +183,35 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   batch::Record record;
   for (std::uint32_t i = 0; i < reader.count(); ++i) {
     REQUIRE(reader.read(i, record).has_value());
+    if (record.message_id_hash != 0)
+      partition.message_ids[record.message_id_hash] = partition.payloads.size();
     partition.payloads.emplace_back(record.payload);
   }
   partition.batches.push_back(std::move(bytes));
   session.reply(id, Body::ProduceReply,
                 [&](auto& b) { return protocol::CreateProduceReply(b, offset, 5, 1); });
+}
+
+bool FakeServer::refuse_repeated(Session& session, std::uint64_t id, Partition& partition,
+                                 ByteSpan bytes, const batch::Header& header) {
+  std::vector<protocol::DuplicateRecord> duplicates;
+  std::vector<std::uint64_t> here;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    const auto hash = batch::message_id_hash(bytes, header, i);
+    if (hash == 0) continue;
+    if (const auto known = partition.message_ids.find(hash); known != partition.message_ids.end())
+      duplicates.emplace_back(known->second, i);
+    else if (std::ranges::find(here, hash) != here.end())
+      duplicates.emplace_back(kNoOffset, i);
+    here.push_back(hash);
+  }
+  if (duplicates.empty()) return false;
+  session.reply(id, Body::ErrorReply, [&](auto& b) {
+    return protocol::CreateErrorReplyDirect(
+        b, static_cast<std::uint16_t>(ErrorCode::kDuplicateMessage), "duplicate_message", "", "",
+        protocol::Storedness::not_stored, false, 0, &duplicates);
+  });
+  return true;
 }
 
 void FakeServer::subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body) {

@@ -45,6 +45,10 @@ void refuse_produce(FakeServer& server, int nth, ErrorCode code) {
       });
 }
 
+std::vector<std::string> all_of(FakeServer& server) {
+  return server.on([&] { return server.partitions[0].payloads; });
+}
+
 std::vector<batch::Header> stored_headers(FakeServer& server) {
   return server.on([&] {
     std::vector<batch::Header> headers;
@@ -211,6 +215,45 @@ TEST_CASE("partitions added to a topic are used while messages are sent, rarely 
     return std::ranges::none_of(server.partitions,
                                 [](const auto& p) { return p.payloads.empty(); });
   }));
+}
+
+TEST_CASE("messages that the server has are delivered with its offset, the others are stored") {
+  for (const bool named : {false, true}) {
+    CAPTURE(named);
+    FakeServer server;
+    server.on([&] { server.dedup = true; });
+    auto client = client_of(server);
+    auto options = named ? single() : ProducerOptions{.topic = "t"};
+    options.linger_ms = 1'000;
+    options.batch_bytes = 64'000;
+    auto producer = client.producer(options).value();
+    // Batches of one turn each: ids of its messages, "" for none.
+    const auto send = [&](const std::vector<std::string>& ids) {
+      std::vector<std::future<SendOutcome>> outcomes;
+      for (const auto& id : ids) {
+        OutMessage message{.payload = id};
+        if (!id.empty()) message.message_id = id;
+        outcomes.push_back(producer.send_future(message));
+      }
+      REQUIRE(producer.flush());
+      std::vector<std::pair<Offset, bool>> told;
+      for (auto& outcome : outcomes) {
+        const auto result = outcome.get();
+        REQUIRE(result.has_value());
+        told.emplace_back(result->offset, result->duplicate);
+      }
+      return told;
+    };
+    using Told = std::vector<std::pair<Offset, bool>>;
+    CHECK(send({"a", "b"}) == Told{{0, false}, {1, false}});
+    CHECK(send({"c", "b", "", "d"}) == Told{{2, false}, {1, true}, {3, false}, {4, false}});
+    CHECK(send({"b", "a"}) == Told{{1, true}, {0, true}});  // nothing is left
+    CHECK(send({"e", "f", "e"}) == Told{{5, false}, {6, false}, {5, false}});
+    CHECK(all_of(server) == std::vector<std::string>{"a", "b", "c", "", "d", "e", "f"});
+    CHECK(producer.stats().messages_acked == 11);
+    CHECK(producer.stats().buffered_bytes == 0);
+    if (named) CHECK(server.on([&] { return server.producers_opened; }) == 1);
+  }
 }
 
 TEST_CASE("the time to deliver at goes into the batch") {

@@ -95,8 +95,10 @@ TEST_CASE("produce under a name and for later; an instance needs a name") {
   const auto plain = command<cli::Produce>({"produce", "t"});
   CHECK(plain.producer.empty());
   CHECK_FALSE(plain.deliver_at.has_value());
-  const auto named = command<cli::Produce>({"produce", "t", "--producer", "p", "--instance",
-                                            "single", "--deliver-at", "2024-02-29T12:30:00Z"});
+  const auto named =
+      command<cli::Produce>({"produce", "t", "--producer", "p", "--instance", "single",
+                             "--deliver-at", "2024-02-29T12:30:00Z", "--message-id-header", "id"});
+  CHECK(named.message_id_header == "id");
   CHECK(named.producer == "p");
   CHECK(named.instance == client::ProducerInstance::kSingle);
   CHECK(named.deliver_at == 1'709'209'800'000'000);

@@ -130,6 +130,10 @@ void add_produce(CLI::App& parent, Values& values) {
              "of batches (default none)");
   add_parsed(app, "--deliver-at", produce.deliver_at, &tools::parse_time, "TIME",
              "not delivered before TIME (RFC 3339, or +10s); reading shows it at once");
+  app.add_option(
+         "--message-id-header", produce.message_id_header,
+         "the value of this header is the message id, by which the server knows repetitions")
+      ->type_name("NAME");
   CLI::Option* name =
       app.add_option("--producer", produce.producer, "name of this producer (default: none)")
           ->type_name("NAME");

@@ -42,7 +42,8 @@ struct Produce {
   std::optional<std::string> key_separator;  // between key and payload, in each line
   std::vector<std::pair<std::string, std::string>> headers;
   std::optional<TimeUs> deliver_at;
-  std::string producer;  // empty: anonymous
+  std::string message_id_header;  // its value is the message id; empty: none
+  std::string producer;           // empty: anonymous
   client::ProducerInstance instance = client::ProducerInstance::kMultiple;
   client::Acks acks = client::Acks::kMain;
   client::Compression compression = client::Compression::kNone;

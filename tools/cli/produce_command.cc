@@ -71,8 +71,11 @@ void split_key(std::string_view line, const std::optional<std::string>& separato
 Status send_lines(LineReader& reader, client::Producer& producer, const Produce& command,
                   const FirstFailure& failure) {
   std::vector<client::Header> headers;
-  for (const auto& [name, value] : command.headers) headers.push_back({name, value});
   client::OutMessage message;
+  for (const auto& [name, value] : command.headers) {
+    headers.push_back({name, value});
+    if (name == command.message_id_header) message.message_id = value;
+  }
   message.headers = headers;
   if (command.key) message.key = *command.key;
   message.deliver_at_us = command.deliver_at.value_or(0);

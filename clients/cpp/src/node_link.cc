@@ -27,6 +27,10 @@ ReplyError error_of(const protocol::ErrorReply& reply) {
       {static_cast<ErrorCode>(reply.code()), {}}, {}, reply.retriable(), reply.retry_after_ms()};
   error.stored = reply.stored() == protocol::Storedness::not_stored ? Storedness::kNotStored
                                                                     : Storedness::kMaybeStored;
+  if (reply.duplicates() != nullptr) {
+    for (const auto* one : *reply.duplicates())
+      error.duplicates.push_back({one->index(), one->offset()});
+  }
   if (reply.message() != nullptr) error.message = reply.message()->str();
   return error;
 }

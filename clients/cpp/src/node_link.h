@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "frame_generated.h"
+#include "protocol/base/ids.h"
 #include "protocol/frame/frame_writer.h"
 #include "protocol/net/tcp.h"
 
@@ -51,6 +52,11 @@ struct ReplyError : Error {
   Storedness stored = Storedness::kNotStored;
   bool retriable = false;
   std::uint32_t retry_after_ms = 0;
+  struct Duplicate {
+    std::uint32_t index;
+    Offset offset;
+  };
+  std::vector<Duplicate> duplicates = {};  // of kDuplicateMessage
 };
 ReplyError local_error(ErrorCode code, std::string message);
 ReplyError error_of(const protocol::ErrorReply& reply);

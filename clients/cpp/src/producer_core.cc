@@ -52,6 +52,8 @@ void ProducerCore::answered(BatchId id, const Verdict& verdict, std::uint64_t no
   if (entry == nullptr || entry->state != State::kInFlight) return;
   if (const auto* success = std::get_if<Success>(&verdict)) {
     stored(id, *success, now_ms);
+  } else if (const auto* known = std::get_if<Repeated>(&verdict)) {
+    repeated(id, *known, now_ms);
   } else {
     refused(id, std::get<Refusal>(verdict), now_ms);
   }
@@ -80,6 +82,25 @@ void ProducerCore::stored(BatchId id, const Success& success, std::uint64_t now_
   failures_ = 0;
   last_progress_ms_ = now_ms;
   actions_.emplace_back(Stored{id, success});
+}
+
+// The partition looked at the ids of this batch, so its sequence was the next one: neither it nor a
+// batch after it is stored.
+void ProducerCore::repeated(BatchId id, const Repeated& repeated, std::uint64_t now_ms) {
+  for (auto i = id - first_id_; i < entries_.size(); ++i) {
+    if (config_.idempotent) entries_[i].maybe_stored = false;
+  }
+  auto& entry = *find(id);
+  failures_ = 0;
+  last_progress_ms_ = now_ms;
+  if (!repeated.all) {
+    send_again(entry);
+    return;
+  }
+  entry.state = State::kDone;
+  --in_flight_;
+  actions_.emplace_back(Absorbed{id});
+  want_reopen();  // its sequence was not used
 }
 
 void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms) {

@@ -44,7 +44,11 @@ class ProducerCore {
     bool retriable = false;
     std::uint64_t retry_after_ms = 0;
   };
-  using Verdict = std::variant<Success, Refusal>;
+  // Nothing of the batch was stored, because messages of it were before.
+  struct Repeated {
+    bool all = false;  // of them; else the shell has made the batch smaller, and it is sent again
+  };
+  using Verdict = std::variant<Success, Refusal, Repeated>;
 
   // What the shell has to do, in this order.
   struct Send {
@@ -53,6 +57,9 @@ class ProducerCore {
   struct Stored {
     BatchId id;
     Success success;
+  };
+  struct Absorbed {  // all of it was stored before, by other batches
+    BatchId id;
   };
   struct Failed {
     BatchId id;
@@ -66,7 +73,7 @@ class ProducerCore {
     bool sequence_known = false;
   };
   struct Refresh {};  // the partition's main is another one
-  using Action = std::variant<Send, Stored, Failed, Reopen, Refresh>;
+  using Action = std::variant<Send, Stored, Absorbed, Failed, Reopen, Refresh>;
 
   explicit ProducerCore(const Config& config);
 
@@ -99,6 +106,7 @@ class ProducerCore {
   Entry* find(BatchId id);
   void pump(std::uint64_t now_ms);
   void stored(BatchId id, const Success& success, std::uint64_t now_ms);
+  void repeated(BatchId id, const Repeated& repeated, std::uint64_t now_ms);
   void refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms);
   void send_again(Entry& entry);
   void fail(BatchId id, const Error& error, Storedness stored);

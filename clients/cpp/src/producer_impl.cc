@@ -58,6 +58,7 @@ Status ProducerImpl::send(const OutMessage& message, SendCallback callback, When
       .headers = message.headers,
       .time_us = message.time_us != 0 ? message.time_us : net::wall_time_us(),
       .deliver_at_us = message.deliver_at_us,
+      .message_id_hash = message.message_id ? batch::hash_message_id(*message.message_id) : 0,
   };
   std::unique_lock lock(mutex_);
   if (auto admitted = admit(lock, when_full); !admitted) return admitted;

@@ -94,10 +94,13 @@ class ProducerImpl final : public Part,
   void run(std::uint32_t partition);
   void act(std::uint32_t partition, const ProducerCore::Send& action);
   void act(std::uint32_t partition, const ProducerCore::Stored& action);
+  void act(std::uint32_t partition, const ProducerCore::Absorbed& action);
   void act(std::uint32_t partition, const ProducerCore::Failed& action);
   void act(std::uint32_t partition, const ProducerCore::Reopen& action);
   void act(std::uint32_t partition, const ProducerCore::Refresh& action);
   void replied(std::uint32_t partition, BatchId id, Reply reply);
+  bool drop_repeated(std::uint32_t partition, BatchId id,
+                     const std::vector<ReplyError::Duplicate>& duplicates);
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
   void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
                TimeUs append_time_us);

@@ -193,6 +193,10 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
                                 .stored = Storedness::kMaybeStored},
           now_ms);
     }
+  } else if (reply.error().code == ErrorCode::kDuplicateMessage &&
+             !reply.error().duplicates.empty()) {
+    const bool all = drop_repeated(partition, id, reply.error().duplicates);
+    lane.core.answered(id, ProducerCore::Repeated{.all = all}, now_ms);
   } else if (reply.error().code == ErrorCode::kProducerFenced) {
     fail_for_good(reply.error());
   } else if (reply.error().code != ErrorCode::kConnectionLost) {  // else link_down tells the core
@@ -240,7 +244,7 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
     ++resolved;
   }
   // Told first, so that flush() returns after the callbacks.
-  if (options_.on_batch) options_.on_batch(told);
+  if (options_.on_batch && told.count > 0) options_.on_batch(told);
   for (auto& [index, callback] : callbacks) {
     if (!outcome) {
       callback(outcome);

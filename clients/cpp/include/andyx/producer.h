@@ -28,6 +28,7 @@ struct Delivered {
   std::uint32_t partition = 0;
   Offset offset = kNoOffset;  // kNoOffset with Acks::kNone, and for a duplicate of long ago
   TimeUs append_time_us = 0;
+  bool duplicate = false;  // its message id was stored before: `offset` is of that one
 };
 using SendOutcome = std::expected<Delivered, SendError>;
 // On the client's thread; must not block, and must not call the blocking functions of this library.
@@ -70,6 +71,8 @@ struct OutMessage {
   std::span<const Header> headers;
   TimeUs time_us = 0;        // producer time; 0: now
   TimeUs deliver_at_us = 0;  // not delivered before; 0: at once. At most 366 days ahead
+  // The server takes one of each within its window, where the topic has one.
+  std::optional<std::string_view> message_id;
   std::optional<std::uint32_t> partition;  // fixed by the caller; else by key, else round robin
 };
 
