@@ -66,6 +66,10 @@ inline constexpr std::uint32_t kMaxMatured =
 inline constexpr std::uint32_t kMaxDeadLettersPerRound = 100;
 inline constexpr std::uint64_t kMaxDeliverAheadMs = 366ull * 24 * 3600 * 1000;
 inline constexpr std::uint32_t kMaxNamedProducersPerTopic = 100'000;
+// A single producer's epochs rise by so many with each open: those between are its own, to begin a
+// partition's sequences anew without another open.
+inline constexpr std::uint32_t kProducerEpochsPerOpen = 256;
+inline constexpr std::uint32_t kMaxNamedProducersPerConnection = 10'000;
 inline constexpr std::uint32_t kMaxDedupIdsPerPartition = 100'000;
 inline constexpr std::uint64_t kMaxDedupWindowMs = 10ull * 60 * 1000;
 inline constexpr std::uint32_t kMaxScopes = 100'000;  // tenants, products, components

@@ -28,7 +28,8 @@ std::uint32_t BatchBuilder::count() const { return static_cast<std::uint32_t>(ta
 
 std::size_t BatchBuilder::size_bytes() const {
   return kHeaderBytes + table_.size() * kTableEntryBytes +
-         deliver_at_.size() * kDeliverAtEntryBytes + body_used_;
+         deliver_at_.size() * kDeliverAtEntryBytes + message_ids_.size() * kMessageIdEntryBytes +
+         body_used_;
 }
 
 Status BatchBuilder::check_limits(const RecordInput& record, std::size_t message_bytes) const {
@@ -75,9 +76,11 @@ Status BatchBuilder::add(const RecordInput& record) {
   // Three numbers of the record, and two for each header.
   const std::size_t most_bytes = message_bytes + kMaxVarintBytes * (3 + 2 * record.headers.size());
   const bool timed = record.deliver_at_us != 0;
-  const std::size_t columns =
-      kTableEntryBytes + (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0);
-  // The column of times comes into being for all records once one has a time.
+  const bool known = record.message_id_hash != 0;
+  const std::size_t columns = kTableEntryBytes +
+                              (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0) +
+                              (known || !message_ids_.empty() ? kMessageIdEntryBytes : 0);
+  // The column of times, or of ids, comes into being for all records once one has one.
   const std::size_t fixed_bytes = kHeaderBytes + (table_.size() + 1) * columns;
   if (table_.size() == limits::kMaxBatchRecords ||
       fixed_bytes + body_used_ + most_bytes > limits::kMaxBatchBytes) [[unlikely]] {
@@ -102,6 +105,8 @@ Status BatchBuilder::add(const RecordInput& record) {
 
   if (timed && deliver_at_.empty()) deliver_at_.resize(table_.size());
   if (timed || !deliver_at_.empty()) deliver_at_.push_back(record.deliver_at_us);
+  if (known && message_ids_.empty()) message_ids_.resize(table_.size());
+  if (known || !message_ids_.empty()) message_ids_.push_back(record.message_id_hash);
   table_.push_back(
       {static_cast<std::uint32_t>(body_used_), record.key ? table_key_hash(*record.key) : 0});
   body_used_ += static_cast<std::size_t>(out - begin);
@@ -123,14 +128,17 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
 
   const std::size_t table_bytes = table_.size() * kTableEntryBytes;
   const std::size_t times_bytes = deliver_at_.size() * kDeliverAtEntryBytes;
-  auto batch = SharedBytes::allocate(kHeaderBytes + table_bytes + times_bytes + body.size());
+  const std::size_t ids_bytes = message_ids_.size() * kMessageIdEntryBytes;
+  const std::size_t body_at = kHeaderBytes + table_bytes + times_bytes + ids_bytes;
+  auto batch = SharedBytes::allocate(body_at + body.size());
   std::uint8_t* const out = batch.mutable_data();
   std::memset(out, 0, kHeaderBytes);
   store(out + at::kVersion, kVersion);
   store(out + at::kSize, static_cast<std::uint32_t>(batch.size()));
   store(out + at::kCount, count());
   store(out + at::kCompression, static_cast<std::uint8_t>(used));
-  store(out + at::kFlags, deliver_at_.empty() ? std::uint8_t{0} : kFlagDeliverAt);
+  store(out + at::kFlags, static_cast<std::uint8_t>((deliver_at_.empty() ? 0 : kFlagDeliverAt) |
+                                                    (message_ids_.empty() ? 0 : kFlagMessageIds)));
   store(out + at::kBodyBytes, static_cast<std::uint32_t>(plain.size()));
   store(out + at::kProducerId, stamp.producer_id);
   store(out + at::kSequence, stamp.sequence);
@@ -140,7 +148,9 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
   std::memcpy(out + kHeaderBytes, table_.data(), table_bytes);
   if (times_bytes != 0)
     std::memcpy(out + kHeaderBytes + table_bytes, deliver_at_.data(), times_bytes);
-  std::memcpy(out + kHeaderBytes + table_bytes + times_bytes, body.data(), body.size());
+  if (ids_bytes != 0)
+    std::memcpy(out + kHeaderBytes + table_bytes + times_bytes, message_ids_.data(), ids_bytes);
+  std::memcpy(out + body_at, body.data(), body.size());
   store(out + at::kChecksum, checksum64(batch.span().subspan(kChecksumFrom)));
   restart();
   return batch;
@@ -150,6 +160,7 @@ void BatchBuilder::restart() {
   body_used_ = 0;
   table_.clear();
   deliver_at_.clear();
+  message_ids_.clear();
 }
 
 }  // namespace andyx::batch

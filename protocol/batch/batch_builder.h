@@ -20,7 +20,8 @@ struct RecordInput {
   std::string_view payload;
   std::span<const RecordHeader> headers;
   TimeUs time_us = 0;
-  TimeUs deliver_at_us = 0;  // 0: at once
+  TimeUs deliver_at_us = 0;           // 0: at once
+  std::uint64_t message_id_hash = 0;  // of hash_message_id(); 0: none
 };
 
 struct ProducerStamp {
@@ -56,7 +57,8 @@ class BatchBuilder {
       body_;  // only the first body_used_ bytes count: growing it zeroes, once
   std::size_t body_used_ = 0;
   std::vector<TableEntry> table_;
-  std::vector<TimeUs> deliver_at_;  // empty until one record has a time
+  std::vector<TimeUs> deliver_at_;          // empty until one record has a time
+  std::vector<std::uint64_t> message_ids_;  // empty until one record has an id
   TimeUs first_time_us_ = 0, last_time_us_ = 0;
 };
 

@@ -61,7 +61,7 @@ Result<Header> read_header(ByteSpan bytes) {
   if (compression > static_cast<std::uint8_t>(Compression::kZstd)) {
     return bad_batch("compression " + std::to_string(compression) + " is not known");
   }
-  if ((in[at::kFlags] & ~kFlagDeliverAt) != 0) {
+  if ((in[at::kFlags] & ~(kFlagDeliverAt | kFlagMessageIds)) != 0) {
     return bad_batch("flags " + std::to_string(in[at::kFlags]) + " are not known");
   }
   const Header header{.main_epoch = load<std::uint32_t>(in + at::kMainEpoch),
@@ -116,6 +116,14 @@ TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index) 
                       index * kDeliverAtEntryBytes);
 }
 
+std::uint64_t message_id_hash(ByteSpan batch, const Header& header, std::uint32_t index) {
+  if ((header.flags & kFlagMessageIds) == 0) return 0;
+  // The last column of the table.
+  const std::size_t before = table_bytes_each(header.flags) - kMessageIdEntryBytes;
+  return load<std::uint64_t>(batch.data() + kHeaderBytes + header.count * before +
+                             index * kMessageIdEntryBytes);
+}
+
 Result<BatchReader> BatchReader::open(ByteSpan batch) {
   auto header = read_header(batch);
   if (!header) return std::unexpected(header.error());
@@ -159,6 +167,7 @@ Status BatchReader::read(std::uint32_t index, Record& record) const {
   record.time_us = parts.time_us;
   record.append_time_us = header_.append_time_us;
   record.deliver_at_us = batch::deliver_at_us(batch_, header_, index);
+  record.message_id_hash = batch::message_id_hash(batch_, header_, index);
   record.key.reset();
   if (parts.has_key) record.key = parts.key;
   record.payload = parts.payload;

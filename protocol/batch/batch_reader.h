@@ -61,6 +61,8 @@ struct TableEntry {
 };
 TableEntry table_entry(ByteSpan batch, std::uint32_t index);  // no checks: after verify_batch
 TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index);
+std::uint64_t message_id_hash(ByteSpan batch, const Header& header,
+                              std::uint32_t index);  // 0: none
 
 struct RecordHeader {
   std::string_view name, value;
@@ -72,6 +74,7 @@ struct Record {
   TimeUs time_us = 0;
   TimeUs append_time_us = 0;
   TimeUs deliver_at_us = 0;
+  std::uint64_t message_id_hash = 0;  // 0: without an id
   std::optional<std::string_view> key;
   std::string_view payload;
   std::vector<RecordHeader> headers;  // reused between calls of BatchReader::next

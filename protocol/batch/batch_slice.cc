@@ -20,7 +20,8 @@ Result<SharedBytes> slice_batch(ByteSpan batch, std::uint32_t first, std::uint32
                            .payload = record.payload,
                            .headers = record.headers,
                            .time_us = record.time_us,
-                           .deliver_at_us = record.deliver_at_us};
+                           .deliver_at_us = record.deliver_at_us,
+                           .message_id_hash = record.message_id_hash};
     if (auto added = builder.add(copy); !added) return std::unexpected(added.error());
   }
   SharedBytes slice = builder.build({});

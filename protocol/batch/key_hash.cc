@@ -14,6 +14,11 @@ std::uint32_t table_key_hash(std::string_view key) {
   return low == 0 ? 1 : low;
 }
 
+std::uint64_t hash_message_id(std::string_view id) {
+  const std::uint64_t hash = key_hash64(id);
+  return hash == 0 ? 1 : hash;
+}
+
 std::uint32_t partition_of_key(std::string_view key, std::uint32_t partitions) {
   assert(partitions > 0);
   return static_cast<std::uint32_t>(key_hash64(key) % partitions);

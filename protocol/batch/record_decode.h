@@ -21,8 +21,7 @@ struct RecordParts {
 
 // Where the table ends and the body, as stored, begins.
 inline std::size_t body_offset(const Header& header) {
-  const bool timed = (header.flags & kFlagDeliverAt) != 0;
-  return kHeaderBytes + header.count * (kTableEntryBytes + (timed ? kDeliverAtEntryBytes : 0));
+  return kHeaderBytes + header.count * table_bytes_each(header.flags);
 }
 
 // Takes `size` bytes from [at, end) as text; false when there are fewer.

@@ -38,6 +38,14 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_ProducerOpen(), std::move(reply));
     case Body::Produce:
       return handle(client, *root.body_as_Produce(), std::move(frame), std::move(reply));
+    case Body::ProducerClose:
+      return handle(client, *root.body_as_ProducerClose(), std::move(reply));
+    case Body::ProducerCreate:
+      return handle(client, *root.body_as_ProducerCreate(), std::move(reply));
+    case Body::ProducerDelete:
+      return handle(client, *root.body_as_ProducerDelete(), std::move(reply));
+    case Body::ProducerList:
+      return handle(client, *root.body_as_ProducerList(), std::move(reply));
     case Body::Read:
       return handle(client, *root.body_as_Read(), std::move(reply));
     case Body::LookupOffset:
@@ -111,11 +119,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::ProducerReply:
     case Body::ScopeReply:
       break;
-    // Agreed on in the schema, not served yet.
-    case Body::ProducerClose:
-    case Body::ProducerCreate:
-    case Body::ProducerDelete:
-    case Body::ProducerList:
       break;
   }
   reply.none();

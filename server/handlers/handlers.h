@@ -17,6 +17,10 @@ struct TopicDescribe;
 struct MetadataRequest;
 struct ProducerOpen;
 struct Produce;
+struct ProducerClose;
+struct ProducerCreate;
+struct ProducerDelete;
+struct ProducerList;
 struct Read;
 struct LookupOffset;
 struct SubscriptionCreate;
@@ -59,6 +63,10 @@ void handle(ClientConnection& client, const protocol::MetadataRequest& body, Rep
 void handle(ClientConnection& client, const protocol::ProducerOpen& body, Reply reply);
 void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
             Reply reply);
+void handle(ClientConnection& client, const protocol::ProducerClose& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ProducerCreate& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ProducerDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ProducerList& body, Reply reply);
 void handle(ClientConnection& client, const protocol::Read& body, Reply reply);
 void handle(ClientConnection& client, const protocol::LookupOffset& body, Reply reply);
 void handle(ClientConnection& client, const protocol::SubscriptionCreate& body, Reply reply);

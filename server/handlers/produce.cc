@@ -1,7 +1,8 @@
-// Produce, and opening an idempotent producer.
+// Produce, and opening an anonymous idempotent producer.
 #include "frame_generated.h"
 #include "protocol/batch/batch_reader.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/producer_open.h"
 #include "server/handlers/routing.h"
 
 namespace andyx::server {
@@ -25,6 +26,23 @@ Status check_settings(CoreLoop& here, TopicId id, ByteSpan batch, const batch::H
                                                std::to_string(limit));
 }
 
+// A time that has passed means at once; one too far ahead would hold space for ever.
+Status check_deliver_at(ByteSpan batch, const batch::Header& header) {
+  if ((header.flags & batch::kFlagDeliverAt) == 0) return {};
+  const TimeUs latest_us =
+      net::wall_time_us() + TimeUs{1'000} * static_cast<TimeUs>(limits::kMaxDeliverAheadMs);
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    const TimeUs at_us = batch::deliver_at_us(batch, header, i);
+    if (at_us >= 0 && at_us <= latest_us) continue;
+    return fail(ErrorCode::kBadArgument,
+                "message " + std::to_string(i) + " of the batch is to be delivered at " +
+                    std::to_string(at_us) + " us since 1970; it may be at most " +
+                    std::to_string(limits::kMaxDeliverAheadMs / (24 * 3600 * 1000)) +
+                    " days ahead");
+  }
+  return {};
+}
+
 }  // namespace
 
 void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
@@ -45,9 +63,8 @@ void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes
       !allowed) {
     return reply.error(allowed.error());
   }
-  if (header->flags & batch::kFlagDeliverAt) {
-    return reply.error({ErrorCode::kBadBatch, "this version does not deliver at a time"});
-  }
+  if (auto timely = check_deliver_at({bytes->data(), bytes->size()}, *header); !timely)
+    return reply.error(timely.error());
   if (body.acks() > protocol::Acks::MAX)
     return reply.error({ErrorCode::kBadArgument, "acks is none, main or quorum"});
   auto batch = frame.slice(static_cast<std::size_t>(bytes->data() - frame.data()), bytes->size());
@@ -58,7 +75,9 @@ void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes
                  });
 }
 
-void handle(ClientConnection& client, const protocol::ProducerOpen&, Reply reply) {
+void handle(ClientConnection& client, const protocol::ProducerOpen& body, Reply reply) {
+  if (body.name() != nullptr && body.name()->size() > 0)
+    return open_named_producer(client, body, std::move(reply));
   client.loop().node().controller->reserve_producer_ids(
       1, [reply = std::move(reply)](Result<ProducerId> id) mutable {
         if (!id) return reply.error(id.error());

@@ -136,13 +136,18 @@ void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeo
          "no hello within " + std::to_string(limits::kHandshakeTimeoutMs) + " ms"});
   }
   const bool stuck = takes_nothing(now_ms);
-  const std::uint64_t allowed_ms =
-      has_consumers() ? std::min(idle_timeout_ms, limits::kConsumerSessionMs) : idle_timeout_ms;
+  const std::uint64_t allowed_ms = has_session_claims()
+                                       ? std::min(idle_timeout_ms, limits::kConsumerSessionMs)
+                                       : idle_timeout_ms;
   const std::uint64_t silent_ms = now_ms - std::max(connection_->last_received_ms(), opened_ms_);
-  if (paused_ ? has_consumers() && stuck && silent_ms > allowed_ms : silent_ms > allowed_ms) {
+  if (paused_ ? has_session_claims() && stuck && silent_ms > allowed_ms : silent_ms > allowed_ms) {
     close_with_error(
         {ErrorCode::kIdleTimeout, "nothing received for " + std::to_string(silent_ms) + " ms"});
   }
+}
+
+bool ClientConnection::has_session_claims() const {
+  return std::ranges::any_of(producers_, &OpenProducerPlace::single);
 }
 
 void ClientConnection::on_stream_error(net::Connection&, const Error& error) {
@@ -201,6 +206,18 @@ void ClientConnection::release_streams() {
       if (auto* coordinator = attachment.coordinator->find_coordinator(attachment.subscription))
         coordinator->connection_lost(id);
     });
+  }
+}
+
+void ClientConnection::release_producers() {
+  for (const OpenProducerPlace& place : producers_) {
+    auto release = [place, id = id_] {
+      place.home->producer_places().release({place.topic, place.name}, id, place.producer_id);
+    };
+    if (place.home == &loop_)
+      release();
+    else
+      place.home->net_loop().post(std::move(release));
   }
 }
 

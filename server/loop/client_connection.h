@@ -53,6 +53,15 @@ struct Attachment {
   std::uint64_t attach_epoch = 0;
 };
 
+// A named producer that the connection has open, for freeing its place when the connection ends.
+struct OpenProducerPlace {
+  CoreLoop* home = nullptr;  // keeps the places
+  TopicId topic = 0;
+  std::string name;
+  ProducerId producer_id = 0;
+  bool single = false;
+};
+
 class ClientConnection final : public net::ConnectionHandler {
  public:
   ClientConnection(CoreLoop& loop, std::uint64_t id, std::unique_ptr<net::Connection> connection);
@@ -75,6 +84,7 @@ class ClientConnection final : public net::ConnectionHandler {
   // Nothing where it is not there. With the last one of a subscription go its streams.
   std::optional<Attachment> remove_attachment(SubscriptionId subscription,
                                               std::uint64_t attach_epoch);
+  std::vector<OpenProducerPlace>& producers() { return producers_; }
   const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
   void in_transit_arrived(std::size_t bytes);
   void try_resume() {
@@ -82,6 +92,7 @@ class ClientConnection final : public net::ConnectionHandler {
   }
   // The connection has ended: its streams and attachments with it.
   void release_streams();
+  void release_producers();
   void close_stream(std::uint32_t stream);  // nothing happens where there is none
   void close_streams(SubscriptionId subscription);
 
@@ -94,6 +105,8 @@ class ClientConnection final : public net::ConnectionHandler {
  private:
   void tell_closed(std::uint32_t stream, const StreamRoute& route);
   bool over_budget() const;
+  // Others wait for what this connection has: it may be silent for kConsumerSessionMs only.
+  bool has_session_claims() const;
   void throttle();
   void send(frame::OutFrame frame);
   void wake_streams();
@@ -106,6 +119,7 @@ class ClientConnection final : public net::ConnectionHandler {
   std::shared_ptr<DeliveryGate> gate_ = std::make_shared<DeliveryGate>();
   std::unordered_map<std::uint32_t, StreamRoute> streams_;
   std::vector<Attachment> attachments_;
+  std::vector<OpenProducerPlace> producers_;
   std::string client_name_;
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since

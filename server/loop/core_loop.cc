@@ -157,6 +157,7 @@ void CoreLoop::close_topic(const Topic& topic) {
     partitions_.erase(found);
   }
   end_coordinators(topic.id, nullptr);
+  producer_places_.topic_deleted(topic.id);
 }
 
 // Of subscriptions that are not in `present`, the topic as it is now; null: it is gone.
@@ -211,6 +212,7 @@ void CoreLoop::remove_connection(std::uint64_t id) {
   connections_.erase(found);
   node_.connections.fetch_sub(1, std::memory_order_relaxed);
   connection->release_streams();
+  connection->release_producers();
   if (connections_.empty() && closed_) std::exchange(closed_, {})();
 }
 

@@ -17,6 +17,7 @@
 #include "server/app/node.h"
 #include "server/loop/client_connection.h"
 #include "server/loop/deadlines.h"
+#include "server/loop/producer_places.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/coordinator.h"
@@ -72,6 +73,9 @@ class CoreLoop {
   // Its topic has grown, and not everybody was ready: looked at again at the next short tick.
   void grow_later(SubscriptionId subscription) { growing_.insert(subscription); }
 
+  // Of the topics whose first partition is this loop's.
+  ProducerPlaces& producer_places() { return producer_places_; }
+
   // Connections of this loop.
   ClientConnection* find_connection(std::uint64_t id);
   void remove_connection(std::uint64_t id);
@@ -111,11 +115,12 @@ class CoreLoop {
   std::shared_ptr<const Image> image_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Coordinator>> coordinators_;
+  ProducerPlaces producer_places_;
   std::unordered_map<std::uint64_t, std::unique_ptr<ClientConnection>> connections_;
   std::unordered_set<std::uint64_t> throttled_;
   std::unordered_set<PartitionId> parked_;  // have reads that wait
   std::unordered_set<SubscriptionId> growing_;
-  std::vector<PartitionId> watched_;        // have retention, or delayed messages
+  std::vector<PartitionId> watched_;  // have retention, or delayed messages
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
   std::uint32_t seen_generation_ = 0;

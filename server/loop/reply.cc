@@ -19,15 +19,18 @@ frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error) {
   });
 }
 
-flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder,
-                                                     const Error& error) {
+flatbuffers::Offset<protocol::ErrorReply> make_error(
+    flatbuffers::FlatBufferBuilder& builder, const Error& error,
+    const std::vector<protocol::DuplicateRecord>* duplicates) {
   const ErrorInfo& info = error_info(error.code);
   auto name = builder.CreateString(info.name.data(), info.name.size());
   auto message = builder.CreateString(error.message);
   auto remedy = builder.CreateString(info.remedy.data(), info.remedy.size());
+  flatbuffers::Offset<flatbuffers::Vector<const protocol::DuplicateRecord*>> list;
+  if (duplicates != nullptr) list = builder.CreateVectorOfStructs(*duplicates);
   return protocol::CreateErrorReply(builder, static_cast<std::uint16_t>(info.code), name, message,
                                     remedy, static_cast<protocol::Storedness>(info.stored),
-                                    info.retriable, 0);
+                                    info.retriable, 0, list);
 }
 
 Reply& Reply::operator=(Reply&& other) noexcept {

@@ -4,13 +4,15 @@
 
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "protocol/base/error.h"
 #include "protocol/frame/frame_writer.h"
 
 namespace andyx::protocol {
 struct ErrorReply;
-}
+struct DuplicateRecord;
+}  // namespace andyx::protocol
 
 namespace andyx::server {
 
@@ -19,8 +21,9 @@ class CoreLoop;
 // The frame writer of this thread: its builder is reused from frame to frame.
 frame::FrameWriter& frame_writer();
 
-flatbuffers::Offset<protocol::ErrorReply> make_error(flatbuffers::FlatBufferBuilder& builder,
-                                                     const Error& error);
+flatbuffers::Offset<protocol::ErrorReply> make_error(
+    flatbuffers::FlatBufferBuilder& builder, const Error& error,
+    const std::vector<protocol::DuplicateRecord>* duplicates = nullptr);
 frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error);
 
 class Reply {

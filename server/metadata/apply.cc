@@ -37,6 +37,12 @@ Outcome dispatch(Image& image, const wire::Entry& entry) {
       return apply_command(image, *entry.command_as_SetSettings(), entry.time_us());
     case wire::Command::SetRetention:
       return apply_command(image, *entry.command_as_SetRetention(), entry.time_us());
+    case wire::Command::CreateProducer:
+      return apply_command(image, *entry.command_as_CreateProducer(), entry.time_us());
+    case wire::Command::OpenProducer:
+      return apply_command(image, *entry.command_as_OpenProducer(), entry.time_us());
+    case wire::Command::DeleteProducer:
+      return apply_command(image, *entry.command_as_DeleteProducer(), entry.time_us());
     case wire::Command::NONE:
       break;
   }

@@ -20,7 +20,8 @@ struct Entry;
 struct Outcome {
   Status status;             // kTopicExists, kUnknownTopic, kBadName, kLimitReached, …
   std::uint64_t result = 0;  // CreateTopic: topic id. CreateSubscription: subscription id.
-                             // ReserveProducerIds: the first of the ids. Otherwise 0.
+                             // ReserveProducerIds: the first of the ids. OpenProducer: the
+                             // producer id. Otherwise 0.
 };
 
 struct Applied {

@@ -20,6 +20,9 @@ Outcome apply_command(Image& image, const wire::DeleteScope& command, TimeUs tim
 Outcome apply_command(Image& image, const wire::ActivateTenant& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::SetSettings& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::SetRetention& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::CreateProducer& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::OpenProducer& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::DeleteProducer& command, TimeUs time_us);
 
 inline Outcome refused(ErrorCode code, std::string message) {
   return {.status = fail(code, std::move(message))};

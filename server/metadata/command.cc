@@ -84,6 +84,26 @@ class Encoder {
     return {wire::Command::SetRetention,
             wire::CreateSetRetention(out_, path, c.policy ? &policy : nullptr).Union()};
   }
+  Written operator()(const CreateProducerCommand& c) {
+    const auto name = out_.CreateString(c.name);
+    return {
+        wire::Command::CreateProducer,
+        wire::CreateCreateProducer(out_, c.topic_id, name, static_cast<std::uint8_t>(c.instance))
+            .Union()};
+  }
+  Written operator()(const OpenProducerCommand& c) {
+    const auto name = out_.CreateString(c.name);
+    return {wire::Command::OpenProducer,
+            wire::CreateOpenProducer(out_, c.topic_id, name, static_cast<std::uint8_t>(c.instance),
+                                     c.session)
+                .Union()};
+  }
+  Written operator()(const DeleteProducerCommand& c) {
+    const auto name = out_.CreateString(c.name);
+    const auto open_ids = out_.CreateVector(c.open_ids);
+    return {wire::Command::DeleteProducer,
+            wire::CreateDeleteProducer(out_, c.topic_id, name, open_ids).Union()};
+  }
 
  private:
   flatbuffers::FlatBufferBuilder& out_;

@@ -77,12 +77,29 @@ struct SetRetentionCommand {
   std::string path;
   std::optional<RetentionPolicy> policy;  // empty: this level has none of its own
 };
+struct CreateProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  protocol::ProducerInstance instance{};
+};
+struct OpenProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  protocol::ProducerInstance instance{};
+  std::uint64_t session = 0;
+};
+struct DeleteProducerCommand {
+  TopicId topic_id = 0;
+  std::string name;
+  std::vector<ProducerId> open_ids;
+};
 
 using Command =
     std::variant<BootstrapCommand, RegisterNodeCommand, CreateTopicCommand, DeleteTopicCommand,
                  CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand,
                  AlterTopicCommand, CreateScopeCommand, DeleteScopeCommand, ActivateTenantCommand,
-                 SetSettingsCommand, SetRetentionCommand>;
+                 SetSettingsCommand, SetRetentionCommand, CreateProducerCommand,
+                 OpenProducerCommand, DeleteProducerCommand>;
 
 struct EntryHead {
   Uuid command_id;

@@ -283,6 +283,31 @@ void Controller::delete_subscription(TopicName topic, std::string name, StatusDo
                   status_answer(std::move(done)));
 }
 
+void Controller::create_producer(TopicName topic, ProducerSpec spec, StatusDone done) {
+  shell_->propose(ProducerProposal{std::move(topic), {0, std::move(spec.name), spec.instance}},
+                  status_answer(std::move(done)));
+}
+
+void Controller::open_producer(TopicName topic, ProducerSpec spec, ProducerDone done) {
+  const std::string name = spec.name;
+  shell_->propose(
+      ProducerOpening{topic, {0, std::move(spec.name), spec.instance, spec.session}},
+      [topic, name, done = std::move(done)](ControllerCompletion c) mutable {
+        if (!c.status) return done(std::unexpected(std::move(c.status.error())));
+        const auto of = c.image->find_topic(topic);
+        auto record = of ? of->producers.find(std::string_view(name)) : nullptr;
+        if (record) return done(OpenedProducer{c.result, std::move(record)});
+        done(fail(ErrorCode::kUnknownProducer,
+                  "producer " + name + " on topic " + topic.path() + " was deleted again"));
+      });
+}
+
+void Controller::delete_producer(TopicName topic, std::string name,
+                                 std::vector<ProducerId> open_ids, StatusDone done) {
+  shell_->propose(ProducerDeletion{std::move(topic), {0, std::move(name), std::move(open_ids)}},
+                  status_answer(std::move(done)));
+}
+
 void Controller::reserve_producer_ids(std::uint32_t count, IdDone done) {
   shell_->propose(ReserveProducerIdsCommand{count},
                   [done = std::move(done)](ControllerCompletion c) mutable {

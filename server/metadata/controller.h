@@ -38,6 +38,17 @@ struct SubscriptionSpec {
   bool key_ordered = false;
 };
 
+struct ProducerSpec {
+  std::string name;
+  protocol::ProducerInstance instance{};
+  std::uint64_t session = 0;  // of an open
+};
+// What opening a named producer came to.
+struct OpenedProducer {
+  ProducerId producer_id = 0;
+  std::shared_ptr<const ProducerRecord> record;
+};
+
 struct ControllerOptions {
   // Registered at start; the first start of an empty log also bootstraps the cluster.
   NodeSpec node;
@@ -56,6 +67,7 @@ class Controller {
   using TopicDone = std::move_only_function<void(Result<std::shared_ptr<const Topic>>)>;
   using SubscriptionDone =
       std::move_only_function<void(Result<std::shared_ptr<const SubscriptionRecord>>)>;
+  using ProducerDone = std::move_only_function<void(Result<OpenedProducer>)>;
   using IdDone = std::move_only_function<void(Result<ProducerId>)>;
   // On the control loop, after each publication (one for many commands that were appended
   // together), before the `done` of those commands; the first one before `ready` of start().
@@ -107,6 +119,12 @@ class Controller {
   void set_settings(LevelPath path, std::vector<std::pair<std::string, std::string>> settings,
                     StatusDone done);
   void set_retention(LevelPath path, std::optional<RetentionPolicy> policy, StatusDone done);
+  // Named producers. kUnknownTopic, kBadName, kProducerConflict (another instance type),
+  // kLimitReached; open: also kCreationNotAllowed; delete: kUnknownProducer. Create is idempotent.
+  void create_producer(TopicName topic, ProducerSpec spec, StatusDone done);
+  void open_producer(TopicName topic, ProducerSpec spec, ProducerDone done);
+  void delete_producer(TopicName topic, std::string name, std::vector<ProducerId> open_ids,
+                       StatusDone done);
 
   // `count` ids from the one answered on, never given out
   // again. 1..limits::kMaxProducerIdsReserved.

@@ -21,6 +21,7 @@ namespace andyx::protocol {  // of common_generated.h, which is too heavy for ev
 enum class SubscriptionType : std::uint8_t;
 enum class SubscriptionMode : std::uint8_t;
 enum class StartKind : std::uint8_t;
+enum class ProducerInstance : std::uint8_t;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -55,6 +56,23 @@ struct SubscriptionRecord {
   std::uint32_t initial_partitions = 0;
 };
 
+// A producer with a name, of one topic.
+struct ProducerRecord {
+  std::string name;
+  protocol::ProducerInstance instance{};
+  ProducerId producer_id = 0;  // single only: the same as long as the record lives
+  std::uint32_t epoch = 0;     // single only: raised by each open; 0: never opened
+  std::uint64_t session = 0;   // single only: of the last open; the same again is a reconnect
+  TimeUs created_us = 0;
+};
+
+// The lowest epoch that a producer id may still write with.
+struct ProducerFence {
+  ProducerId producer_id = 0;
+  std::uint32_t epoch = 0;
+};
+inline constexpr std::uint32_t kFencedForGood = ~std::uint32_t{0};
+
 struct NodeRecord {
   NodeId id = 0;
   Uuid disk_id;
@@ -75,6 +93,12 @@ struct Topic;
 
 struct BySubscriptionName {
   static std::string_view key(const SubscriptionRecord& s) { return s.name; }
+};
+struct ByProducerName {
+  static std::string_view key(const ProducerRecord& p) { return p.name; }
+};
+struct ByProducerId {
+  static ProducerId key(const ProducerFence& f) { return f.producer_id; }
 };
 struct ByNodeId {
   static NodeId key(const NodeRecord& n) { return n.id; }
@@ -98,6 +122,9 @@ struct Topic {
   TimeUs created_us = 0;
   SharedIndex<SubscriptionRecord, BySubscriptionName> subscriptions;
   OwnSettings own;
+  SharedIndex<ProducerRecord, ByProducerName> producers;
+  // Of every single producer, and of the ids of deleted ones: the last kMaxNamedProducersPerTopic.
+  SharedIndex<ProducerFence, ByProducerId> fences;
   EffectiveSettings effective;  // of its levels and itself; derived, so not part of the hash
 
   const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
@@ -148,6 +175,8 @@ struct Image {
 // Of one item, for the sum that SharedIndex keeps.
 std::uint64_t hash_content(const Topic& topic);
 std::uint64_t hash_content(const SubscriptionRecord& subscription);
+std::uint64_t hash_content(const ProducerRecord& producer);
+std::uint64_t hash_content(const ProducerFence& fence);
 std::uint64_t hash_content(const NodeRecord& node);
 std::uint64_t hash_content(const Scope& scope);
 std::uint64_t hash_content(const AppliedCommand& command);

@@ -118,6 +118,42 @@ class Resolver {
     return write(DeleteSubscriptionCommand{topic->id, subscription->id});
   }
 
+  Result<Resolved> operator()(const ProducerProposal& wish) const {
+    const auto topic = image_.find_topic(wish.topic);
+    if (!topic) return unknown_topic(wish.topic);
+    CreateProducerCommand command = wish.command;
+    const auto there = topic->producers.find(std::string_view(command.name));
+    if (there && there->instance == command.instance) return answer(0);
+    command.topic_id = topic->id;
+    return write(std::move(command));
+  }
+
+  Result<Resolved> operator()(const ProducerOpening& wish) const {
+    const auto topic = image_.find_topic(wish.topic);
+    if (!topic) return unknown_topic(wish.topic);
+    OpenProducerCommand command = wish.command;
+    const auto there = topic->producers.find(std::string_view(command.name));
+    if (!there && !topic->effective.producer_auto_create) {
+      return fail(ErrorCode::kCreationNotAllowed, "topic " + wish.topic.path() +
+                                                      " has no producer " + command.name +
+                                                      ", and opening does not create it here");
+    }
+    if (there && there->instance == command.instance && there->epoch > 0 &&
+        there->session == command.session) {
+      return answer(there->producer_id);
+    }
+    command.topic_id = topic->id;
+    return write(std::move(command));
+  }
+
+  Result<Resolved> operator()(const ProducerDeletion& wish) const {
+    const auto topic = image_.find_topic(wish.topic);
+    if (!topic) return unknown_topic(wish.topic);
+    DeleteProducerCommand command = wish.command;
+    command.topic_id = topic->id;
+    return write(std::move(command));
+  }
+
  private:
   static Result<Resolved> write(Command command) {
     Resolved resolved;

@@ -41,11 +41,24 @@ struct SubscriptionDeletion {
   TopicName topic;
   std::string name;
 };
+struct ProducerProposal {
+  TopicName topic;
+  CreateProducerCommand command;  // its topic id is filled in
+};
+struct ProducerOpening {
+  TopicName topic;
+  OpenProducerCommand command;  // its topic id is filled in
+};
+struct ProducerDeletion {
+  TopicName topic;
+  DeleteProducerCommand command;  // its topic id is filled in
+};
 // Bootstrap on a cluster that is bootstrapped already is answered without an entry.
 using Wish = std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
                           SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand,
                           TopicAlteration, CreateScopeCommand, DeleteScopeCommand,
-                          ActivateTenantCommand, SetSettingsCommand, SetRetentionCommand>;
+                          ActivateTenantCommand, SetSettingsCommand, SetRetentionCommand,
+                          ProducerProposal, ProducerOpening, ProducerDeletion>;
 
 struct Proposal {
   std::uint64_t ticket = 0;  // the proposer's; comes back in the completion

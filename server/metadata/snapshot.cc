@@ -17,11 +17,16 @@ using flatbuffers::Offset;
 
 Offset<wire::SubscriptionSnapshot> write(FlatBufferBuilder& out, const SubscriptionRecord& s) {
   const auto name = out.CreateString(s.name);
-  return wire::CreateSubscriptionSnapshot(out, s.id, name, static_cast<std::uint8_t>(s.type),
-                                          static_cast<std::uint8_t>(s.mode),
-                                          static_cast<std::uint8_t>(s.start_kind), s.start_value,
-                                          s.created_us, s.key_ordered, s.coordinator,
-                                          s.initial_partitions);
+  return wire::CreateSubscriptionSnapshot(
+      out, s.id, name, static_cast<std::uint8_t>(s.type), static_cast<std::uint8_t>(s.mode),
+      static_cast<std::uint8_t>(s.start_kind), s.start_value, s.created_us, s.key_ordered,
+      s.coordinator, s.initial_partitions);
+}
+
+Offset<wire::ProducerSnapshot> write(FlatBufferBuilder& out, const ProducerRecord& p) {
+  const auto name = out.CreateString(p.name);
+  return wire::CreateProducerSnapshot(out, name, static_cast<std::uint8_t>(p.instance),
+                                      p.producer_id, p.epoch, p.session, p.created_us);
 }
 
 Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
@@ -37,6 +42,10 @@ Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
   }
   std::vector<Offset<wire::SubscriptionSnapshot>> subscriptions;
   for (const SubscriptionRecord& s : topic.subscriptions) subscriptions.push_back(write(out, s));
+  std::vector<Offset<wire::ProducerSnapshot>> producers;
+  for (const ProducerRecord& p : topic.producers) producers.push_back(write(out, p));
+  std::vector<wire::FenceSnapshot> fences;
+  for (const ProducerFence& f : topic.fences) fences.emplace_back(f.producer_id, f.epoch);
 
   const auto tenant = out.CreateString(topic.name.tenant);
   const auto product = out.CreateString(topic.name.product);
@@ -45,12 +54,14 @@ Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
   const auto partition_vector = out.CreateVectorOfStructs(partitions);
   const auto node_vector = out.CreateVector(nodes);
   const auto subscription_vector = out.CreateVector(subscriptions);
+  const auto producer_vector = out.CreateVector(producers);
+  const auto fence_vector = out.CreateVectorOfStructs(fences);
   const auto settings = write_settings(out, topic.own.values);
   const auto policy = to_wire(topic.own.retention.value_or(RetentionPolicy{}));
-  return wire::CreateTopicSnapshot(out, topic.id, tenant, product, component, name,
-                                   topic.created_us, partition_vector, node_vector,
-                                   subscription_vector, settings,
-                                   topic.own.retention ? &policy : nullptr);
+  return wire::CreateTopicSnapshot(
+      out, topic.id, tenant, product, component, name, topic.created_us, partition_vector,
+      node_vector, subscription_vector, settings, topic.own.retention ? &policy : nullptr,
+      producer_vector, fence_vector);
 }
 
 Offset<wire::ScopeSnapshot> write(FlatBufferBuilder& out, const Scope& scope) {
@@ -93,6 +104,17 @@ std::shared_ptr<const SubscriptionRecord> read(const wire::SubscriptionSnapshot&
   s.coordinator = from.coordinator();
   s.initial_partitions = from.initial_partitions();
   return std::make_shared<const SubscriptionRecord>(std::move(s));
+}
+
+std::shared_ptr<const ProducerRecord> read(const wire::ProducerSnapshot& from) {
+  ProducerRecord p;
+  p.name = from.name()->str();
+  p.instance = static_cast<protocol::ProducerInstance>(from.instance());
+  p.producer_id = from.producer_id();
+  p.epoch = from.epoch();
+  p.session = from.session();
+  p.created_us = from.created_us();
+  return std::make_shared<const ProducerRecord>(std::move(p));
 }
 
 std::shared_ptr<const NodeRecord> read(const wire::NodeSnapshot& from) {
@@ -154,6 +176,22 @@ bool read_scopes(const wire::ImageSnapshot& from, Image& image) {
   return fill(image.scopes, std::move(scopes));
 }
 
+// Snapshots of before there were named producers have neither.
+bool read_producers(const wire::TopicSnapshot& from, Topic& topic) {
+  std::vector<std::shared_ptr<const ProducerRecord>> producers;
+  if (from.producers() != nullptr) {
+    for (const auto* p : *from.producers()) producers.push_back(read(*p));
+  }
+  std::vector<std::shared_ptr<const ProducerFence>> fences;
+  if (from.fences() != nullptr) {
+    for (const auto* f : *from.fences()) {
+      fences.push_back(
+          std::make_shared<const ProducerFence>(ProducerFence{f->producer_id(), f->epoch()}));
+    }
+  }
+  return fill(topic.producers, std::move(producers)) && fill(topic.fences, std::move(fences));
+}
+
 bool read_topics(const wire::ImageSnapshot& from, Image& image) {
   std::vector<std::shared_ptr<const Topic>> topics;
   for (const wire::TopicSnapshot* t : *from.topics()) {
@@ -168,6 +206,7 @@ bool read_topics(const wire::ImageSnapshot& from, Image& image) {
     std::vector<std::shared_ptr<const SubscriptionRecord>> subscriptions;
     for (const auto* s : *t->subscriptions()) subscriptions.push_back(read(*s));
     if (!fill(topic->subscriptions, std::move(subscriptions))) return false;
+    if (!read_producers(*t, *topic)) return false;
     image.partition_count += topic->partitions().size();
     image.subscription_count += topic->subscriptions.size();
     topics.push_back(std::move(topic));

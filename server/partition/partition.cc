@@ -7,6 +7,7 @@
 #include "server/app/log.h"
 #include "server/log_ids.h"
 #include "server/loop/core_loop.h"
+#include "server/partition/dedup_recover.h"
 #include "server/partition/due_row.h"
 #include "server/partition/state_keys.h"
 
@@ -40,16 +41,24 @@ std::uint64_t Partition::stored_bytes() const {
 
 void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch,
                         protocol::Acks acks, Reply reply) {
-  auto produced = core_.produce(header, epoch, net::wall_time_us());
+  if (auto open = check_fence(fences_, header); !open) {
+    return reply.error({open.error().code, describe() + ": " + open.error().message});
+  }
+  std::vector<std::uint64_t> ids;
+  if (core_.dedup().on()) ids = message_ids(batch.span(), header);
+  auto produced = core_.produce(header, epoch, net::wall_time_us(), ids);
   if (!produced) {
     return reply.error({produced.error().code, describe() + ": " + produced.error().message});
   }
-  bool append_it = !produced->duplicate;
-  if (acks == protocol::Acks::none) {
+  const bool refused = !produced->repeated.empty();
+  const bool append_it = !produced->duplicate && !refused;
+  if (refused && acks == protocol::Acks::none) {
+    refuse_repeated({std::move(reply), *produced, nullptr});
+  } else if (acks == protocol::Acks::none) {
     Waiter at_once{std::move(reply), *produced, nullptr};
     at_once.produced.base_offset = kNoOffset;
     answer_produce(std::move(at_once));
-  } else if (produced->duplicate && core_.committed_offset() >= produced->end_offset) {
+  } else if (!append_it && core_.committed_offset() >= produced->end_offset) {
     answer_produce({std::move(reply), *produced, nullptr});
   } else {
     waiters_.push(produced->end_offset, {std::move(reply), *produced, nullptr});
@@ -148,7 +157,22 @@ void Partition::committed_moved() {
   for (auto& [id, subscription] : subscriptions_) subscription->committed(core_.committed_offset());
 }
 
+// The originals are committed: whoever repeats them is told where they are.
+void Partition::refuse_repeated(Waiter waiter) {
+  waiter.reply->body(protocol::Body::ErrorReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    std::vector<protocol::DuplicateRecord> duplicates;
+    for (const RepeatedMessage& message : waiter.produced.repeated)
+      duplicates.emplace_back(message.offset, message.index);
+    return make_error(builder,
+                      {ErrorCode::kDuplicateMessage,
+                       describe() + ": " + std::to_string(duplicates.size()) +
+                           " messages of the batch were stored before, under the same message id"},
+                      &duplicates);
+  });
+}
+
 void Partition::answer_produce(Waiter waiter) {
+  if (!waiter.produced.repeated.empty()) return refuse_repeated(std::move(waiter));
   const auto& produced = waiter.produced;
   if (!waiter.reply) return waiter.stored({});
   waiter.reply->body(protocol::Body::ProduceReply, [&](flatbuffers::FlatBufferBuilder& builder) {
@@ -322,6 +346,8 @@ void Partition::when_ready(SubscriptionId id, std::move_only_function<void(Statu
 }
 
 void Partition::apply_topic(const Topic& topic) {
+  fences_ = topic.fences;
+  core_.dedup().set_window(topic.effective.dedup_window_ms);
   for (auto it = subscriptions_.begin(); it != subscriptions_.end();) {
     if (topic.subscriptions.find(it->second->record().name) != nullptr) {
       ++it;

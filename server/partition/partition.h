@@ -17,6 +17,7 @@
 #include "server/metadata/image.h"
 #include "server/partition/due_index.h"
 #include "server/partition/partition_core.h"
+#include "server/partition/producer_fence.h"
 #include "server/partition/retention.h"
 #include "server/partition/tail_cache.h"
 #include "server/subscription/cursor_log.h"
@@ -48,7 +49,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   const PartitionCore& core() const { return core_; }
   std::uint64_t stored_bytes() const;
 
-  // Subscriptions come and go with their topic's record.
+  // Subscriptions come and go with their topic's record, and epochs of named producers rise.
   void apply_topic(const Topic& topic);
   // Called while it asks for that (watch). `reads_left`: jobs that the read pool may still be given
   // in this second. False: not needed again for now.
@@ -133,7 +134,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
     Reply reply;
   };
 
-  static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id);
+  static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id,
+                                                  std::uint32_t dedup_window_ms);
   Status recover_subscriptions(const Topic& topic);
   void add_subscription(std::shared_ptr<const SubscriptionRecord> record);
   void append(const PartitionCore::Produced& produced, const batch::Header& header,
@@ -151,6 +153,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void answer_read(const ReadRequest& request, Reply reply);
   void send_read(std::vector<SharedBytes> batches, Reply reply);
   void answer_produce(Waiter waiter);
+  void refuse_repeated(Waiter waiter);
   void drop_uncommitted(std::vector<SharedBytes>& batches) const;
   void read_log(Offset offset, std::size_t max_bytes, Fetched fetched);
   void free_space();
@@ -161,6 +164,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::uint32_t index_;
   std::string topic_name_;
   PartitionCore core_;
+  ProducerFences fences_;  // of the topic's named producers; shared with its record
   TailCache cache_;
   AckQueue<Waiter> waiters_;
   std::vector<ParkedRead> parked_;

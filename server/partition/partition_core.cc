@@ -12,13 +12,15 @@ PartitionCore::PartitionCore(MainEpoch epoch, Recovered recovered)
       durable_(recovered.end_offset),
       end_(recovered.end_offset),
       last_append_time_us_(recovered.last_append_time_us),
-      producers_(std::move(recovered.producers)) {
+      producers_(std::move(recovered.producers)),
+      dedup_(std::move(recovered.dedup)) {
   assert(start_ <= end_);
   producers_.durable(durable_);
 }
 
 Result<PartitionCore::Produced> PartitionCore::produce(const batch::Header& header,
-                                                       MainEpoch request_epoch, TimeUs now_us) {
+                                                       MainEpoch request_epoch, TimeUs now_us,
+                                                       std::span<const std::uint64_t> message_ids) {
   if (failed_) return fail(ErrorCode::kStorageFailed, "the storage of this partition has stopped");
   if (request_epoch != 0 && request_epoch != epoch_)
     return fail(ErrorCode::kNotMain, "the main epoch is " + std::to_string(epoch_) +
@@ -31,22 +33,36 @@ Result<PartitionCore::Produced> PartitionCore::produce(const batch::Header& head
                     .base_offset = original.base_offset,
                     .end_offset = original.end_offset,
                     .append_time_us = original.append_time_us,
-                    .epoch = epoch_};
+                    .epoch = epoch_,
+                    .repeated = {}};
   }
   if (draining_)
     return fail(ErrorCode::kDiskFull, "appends before this one are being refused by the storage");
+  if (!message_ids.empty()) {
+    dedup_.expire(std::max(now_us, last_append_time_us_));
+    if (auto repeated = dedup_.find(message_ids); !repeated.empty()) {
+      Produced refused{.epoch = epoch_, .repeated = std::move(repeated)};
+      for (const RepeatedMessage& message : refused.repeated) {
+        if (message.offset != kNoOffset)
+          refused.end_offset = std::max(refused.end_offset, message.offset + 1);
+      }
+      return refused;
+    }
+  }
   batch::Header stored = header;
   stored.main_epoch = epoch_;
   stored.base_offset = end_;
   stored.append_time_us = std::max(now_us, last_append_time_us_);
   producers_.record(stored);
+  dedup_.record(message_ids, stored.base_offset, stored.append_time_us);
   end_ = stored.end_offset();
   last_append_time_us_ = stored.append_time_us;
   return Produced{.duplicate = false,
                   .base_offset = stored.base_offset,
                   .end_offset = stored.end_offset(),
                   .append_time_us = stored.append_time_us,
-                  .epoch = epoch_};
+                  .epoch = epoch_,
+                  .repeated = {}};
 }
 
 void PartitionCore::durable(Offset end) {
@@ -68,6 +84,7 @@ void PartitionCore::append_refused(Offset from, Offset to) {
   drain_to_ = end_;
   draining_ = to < drain_to_;
   end_ = from;
+  dedup_.rollback(from);
   const bool exact = producers_.rollback(from);
   assert(exact);  // nothing durable was cut
   (void)exact;

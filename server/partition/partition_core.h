@@ -10,6 +10,7 @@
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
 #include "protocol/batch/batch_reader.h"
+#include "server/partition/dedup_window.h"
 #include "server/partition/producer_table.h"
 
 namespace andyx::server {
@@ -22,6 +23,7 @@ class PartitionCore {
     Offset end_offset = 0;
     TimeUs last_append_time_us = 0;
     ProducerTable producers;  // up to end_offset
+    DedupWindow dedup;        // likewise
   };
 
   PartitionCore(MainEpoch epoch, Recovered recovered);
@@ -33,13 +35,18 @@ class PartitionCore {
     Offset end_offset = 0;
     TimeUs append_time_us = 0;
     MainEpoch epoch = 0;  // to patch into the batch
+    // Not empty: nothing to append; refuse with kDuplicateMessage once committed_offset() >=
+    // end_offset.
+    std::vector<RepeatedMessage> repeated;
   };
 
-  // Assigns the next offsets to a verified batch. `request_epoch` is the main epoch that the client
+  // Assigns the next offsets to a verified batch; `message_ids` of its messages where dedup() is on
+  // and it has any. `request_epoch` is the main epoch that the client
   // knows, 0: any. Errors (nothing was changed, nothing is stored): kNotMain, those of
   // ProducerTable::check, kDiskFull while refused appends drain, kStorageFailed after
   // storage_failed().
-  Result<Produced> produce(const batch::Header& header, MainEpoch request_epoch, TimeUs now_us);
+  Result<Produced> produce(const batch::Header& header, MainEpoch request_epoch, TimeUs now_us,
+                           std::span<const std::uint64_t> message_ids = {});
 
   // Everything below `end` is durable. Results of several appends may be reported as one.
   void durable(Offset end);
@@ -69,6 +76,7 @@ class PartitionCore {
   bool failed() const { return failed_; }
 
   ProducerTable& producers() { return producers_; }
+  DedupWindow& dedup() { return dedup_; }
   const ProducerTable& producers() const { return producers_; }
 
  private:
@@ -76,6 +84,7 @@ class PartitionCore {
   Offset start_, durable_, end_;
   TimeUs last_append_time_us_;
   ProducerTable producers_;
+  DedupWindow dedup_;
   Offset drain_to_ = 0;  // end of the submitted appends that are still to be refused
   bool draining_ = false;
   bool failed_ = false;

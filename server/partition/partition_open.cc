@@ -5,6 +5,7 @@
 #include "server/app/log.h"
 #include "server/log_ids.h"
 #include "server/loop/core_loop.h"
+#include "server/partition/dedup_recover.h"
 #include "server/partition/partition.h"
 #include "server/partition/state_keys.h"
 
@@ -31,7 +32,8 @@ Status replay_producers(storage::StorageShard& shard, PartitionId id, Offset fro
 
 }  // namespace
 
-Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId id) {
+Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId id,
+                                                    std::uint32_t dedup_window_ms) {
   auto& shard = *loop.node().shard;
   PartitionCore::Recovered recovered;
   auto state = shard.log_state(data_log(id));
@@ -59,13 +61,16 @@ Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId 
     return std::unexpected(replayed.error());
   }
   recovered.producers.durable(state->end_offset);
+  auto dedup = recover_dedup(shard, data_log(id), dedup_window_ms, net::wall_time_us());
+  if (!dedup) return std::unexpected(dedup.error());
+  recovered.dedup = std::move(*dedup);
   return recovered;
 }
 
 Result<std::shared_ptr<Partition>> Partition::open(CoreLoop& loop,
                                                    const std::shared_ptr<const Topic>& topic,
                                                    const PartitionRecord& record) {
-  auto recovered = recover(loop, record.partition_id);
+  auto recovered = recover(loop, record.partition_id, topic->effective.dedup_window_ms);
   if (!recovered) return std::unexpected(recovered.error());
   auto partition = std::make_shared<Partition>(
       loop, *topic, record, PartitionCore(record.main_epoch, std::move(*recovered)));

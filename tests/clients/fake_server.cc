@@ -80,10 +80,10 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
     case Body::MetadataRequest:
       return metadata(session, id, *root.body_as_MetadataRequest());
     case Body::ProducerOpen:
-      ++producers_opened;
-      return session.reply(id, Body::ProducerOpenReply, [&](auto& b) {
-        return protocol::CreateProducerOpenReply(b, producers_opened, 1);
-      });
+      return open_producer(session, id, *root.body_as_ProducerOpen());
+    case Body::ProducerClose:
+      ++producer_closes;
+      return session.done(id);
     case Body::Produce:
       return produce(session, id, *root.body_as_Produce());
     case Body::TopicDelete:
@@ -121,8 +121,22 @@ void FakeServer::hello(Session& session, std::uint64_t id) {
   });
 }
 
+// One with a name has always the same id and epoch.
+void FakeServer::open_producer(Session& session, std::uint64_t id,
+                               const protocol::ProducerOpen& body) {
+  ++producers_opened;
+  const bool named = body.name() != nullptr && body.name()->size() > 0;
+  opens.push_back({named ? body.name()->str() : "", named ? body.topic()->str() : "",
+                   body.instance(), body.session(), body.producer_id(), body.producer_epoch()});
+  session.reply(id, Body::ProducerOpenReply, [&](auto& b) {
+    return protocol::CreateProducerOpenReply(b, named ? 900 : producers_opened, named ? 256 : 1,
+                                             session_timeout_ms);
+  });
+}
+
 void FakeServer::metadata(Session& session, std::uint64_t id,
                           const protocol::MetadataRequest& body) {
+  ++metadata_requests;
   session.reply(id, Body::MetadataReply, [&](auto& b) {
     std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes{
         protocol::CreateNodeInfoDirect(b, 1, "127.0.0.1", port_)};
@@ -152,7 +166,8 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   const auto header = batch::verify_batch(bytes.span());
   REQUIRE(header.has_value());
   auto& partition = partitions.at(body.partition());
-  auto& sequences = partition.sequences[header->producer_id];
+  auto& sequences =
+      partition.sequences[header->producer_id + (std::uint64_t{header->producer_epoch} << 32)];
   Offset offset = partition.payloads.size();
   if (header->producer_id != 0) {
     if (const auto known = sequences.find(header->sequence); known != sequences.end()) {
@@ -162,6 +177,7 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
       });
     }
     if (header->sequence != sequences.size()) return session.error(id, ErrorCode::kOutOfSequence);
+    if (dedup && refuse_repeated(session, id, partition, bytes.span(), *header)) return;
     sequences[header->sequence] = offset;
   }
   batch::patch_server_fields(bytes.mutable_data(), 1, offset, 5);
@@ -169,11 +185,35 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   batch::Record record;
   for (std::uint32_t i = 0; i < reader.count(); ++i) {
     REQUIRE(reader.read(i, record).has_value());
+    if (record.message_id_hash != 0)
+      partition.message_ids[record.message_id_hash] = partition.payloads.size();
     partition.payloads.emplace_back(record.payload);
   }
   partition.batches.push_back(std::move(bytes));
   session.reply(id, Body::ProduceReply,
                 [&](auto& b) { return protocol::CreateProduceReply(b, offset, 5, 1); });
+}
+
+bool FakeServer::refuse_repeated(Session& session, std::uint64_t id, Partition& partition,
+                                 ByteSpan bytes, const batch::Header& header) {
+  std::vector<protocol::DuplicateRecord> duplicates;
+  std::vector<std::uint64_t> here;
+  for (std::uint32_t i = 0; i < header.count; ++i) {
+    const auto hash = batch::message_id_hash(bytes, header, i);
+    if (hash == 0) continue;
+    if (const auto known = partition.message_ids.find(hash); known != partition.message_ids.end())
+      duplicates.emplace_back(known->second, i);
+    else if (std::ranges::find(here, hash) != here.end())
+      duplicates.emplace_back(kNoOffset, i);
+    here.push_back(hash);
+  }
+  if (duplicates.empty()) return false;
+  session.reply(id, Body::ErrorReply, [&](auto& b) {
+    return protocol::CreateErrorReplyDirect(
+        b, static_cast<std::uint16_t>(ErrorCode::kDuplicateMessage), "duplicate_message", "", "",
+        protocol::Storedness::not_stored, false, 0, &duplicates);
+  });
+  return true;
 }
 
 void FakeServer::subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body) {

@@ -78,8 +78,9 @@ class FakeServer {
   struct Partition {
     std::vector<SharedBytes> batches;  // with offsets
     std::vector<std::string> payloads;
+    std::map<std::uint64_t, Offset> message_ids;
     std::map<std::uint64_t, std::map<std::uint64_t, Offset>>
-        sequences;  // producer -> sequence -> offset
+        sequences;  // producer, each epoch by itself -> sequence -> offset
   };
   struct Stream {
     Session* session;
@@ -87,6 +88,12 @@ class FakeServer {
     std::uint64_t credit_bytes, credit_messages;
     std::uint64_t epoch;
     std::uint32_t ack_timeout_ms, max_deliveries;
+  };
+  struct Opened {  // each ProducerOpen
+    std::string name, topic;
+    protocol::ProducerInstance instance;
+    std::uint64_t session, producer_id;
+    std::uint32_t producer_epoch;
   };
   struct Answer {
     std::uint32_t partition;
@@ -100,6 +107,10 @@ class FakeServer {
   std::vector<std::uint64_t> sessions;  // of each Subscribe
   std::uint32_t hellos = 0, produces = 0, unsubscribes = 0;
   std::uint64_t producers_opened = 0;
+  std::vector<Opened> opens;
+  bool dedup = false;  // a batch with a message id that the partition has is refused
+  std::uint32_t producer_closes = 0, pings = 0, metadata_requests = 0;
+  std::uint32_t session_timeout_ms = 10'000;              // told to producers
   std::uint64_t credits_bytes = 0, credits_messages = 0;  // granted by Credit frames
   std::uint64_t attach_epoch = 0;
   Session* attached = nullptr;                              // the connection of the last Subscribe
@@ -117,7 +128,10 @@ class FakeServer {
   void lost(Session* session);
   void hello(Session& session, std::uint64_t id);
   void metadata(Session& session, std::uint64_t id, const protocol::MetadataRequest& body);
+  void open_producer(Session& session, std::uint64_t id, const protocol::ProducerOpen& body);
   void produce(Session& session, std::uint64_t id, const protocol::Produce& body);
+  bool refuse_repeated(Session& session, std::uint64_t id, Partition& partition, ByteSpan bytes,
+                       const batch::Header& header);
   void subscribe(Session& session, std::uint64_t id, const protocol::Subscribe& body);
   void open_stream(Session& session, std::uint64_t id, const protocol::StreamOpen& body);
   void answer(Session& session, std::uint64_t id, const protocol::Answer& body);

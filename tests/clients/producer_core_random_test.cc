@@ -33,6 +33,9 @@ class ModelPartition {
     if (sequence < memory.next) return Core::Refusal{.error = {ErrorCode::kDuplicateUnknown, ""}};
     return Core::Refusal{.error = {ErrorCode::kOutOfSequence, ""}, .retriable = true};
   }
+  bool expects(std::uint64_t producer, std::uint64_t sequence) {
+    return producers_[producer].next == sequence;
+  }
   std::vector<BatchId> log;
 
  private:
@@ -59,7 +62,7 @@ struct World {
   std::uint64_t added = 0;
   std::map<BatchId, std::uint64_t> sequences;  // of unresolved batches
   std::uint64_t next_sequence = 0;
-  std::set<BatchId> stored, failed_not, failed_maybe;
+  std::set<BatchId> stored, absorbed, failed_not, failed_maybe;
   struct Request {
     BatchId id;
     std::uint64_t producer, sequence;  // as they were stamped when it was sent
@@ -68,6 +71,8 @@ struct World {
   std::deque<std::pair<BatchId, Core::Verdict>> replies;  // and back
   std::set<BatchId> unanswered;
   bool reopening = false;
+  bool sequence_known = false;    // as the core says: the old identity may go on
+  std::uint64_t stored_here = 0;  // under the present identity
 
   bool chance(int percent) { return static_cast<int>(random() % 100) < percent; }
 
@@ -81,14 +86,19 @@ struct World {
         requests.push_back({send->id, producer, sequences.at(send->id)});
       } else if (const auto* done = std::get_if<Core::Stored>(&action)) {
         REQUIRE(stored.insert(done->id).second);
+        ++stored_here;
         sequences.erase(done->id);
+      } else if (const auto* known = std::get_if<Core::Absorbed>(&action)) {
+        REQUIRE(absorbed.insert(known->id).second);
+        sequences.erase(known->id);
       } else if (const auto* gone = std::get_if<Core::Failed>(&action)) {
         auto& where = gone->stored == Storedness::kMaybeStored ? failed_maybe : failed_not;
         REQUIRE(where.insert(gone->id).second);
         sequences.erase(gone->id);
         unanswered.erase(gone->id);
-      } else if (std::holds_alternative<Core::Reopen>(action)) {
+      } else if (const auto* reopen = std::get_if<Core::Reopen>(&action)) {
         reopening = true;
+        sequence_known = reopen->sequence_known;
       }
     }
   }
@@ -104,8 +114,11 @@ struct World {
     if (chance(30)) {
       core.reopen_failed({ErrorCode::kTimedOut, ""}, now);
     } else {
-      producer = next_producer++;
-      next_sequence = 0;
+      if (!sequence_known || chance(50)) {
+        producer = next_producer++;
+        stored_here = 0;
+      }
+      next_sequence = stored_here;
       for (auto& [id, sequence] : sequences) sequence = next_sequence++;
       core.reopened(now);
     }
@@ -132,6 +145,8 @@ struct World {
     Core::Verdict verdict = Core::Refusal{.error = {ErrorCode::kOverloaded, ""}, .retriable = true};
     if (chance(2)) {
       verdict = Core::Refusal{.error = {ErrorCode::kBadBatch, ""}};
+    } else if (chance(3) && partition.expects(request.producer, request.sequence)) {
+      verdict = Core::Repeated{.all = chance(50)};
     } else if (!chance(5)) {
       verdict = partition.produce(request.id, request.producer, request.sequence);
     }
@@ -194,7 +209,10 @@ TEST_CASE("no batch is stored twice, none out of order, and what is told is true
     REQUIRE(std::is_sorted(log.begin(), log.end()));  // in order
     for (const auto id : world.stored) REQUIRE(in_log.contains(id));
     for (const auto id : world.failed_not) REQUIRE_FALSE(in_log.contains(id));
-    REQUIRE(world.stored.size() + world.failed_not.size() + world.failed_maybe.size() == 300);
+    for (const auto id : world.absorbed) REQUIRE_FALSE(in_log.contains(id));
+    REQUIRE(world.stored.size() + world.absorbed.size() + world.failed_not.size() +
+                world.failed_maybe.size() ==
+            300);
   }
 }
 

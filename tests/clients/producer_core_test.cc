@@ -23,6 +23,7 @@ std::string actions_of(Core& core) {
       out << "failed " << failed->id << ' ' << failed->error.name() << ' '
           << (failed->stored == Storedness::kMaybeStored ? "maybe" : "not");
     }
+    if (const auto* known = std::get_if<Core::Absorbed>(&action)) out << "absorbed " << known->id;
     if (std::holds_alternative<Core::Reopen>(action)) out << "reopen";
     if (std::holds_alternative<Core::Refresh>(action)) out << "refresh";
   }
@@ -54,6 +55,33 @@ TEST_CASE("batches are sent in order, five at most are unanswered") {
   CHECK(actions_of(core) == "stored 1, send 5");
   core.answered(0, Core::Success{}, 1);
   CHECK(actions_of(core) == "stored 0, send 6");
+}
+
+TEST_CASE("a batch that holds repeated messages is sent again, smaller, before those behind it") {
+  auto core = connected();
+  for (int i = 0; i < 3; ++i) core.add(0);
+  actions_of(core);
+  core.answered(0, Core::Repeated{}, 1);
+  core.answered(1, retriable(ErrorCode::kOutOfSequence), 2);
+  CHECK(actions_of(core).empty());  // first the answers to what is in flight
+  core.answered(2, retriable(ErrorCode::kOutOfSequence), 2);
+  CHECK(actions_of(core) == "send 0, send 1, send 2");
+}
+
+TEST_CASE("a batch of nothing but repeated messages leaves its sequence to the next") {
+  auto core = connected();
+  for (int i = 0; i < 2; ++i) core.add(0);
+  actions_of(core);
+  core.link_down(kLost, 1);  // both may be stored
+  core.link_up(1, 2);
+  CHECK(actions_of(core) == "send 0, send 1");
+  core.answered(0, Core::Repeated{.all = true}, 3);
+  CHECK(actions_of(core) == "absorbed 0");
+  core.answered(1, retriable(ErrorCode::kOutOfSequence), 4);
+  core.tick(200);
+  CHECK(actions_of(core) == "reopen");  // and 1 does not fail: it is not stored
+  core.reopened(201);
+  CHECK(actions_of(core) == "send 1");
 }
 
 TEST_CASE("nothing is sent while the link is down") {

@@ -22,6 +22,7 @@ std::size_t message_bytes(const batch::Record& record) {
 
 void check_equal(const batch::Record& a, const batch::Record& b) {
   FUZZ_CHECK(a.key == b.key && a.payload == b.payload && a.time_us == b.time_us);
+  FUZZ_CHECK(a.message_id_hash == b.message_id_hash);
   FUZZ_CHECK(a.deliver_at_us == b.deliver_at_us && a.headers.size() == b.headers.size());
   for (std::size_t h = 0; h < a.headers.size(); ++h) {
     FUZZ_CHECK(a.headers[h].name == b.headers[h].name && a.headers[h].value == b.headers[h].value);
@@ -34,8 +35,8 @@ void check_rebuilt(const batch::BatchReader& reader) {
   batch::Record record, again;
   for (std::uint32_t i = 0; i < reader.count(); ++i) {
     FUZZ_CHECK(reader.read(i, record));
-    if (!builder.add(
-            {record.key, record.payload, record.headers, record.time_us, record.deliver_at_us})) {
+    if (!builder.add({record.key, record.payload, record.headers, record.time_us,
+                      record.deliver_at_us, record.message_id_hash})) {
       return;  // uncompressed it is too large for one batch
     }
   }

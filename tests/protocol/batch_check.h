@@ -22,6 +22,8 @@ inline void check_messages(ByteSpan bytes, const std::vector<SampleMessage>& exp
     CHECK(record.time_us == message.time_us);
     CHECK(record.append_time_us == reader->header().append_time_us);
     CHECK(record.deliver_at_us == message.deliver_at_us);
+    CHECK(record.message_id_hash ==
+          (message.message_id.empty() ? 0 : batch::hash_message_id(message.message_id)));
     REQUIRE(record.key.has_value() == message.key.has_value());
     if (message.key) CHECK(*record.key == *message.key);
     CHECK(record.payload == message.payload);

@@ -18,8 +18,10 @@ SharedBytes ten_keyed_and_ten_not(batch::Compression compression) {
   const batch::RecordHeader header{"trace", "abc"};
   for (std::uint32_t i = 0; i < kCount; ++i) {
     const std::string key = "key-" + std::to_string(i), payload(50 + i, static_cast<char>('a' + i));
-    batch::RecordInput input{
-        .payload = payload, .time_us = 1'000 + i, .deliver_at_us = i == 7 ? 5'000 : 0};
+    batch::RecordInput input{.payload = payload,
+                             .time_us = 1'000 + i,
+                             .deliver_at_us = i == 7 ? 5'000 : 0,
+                             .message_id_hash = i == 8 ? 99u : 0u};
     if (i < kCount / 2) input.key = key;
     if (i == 3) input.headers = {&header, 1};
     REQUIRE(builder.add(input));
@@ -60,6 +62,7 @@ TEST_CASE("a slice is a batch of its own with the same messages at the same offs
           CHECK(found.payload == expected.payload);
           CHECK(found.time_us == expected.time_us);
           CHECK(found.deliver_at_us == expected.deliver_at_us);
+          CHECK(found.message_id_hash == expected.message_id_hash);
           REQUIRE(found.headers.size() == expected.headers.size());
           if (!found.headers.empty()) CHECK(found.headers[0].value == expected.headers[0].value);
         }

@@ -31,6 +31,7 @@ std::vector<test::SampleMessage> random_messages(std::mt19937_64& random) {
     // All of the range: the delta to the first time wraps around.
     message.time_us = static_cast<TimeUs>(below(3) == 0 ? random() : below(1'000'000));
     if (below(8) == 0) message.deliver_at_us = static_cast<TimeUs>(1 + below(1'000'000));
+    if (below(8) == 0) message.message_id = bytes(1 + below(40));
   }
   return messages;
 }
@@ -51,10 +52,13 @@ TEST_CASE("what goes into a batch comes out of it, whatever it is") {
 }
 
 TEST_CASE("a batch without compression is as large as the builder said") {
-  for (const auto& messages : {test::rich_messages(), test::delayed_messages()}) {
+  for (const auto& messages :
+       {test::rich_messages(), test::delayed_messages(), test::identified_messages()}) {
     BatchBuilder builder;
     for (const auto& message : messages) {
-      batch::RecordInput input{.payload = message.payload, .deliver_at_us = message.deliver_at_us};
+      batch::RecordInput input{.payload = message.payload,
+                               .deliver_at_us = message.deliver_at_us,
+                               .message_id_hash = message.message_id.size()};
       REQUIRE(builder.add(input));
     }
     const auto promised = builder.size_bytes();

@@ -81,7 +81,8 @@ TEST_CASE("header fields out of their ranges are refused") {
   CHECK(set(at::kZeros, std::uint16_t{1}) == ErrorCode::kBadBatch);
   CHECK(set(at::kZeros2, std::uint32_t{1}) == ErrorCode::kBadBatch);
   CHECK(set(at::kCompression, std::uint8_t{3}) == ErrorCode::kBadBatch);
-  CHECK(set(at::kFlags, std::uint8_t{2}) == ErrorCode::kBadBatch);
+  CHECK(set(at::kFlags, std::uint8_t{4}) == ErrorCode::kBadBatch);
+  CHECK(set(at::kFlags, batch::kFlagMessageIds) == ErrorCode::kBadBatch);
   CHECK(set(at::kFlags, batch::kFlagDeliverAt) == ErrorCode::kBadBatch);
   CHECK(set(at::kBodyBytes, std::uint32_t{0}) == ErrorCode::kBadBatch);
   CHECK(set(at::kBodyBytes, ~std::uint32_t{0}) == ErrorCode::kBadBatch);

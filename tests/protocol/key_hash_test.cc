@@ -26,6 +26,11 @@ TEST_CASE("the table's hash is the low half, never the zero of no key") {
   CHECK(table_key_hash("aefdnkmdh") == 1);
 }
 
+TEST_CASE("a message id's hash is the whole of it, never the zero of no id") {
+  CHECK(hash_message_id("order-1") == 0x5fc46503368e2876);
+  CHECK(hash_message_id("aefdnkmdh") == 0x15b8d9c800000000);
+}
+
 TEST_CASE("a key's partition is stable, in range, and all partitions are used") {
   std::set<std::uint32_t> used;
   for (int i = 0; i < 1'000; ++i) {

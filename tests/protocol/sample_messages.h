@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "protocol/batch/batch_builder.h"
+#include "protocol/batch/key_hash.h"
 
 namespace andyx::test {
 
@@ -18,6 +19,7 @@ struct SampleMessage {
   std::string payload;
   TimeUs time_us = 0;
   TimeUs deliver_at_us = 0;
+  std::string message_id;  // empty: none
 };
 
 // 2024-01-02T03:04:05Z.
@@ -55,6 +57,13 @@ inline std::vector<SampleMessage> delayed_messages() {
   return messages;
 }
 
+inline std::vector<SampleMessage> identified_messages() {
+  auto messages = delayed_messages();
+  messages[0].message_id = "order-1/created";
+  messages[3].message_id = "x";
+  return messages;
+}
+
 // Enough repetition that compression pays.
 inline std::vector<SampleMessage> many_messages() {
   std::vector<SampleMessage> messages;
@@ -79,6 +88,8 @@ inline SharedBytes build_batch(const std::vector<SampleMessage>& messages,
                              .headers = headers,
                              .time_us = message.time_us,
                              .deliver_at_us = message.deliver_at_us};
+    if (!message.message_id.empty())
+      input.message_id_hash = batch::hash_message_id(message.message_id);
     if (message.key) input.key = *message.key;
     if (!builder.add(input)) std::abort();
   }
@@ -104,6 +115,7 @@ inline const GoldenBatch kGoldenBatches[] = {
     {"plain.bin", batch::Compression::kNone, plain_messages},
     {"keys_and_headers.bin", batch::Compression::kNone, rich_messages},
     {"deliver_at.bin", batch::Compression::kNone, delayed_messages},
+    {"message_ids.bin", batch::Compression::kNone, identified_messages},
     {"lz4.bin", batch::Compression::kLz4, many_messages},
     {"zstd.bin", batch::Compression::kZstd, many_messages},
 };

@@ -112,9 +112,11 @@ class RandomCommands {
     }
   }
 
+  protocol::ProducerInstance instance() { return static_cast<protocol::ProducerInstance>(pick(3)); }
+
   Command command() {
     if (pick(5) == 0) return scope_command();
-    switch (pick(10)) {
+    switch (pick(13)) {
       case 0:
         return RegisterNodeCommand{1 + pick(3), {1, 1 + pick(3)}, pick(3), "localhost", 6540};
       case 1:
@@ -140,6 +142,12 @@ class RandomCommands {
                                          pick(4) == 0};
       case 8:
         return DeleteSubscriptionCommand{1 + pick(60), 1 + pick(60)};
+      case 9:
+        return CreateProducerCommand{1 + pick(60), name(), instance()};
+      case 10:
+        return OpenProducerCommand{1 + pick(60), name(), instance(), 1 + pick(3)};
+      case 11:
+        return DeleteProducerCommand{1 + pick(60), name(), {ProducerId{1 + pick(1'000)}}};
       default:
         return ReserveProducerIdsCommand{pick(1'000)};
     }

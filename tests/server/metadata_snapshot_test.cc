@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "data_generated.h"
 #include "server/metadata/snapshot.h"
 #include "tests/server/metadata_commands.h"
 
@@ -42,6 +43,29 @@ TEST_CASE("a snapshot gives back every field of the image") {
   CHECK(node->host == "example");
   CHECK(node->port == 7000);
   CHECK(node->incarnation == 2);
+}
+
+TEST_CASE("a snapshot gives back named producers, their epochs, and the fences of deleted ones") {
+  History history = History::with_node();
+  REQUIRE(history.create_topic("t").status);
+  const auto single = protocol::ProducerInstance::single;
+  REQUIRE(history.apply(OpenProducerCommand{1, "p", single, 77}).status);
+  REQUIRE(history.apply(OpenProducerCommand{1, "gone", single, 5}).status);
+  REQUIRE(history.apply(DeleteProducerCommand{1, "gone", {}}).status);
+  const auto restored = decode_snapshot(encode_snapshot(history.image()));
+  REQUIRE(restored);
+  CHECK((*restored)->hash() == history.image().hash());
+  const auto topic = (*restored)->find_topic(topic_name("t"));
+  REQUIRE(topic);
+  CHECK(topic->producers.size() == 1);
+  const auto producer = topic->producers.find(std::string_view("p"));
+  REQUIRE(producer);
+  CHECK(producer->instance == single);
+  CHECK(producer->session == 77);
+  CHECK(producer->epoch == 256);
+  REQUIRE(topic->fences.find(producer->producer_id));
+  CHECK(topic->fences.find(producer->producer_id)->epoch == 256);
+  CHECK(topic->fences.size() == 2);
 }
 
 TEST_CASE("an empty image survives a snapshot") {

@@ -91,6 +91,27 @@ TEST_CASE("produce: keys, headers, acknowledgements, compression") {
   CHECK(command<cli::Produce>({"produce", "t", "--key", ""}).key == "");
 }
 
+TEST_CASE("produce under a name and for later; an instance needs a name") {
+  const auto plain = command<cli::Produce>({"produce", "t"});
+  CHECK(plain.producer.empty());
+  CHECK_FALSE(plain.deliver_at.has_value());
+  const auto named =
+      command<cli::Produce>({"produce", "t", "--producer", "p", "--instance", "single",
+                             "--deliver-at", "2024-02-29T12:30:00Z", "--message-id-header", "id"});
+  CHECK(named.message_id_header == "id");
+  CHECK(named.producer == "p");
+  CHECK(named.instance == client::ProducerInstance::kSingle);
+  CHECK(named.deliver_at == 1'709'209'800'000'000);
+  CHECK(wrong_usage({"produce", "t", "--instance", "single"}));
+  const auto create =
+      command<cli::ProducerCreate>({"producer", "create", "t", "p", "--instance", "single"});
+  CHECK(create.topic == "t");
+  CHECK(create.producer == "p");
+  CHECK(create.instance == client::ProducerInstance::kSingle);
+  CHECK(command<cli::ProducerList>({"producer", "list", "t"}).topic == "t");
+  CHECK(command<cli::ProducerDelete>({"producer", "delete", "t", "p"}).producer == "p");
+}
+
 TEST_CASE("read and consume: positions, also those that start with a minus") {
   const auto read = command<cli::Read>({"read", "t", "--partition", "2", "--since", "-1h",
                                         "--count", "7", "--follow", "--print", "key-value"});

@@ -42,6 +42,12 @@ TEST_CASE("relative times count back from now in their unit") {
   CHECK(parse_time("-1w", kNow) == kNow - 7 * 86'400 * kSecond);
 }
 
+TEST_CASE("a plus counts on from now") {
+  CHECK(parse_time("+500ms", kNow) == kNow + kSecond / 2);
+  CHECK(parse_time("+10s", kNow) == kNow + 10 * kSecond);
+  CHECK(parse_time("+2d", kNow) == kNow + 2 * 86'400 * kSecond);
+}
+
 TEST_CASE("what is no time is refused with the accepted forms") {
   for (const char* text : {"",
                            "-",
@@ -49,6 +55,12 @@ TEST_CASE("what is no time is refused with the accepted forms") {
                            "-1",
                            "-1x",
                            "-1hh",
+                           "+",
+                           "+1",
+                           "+-1h",
+                           "+9223372036854775807w",
+                           "+300000000000000ms",
+                           "+9999999d",
                            "--1h",
                            "-1 h",
                            "1h",

@@ -45,6 +45,9 @@ struct Values {
   SubscriptionDelete subscription_delete;
   DeadList dead_list;
   DeadRedrive dead_redrive;
+  ProducerCreate producer_create;
+  ProducerList producer_list;
+  ProducerDelete producer_delete;
   NodeStatus node_status;
   ScopeValues scopes;
   std::optional<Command> chosen;
@@ -131,6 +134,41 @@ void add_produce(CLI::App& parent, Values& values) {
              "acknowledged: on receipt, when durable on the main, when committed (default main)");
   add_choice(app, "--compression", produce.compression, tools::compression_choices(),
              "of batches (default none)");
+  add_parsed(app, "--deliver-at", produce.deliver_at, &tools::parse_time, "TIME",
+             "not delivered before TIME (RFC 3339, or +10s); reading shows it at once");
+  app.add_option(
+         "--message-id-header", produce.message_id_header,
+         "the value of this header is the message id, by which the server knows repetitions")
+      ->type_name("NAME");
+  CLI::Option* name =
+      app.add_option("--producer", produce.producer, "name of this producer (default: none)")
+          ->type_name("NAME");
+  add_choice(app, "--instance", produce.instance, tools::instance_choices(),
+             "of a producer with a name: one at a time, or any number (default multiple)")
+      ->needs(name);
+}
+
+void add_producer_commands(CLI::App& app, Values& values) {
+  CLI::App& group = add_group(app, "producer", "Create, list and delete producers with a name");
+  const auto add_name = [](CLI::App& command, std::string& producer) {
+    command.add_option("NAME", producer, "name of the producer")->required();
+  };
+  ProducerCreate& create = values.producer_create;
+  CLI::App& create_app =
+      add_command(group, "create", "Register a producer with a topic", values, create);
+  add_topic_name(create_app, create.topic);
+  add_name(create_app, create.producer);
+  add_choice(create_app, "--instance", create.instance, tools::instance_choices(),
+             "one at a time, or any number (default multiple)");
+
+  CLI::App& list =
+      add_command(group, "list", "List the producers of a topic", values, values.producer_list);
+  add_topic_name(list, values.producer_list.topic);
+
+  CLI::App& remove = add_command(group, "delete", "Delete a producer: it can produce no longer",
+                                 values, values.producer_delete);
+  add_topic_name(remove, values.producer_delete.topic);
+  add_name(remove, values.producer_delete.producer);
 }
 
 void add_print(CLI::App& app, Print& print) {
@@ -352,6 +390,7 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   add_subscription_commands(app, values);
   add_dead_commands(app, values);
   add_scope_commands(app, topics, values.scopes, values.chosen);
+  add_producer_commands(app, values);
   CLI::App& node = add_group(app, "node", "Show the state of a node");
   add_command(node, "status", "Show the state of the node", values, values.node_status);
 

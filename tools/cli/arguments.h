@@ -42,6 +42,10 @@ struct Produce {
   std::optional<std::string> key;            // of every message
   std::optional<std::string> key_separator;  // between key and payload, in each line
   std::vector<std::pair<std::string, std::string>> headers;
+  std::optional<TimeUs> deliver_at;
+  std::string message_id_header;  // its value is the message id; empty: none
+  std::string producer;           // empty: anonymous
+  client::ProducerInstance instance = client::ProducerInstance::kMultiple;
   client::Acks acks = client::Acks::kMain;
   client::Compression compression = client::Compression::kNone;
 };
@@ -114,15 +118,27 @@ struct DeadRedrive {
   std::optional<std::string> subscription;
   std::optional<std::uint64_t> count;
 };
+struct ProducerCreate {
+  std::string topic;
+  std::string producer;
+  client::ProducerInstance instance = client::ProducerInstance::kMultiple;
+};
+struct ProducerList {
+  std::string topic;
+};
+struct ProducerDelete {
+  std::string topic;
+  std::string producer;
+};
 
 struct NodeStatus {};
 
-using Command =
-    std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read, Consume,
-                 SubscriptionCreate, SubscriptionList, SubscriptionDescribe, SubscriptionReset,
-                 SubscriptionDelete, DeadList, DeadRedrive, NodeStatus, ScopeCreate, ScopeList,
-                 ScopeDescribe, ScopeDelete, TenantActivate, SettingsCommand, TopicAlter, RetentionSet,
-                 RetentionShow, RetentionDelete>;
+using Command = std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read,
+                             Consume, SubscriptionCreate, SubscriptionList, SubscriptionDescribe,
+                             SubscriptionReset, SubscriptionDelete, DeadList, DeadRedrive,
+                             ProducerCreate, ProducerList, ProducerDelete, NodeStatus, ScopeCreate,
+                             ScopeList, ScopeDescribe, ScopeDelete, TenantActivate, SettingsCommand,
+                             TopicAlter, RetentionSet, RetentionShow, RetentionDelete>;
 
 struct Arguments {
   GlobalOptions global;

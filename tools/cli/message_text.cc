@@ -53,6 +53,11 @@ void append_json(std::string& out, const client::Message& message) {
   out += "\",\"time\":\"";
   tools::append_time(out, message.time_us);
   out += '"';
+  if (message.deliver_at_us != 0) {
+    out += ",\"deliver_at\":\"";
+    tools::append_time(out, message.deliver_at_us);
+    out += '"';
+  }
   if (message.delivery_count > 1) {
     out += ",\"redelivered\":";
     append_number(out, message.delivery_count - 1);

@@ -71,10 +71,14 @@ void split_key(std::string_view line, const std::optional<std::string>& separato
 Status send_lines(LineReader& reader, client::Producer& producer, const Produce& command,
                   const FirstFailure& failure) {
   std::vector<client::Header> headers;
-  for (const auto& [name, value] : command.headers) headers.push_back({name, value});
   client::OutMessage message;
+  for (const auto& [name, value] : command.headers) {
+    headers.push_back({name, value});
+    if (name == command.message_id_header) message.message_id = value;
+  }
   message.headers = headers;
   if (command.key) message.key = *command.key;
+  message.deliver_at_us = command.deliver_at.value_or(0);
   tools::Progress progress;
   const auto progress_text = [&] {
     return tools::short_count(static_cast<double>(reader.lines())) + " messages read, " +
@@ -122,6 +126,8 @@ Outcome run_command(Session& session, const Produce& command) {
   const auto failure = std::make_shared<FirstFailure>();  // callbacks may outlive this call
   client::ProducerOptions options;
   options.topic = command.topic;
+  options.name = command.producer;
+  options.instance = command.instance;
   options.acks = command.acks;
   options.compression = command.compression;
   options.delivery_timeout_ms = session.options.timeout_ms;

@@ -20,6 +20,11 @@ std::string subscription_json(const client::SubscriptionInfo& subscription);
 std::string subscriptions_table(const std::vector<client::SubscriptionInfo>& subscriptions);
 std::string subscriptions_json(const std::vector<client::SubscriptionInfo>& subscriptions);
 
+std::string producer_table(const client::ProducerInfo& producer);
+std::string producer_json(const client::ProducerInfo& producer);
+std::string producers_table(const std::vector<client::ProducerInfo>& producers);
+std::string producers_json(const std::vector<client::ProducerInfo>& producers);
+
 std::string node_table(const client::NodeStatus& node);
 std::string node_json(const client::NodeStatus& node);
 

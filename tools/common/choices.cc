@@ -43,6 +43,13 @@ const Choices<client::AnswerKind>& answer_choices() {
   return kChoices;
 }
 
+const Choices<client::ProducerInstance>& instance_choices() {
+  static const Choices<client::ProducerInstance> kChoices{
+      {{"single", client::ProducerInstance::kSingle},
+       {"multiple", client::ProducerInstance::kMultiple}}};
+  return kChoices;
+}
+
 Result<client::Start> parse_start(std::string_view text, TimeUs now_us) {
   if (text == "earliest") return client::Start::earliest();
   if (text == "latest") return client::Start::latest();
@@ -63,7 +70,7 @@ Result<client::Start> parse_start(std::string_view text, TimeUs now_us) {
     return fail(ErrorCode::kBadArgument,
                 "'" + std::string(text) +
                     "' is not a position: write earliest, latest, offset:N, an RFC 3339 time "
-                    "(2024-03-01T12:30:00Z) or a time before now (-1h)");
+                    "(2024-03-01T12:30:00Z) or a time before or after now (-1h, +1h)");
   }
   return client::Start::time(*time);
 }

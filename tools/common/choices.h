@@ -49,6 +49,7 @@ const Choices<client::Compression>& compression_choices();
 const Choices<client::SubscriptionType>& type_choices();
 const Choices<client::SubscriptionMode>& mode_choices();
 const Choices<client::AnswerKind>& answer_choices();
+const Choices<client::ProducerInstance>& instance_choices();
 
 // `earliest`, `latest`, `offset:N`, or a TIME (time_text.h). kBadArgument otherwise.
 Result<client::Start> parse_start(std::string_view text, TimeUs now_us);

@@ -10,12 +10,13 @@ namespace andyx::tools {
 namespace {
 
 constexpr std::int64_t kSecondUs = 1'000'000;
+constexpr TimeUs kLatestUs = 253'402'300'799'999'999;  // 9999-12-31T23:59:59.999999Z
 
 std::unexpected<Error> bad_time(std::string_view text, std::string_view why) {
   return fail(ErrorCode::kBadArgument,
               "'" + std::string(text) + "' is not a time: " + std::string(why) +
                   "; write RFC 3339 (2024-03-01T12:30:00Z, 2024-03-01T12:30:00.5+01:00) or a time "
-                  "before now (-30s, -15m, -1h, -2d)");
+                  "before or after now (-30s, -15m, +1h, +2d)");
 }
 
 struct Unit {
@@ -33,15 +34,19 @@ Result<TimeUs> parse_relative(std::string_view text, TimeUs now_us) {
   const std::string_view rest = text.substr(1);
   std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), amount);
-  if (error != std::errc{} || amount < 0) return bad_time(text, "a number should follow the '-'");
+  if (error != std::errc{} || amount < 0) return bad_time(text, "a number should follow the sign");
   const std::string_view name = rest.substr(static_cast<std::size_t>(end - rest.data()));
   for (const Unit& unit : kUnits) {
     if (unit.name != name) continue;
-    std::int64_t back_us = 0;
-    if (__builtin_mul_overflow(amount, unit.us, &back_us) || back_us > now_us) {
-      return bad_time(text, "that is before 1970");
+    std::int64_t by_us = 0, at_us = 0;
+    const bool far = __builtin_mul_overflow(amount, unit.us, &by_us);
+    if (text.front() == '+') {
+      if (far || __builtin_add_overflow(now_us, by_us, &at_us) || at_us > kLatestUs)
+        return bad_time(text, "that is after the year 9999");
+      return at_us;
     }
-    return now_us - back_us;
+    if (far || by_us > now_us) return bad_time(text, "that is before 1970");
+    return now_us - by_us;
   }
   return bad_time(text, "the unit should be ms, s, m, h, d or w");
 }
@@ -129,7 +134,8 @@ Result<TimeUs> parse_rfc3339(std::string_view text) {
 }  // namespace
 
 Result<TimeUs> parse_time(std::string_view text, TimeUs now_us) {
-  return text.starts_with('-') ? parse_relative(text, now_us) : parse_rfc3339(text);
+  const bool relative = text.starts_with('-') || text.starts_with('+');
+  return relative ? parse_relative(text, now_us) : parse_rfc3339(text);
 }
 
 void append_time(std::string& out, TimeUs time_us) {

@@ -9,9 +9,8 @@
 
 namespace andyx::tools {
 
-// RFC 3339 (`2024-03-01T12:30:00.25+01:00`, `…Z`), or a time before now: `-30s`, `-15m`, `-1h`,
-// `-2d`,
-// `-1w`, `-500ms`. kBadArgument with the accepted forms otherwise.
+// RFC 3339 (`2024-03-01T12:30:00.25+01:00`, `…Z`), or a time before or after now: `-30s`, `-15m`,
+// `-1h`, `-2d`, `-1w`, `+500ms`. kBadArgument with the accepted forms otherwise.
 Result<TimeUs> parse_time(std::string_view text, TimeUs now_us);
 
 // `2024-03-01T11:30:00.250000Z`: always UTC, always six digits, so that texts sort as times do.

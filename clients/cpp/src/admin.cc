@@ -35,6 +35,16 @@ Result<std::vector<SubscriptionInfo>> subscriptions_of(const ReplyFrame& reply) 
   return out;
 }
 
+Result<std::vector<ProducerInfo>> producers_of(const ReplyFrame& reply) {
+  const auto* body = reply.frame->body_as_ProducerReply();
+  if (body == nullptr) return fail(ErrorCode::kInternal, "the answer has another type");
+  std::vector<ProducerInfo> out;
+  if (body->producers() != nullptr) {
+    for (const auto* one : *body->producers()) out.push_back(producer_info(*one));
+  }
+  return out;
+}
+
 struct Target {
   TopicId topic_id = 0;
   NodeId main = 0;
@@ -220,6 +230,45 @@ Status Admin::reset_subscription(const std::string& topic, const std::string& na
         protocol::CreateSubscriptionReset(builder, topic_text, name_text, &start, partition));
   };
   return plain(ask<bool>(*impl_, 0, fill, Repeat::kYes, done_of));
+}
+
+// ---- Producers ----
+
+Result<ProducerInfo> Admin::create_producer(const std::string& topic, const std::string& name,
+                                            ProducerInstance instance) {
+  const auto path = path_of(topic);
+  if (!path) return std::unexpected(path.error());
+  auto fill = [path = *path, name, instance](Builder& builder) {
+    const auto topic_text = builder.CreateString(path);
+    const auto name_text = builder.CreateString(name);
+    return body_of(
+        protocol::Body::ProducerCreate,
+        protocol::CreateProducerCreate(builder, topic_text, name_text,
+                                       static_cast<protocol::ProducerInstance>(instance)));
+  };
+  return only(ask<std::vector<ProducerInfo>>(*impl_, 0, fill, Repeat::kYes, producers_of));
+}
+
+Status Admin::delete_producer(const std::string& topic, const std::string& name) {
+  const auto path = path_of(topic);
+  if (!path) return std::unexpected(path.error());
+  auto fill = [path = *path, name](Builder& builder) {
+    const auto topic_text = builder.CreateString(path);
+    const auto name_text = builder.CreateString(name);
+    return body_of(protocol::Body::ProducerDelete,
+                   protocol::CreateProducerDelete(builder, topic_text, name_text));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kNo, done_of));
+}
+
+Result<std::vector<ProducerInfo>> Admin::list_producers(const std::string& topic) {
+  const auto path = path_of(topic);
+  if (!path) return std::unexpected(path.error());
+  auto fill = [path = *path](Builder& builder) {
+    const auto topic_text = builder.CreateString(path);
+    return body_of(protocol::Body::ProducerList, protocol::CreateProducerList(builder, topic_text));
+  };
+  return ask<std::vector<ProducerInfo>>(*impl_, 0, fill, Repeat::kYes, producers_of);
 }
 
 // ---- Data and the node ----

@@ -63,6 +63,7 @@ bool MessageBatch::next(Message& message) {
   message.offset = next_offset_;
   message.time_us = record_.time_us;
   message.append_time_us = record_.append_time_us;
+  message.deliver_at_us = record_.deliver_at_us;
   message.key = record_.key;
   message.payload = record_.payload;
   message.headers = record_.headers;

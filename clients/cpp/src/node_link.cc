@@ -27,6 +27,10 @@ ReplyError error_of(const protocol::ErrorReply& reply) {
       {static_cast<ErrorCode>(reply.code()), {}}, {}, reply.retriable(), reply.retry_after_ms()};
   error.stored = reply.stored() == protocol::Storedness::not_stored ? Storedness::kNotStored
                                                                     : Storedness::kMaybeStored;
+  if (reply.duplicates() != nullptr) {
+    for (const auto* one : *reply.duplicates())
+      error.duplicates.push_back({one->index(), one->offset()});
+  }
   if (reply.message() != nullptr) error.message = reply.message()->str();
   return error;
 }
@@ -110,10 +114,19 @@ void NodeLink::hello_answered(ReplyFrame frame) {
   state_ = State::kUp;
   failures_ = 0;
   if (const auto told_ms = hello()->idle_timeout_ms(); told_ms > 0) idle_timeout_ms_ = told_ms;
-  const auto every_ms =
-      std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, limits::kKeepAliveIntervalMs);
-  timer_->start(every_ms, every_ms, [this] { keep_alive(); });
+  arm_keep_alive();
   for_each_user([this](LinkUser& user) { user.link_up(*this); });
+}
+
+void NodeLink::ping_at_least_every(std::uint32_t ms) {
+  if (ms == 0 || ms >= ping_every_ms_) return;
+  ping_every_ms_ = ms;
+  if (up()) arm_keep_alive();
+}
+
+void NodeLink::arm_keep_alive() {
+  const auto every_ms = std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, ping_every_ms_);
+  timer_->start(every_ms, every_ms, [this] { keep_alive(); });
 }
 
 void NodeLink::keep_alive() {

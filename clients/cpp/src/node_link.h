@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "frame_generated.h"
+#include "protocol/base/ids.h"
 #include "protocol/frame/frame_writer.h"
 #include "protocol/net/tcp.h"
 
@@ -62,6 +63,11 @@ struct ReplyError : Error {
   Storedness stored = Storedness::kNotStored;
   bool retriable = false;
   std::uint32_t retry_after_ms = 0;
+  struct Duplicate {
+    std::uint32_t index;
+    Offset offset;
+  };
+  std::vector<Duplicate> duplicates = {};  // of kDuplicateMessage
 };
 ReplyError local_error(ErrorCode code, std::string message);
 ReplyError error_of(const protocol::ErrorReply& reply);
@@ -94,6 +100,8 @@ class NodeLink final : private net::ConnectionHandler {
 
   void add_user(LinkUser* user);  // connects, where it does not yet; idempotent
   void remove_user(LinkUser* user);
+  // From now on, over reconnects: somebody has a place that the server takes from the silent.
+  void ping_at_least_every(std::uint32_t ms);
 
   // While up. `reply` is called once, from the loop: kConnectionLost when the link goes down first.
   void call(const Fill& fill, OnReply reply);
@@ -132,6 +140,7 @@ class NodeLink final : private net::ConnectionHandler {
   void connected(Result<std::unique_ptr<net::Connection>> made);
   void say_hello();
   void hello_answered(ReplyFrame frame);
+  void arm_keep_alive();
   void keep_alive();
   void attempt_failed(const Error& reason);
   void lost(Error reason);
@@ -166,6 +175,7 @@ class NodeLink final : private net::ConnectionHandler {
   std::unique_ptr<net::Loop::Timer> timer_;  // back-off, then hello, then keep-alive
   ReplyFrame hello_{{}, nullptr};
   std::uint64_t idle_timeout_ms_;
+  std::uint64_t ping_every_ms_ = limits::kKeepAliveIntervalMs;
 
   frame::FrameWriter writer_;
   std::uint64_t next_id_ = 1;

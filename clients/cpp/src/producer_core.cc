@@ -52,6 +52,8 @@ void ProducerCore::answered(BatchId id, const Verdict& verdict, std::uint64_t no
   if (entry == nullptr || entry->state != State::kInFlight) return;
   if (const auto* success = std::get_if<Success>(&verdict)) {
     stored(id, *success, now_ms);
+  } else if (const auto* known = std::get_if<Repeated>(&verdict)) {
+    repeated(id, *known, now_ms);
   } else {
     refused(id, std::get<Refusal>(verdict), now_ms);
   }
@@ -82,6 +84,25 @@ void ProducerCore::stored(BatchId id, const Success& success, std::uint64_t now_
   actions_.emplace_back(Stored{id, success});
 }
 
+// The partition looked at the ids of this batch, so its sequence was the next one: neither it nor a
+// batch after it is stored.
+void ProducerCore::repeated(BatchId id, const Repeated& repeated, std::uint64_t now_ms) {
+  for (auto i = id - first_id_; i < entries_.size(); ++i) {
+    if (config_.idempotent) entries_[i].maybe_stored = false;
+  }
+  auto& entry = *find(id);
+  failures_ = 0;
+  last_progress_ms_ = now_ms;
+  if (!repeated.all) {
+    send_again(entry);
+    return;
+  }
+  entry.state = State::kDone;
+  --in_flight_;
+  actions_.emplace_back(Absorbed{id});
+  want_reopen();  // its sequence was not used
+}
+
 void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms) {
   auto& entry = *find(id);
   last_error_ = refusal.error;
@@ -99,6 +120,7 @@ void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now
       const bool gap_of_ours = refusal.error.code == ErrorCode::kOutOfSequence && id != first_id_;
       send_again(entry);
       if (!gap_of_ours && identity_ == Identity::kGood) {
+        unsure_ = true;
         want_reopen();
         back_off(now_ms, 0);
       }
@@ -135,6 +157,7 @@ void ProducerCore::fail(BatchId id, const Error& error, Storedness stored) {
   if (entry.state == State::kInFlight) --in_flight_;
   entry.state = State::kDone;
   const bool maybe = entry.maybe_stored || stored == Storedness::kMaybeStored;
+  unsure_ |= maybe;
   actions_.emplace_back(
       Failed{id, error, maybe ? Storedness::kMaybeStored : Storedness::kNotStored});
 }
@@ -152,12 +175,13 @@ void ProducerCore::ask_for_identity() {
   drop_resolved();
   if (entries_.empty()) return;  // asked when there is something to send
   identity_ = Identity::kReopenAsked;
-  actions_.emplace_back(Reopen{});
+  actions_.emplace_back(Reopen{.sequence_known = !unsure_});
 }
 
 void ProducerCore::reopened(std::uint64_t now_ms) {
   if (identity_ != Identity::kReopenAsked) return;
   identity_ = Identity::kGood;
+  unsure_ = false;
   pump(now_ms);
 }
 

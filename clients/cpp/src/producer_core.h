@@ -5,7 +5,7 @@
 // A batch that may be stored is only ever sent again with the same bytes, in order, and at most
 // `max_in_flight` (5) are unanswered: so the server's memory of the last 5 batches finds
 // duplicates. Where a batch is given up, its sequence number is missing for ever; the partition
-// then goes on under a new producer id (Reopen). Batches that may be stored under the old id fail
+// then goes on under a new identity (Reopen). Batches that may be stored under the old one fail
 // instead of moving over.
 #pragma once
 
@@ -44,7 +44,11 @@ class ProducerCore {
     bool retriable = false;
     std::uint64_t retry_after_ms = 0;
   };
-  using Verdict = std::variant<Success, Refusal>;
+  // Nothing of the batch was stored, because messages of it were before.
+  struct Repeated {
+    bool all = false;  // of them; else the shell has made the batch smaller, and it is sent again
+  };
+  using Verdict = std::variant<Success, Refusal, Repeated>;
 
   // What the shell has to do, in this order.
   struct Send {
@@ -54,15 +58,22 @@ class ProducerCore {
     BatchId id;
     Success success;
   };
+  struct Absorbed {  // all of it was stored before, by other batches
+    BatchId id;
+  };
   struct Failed {
     BatchId id;
     Error error;
     Storedness stored;
   };
+  // Get a new identity, stamp all unresolved batches with it, from sequence 0, call reopened().
+  // `sequence_known`: every batch before was stored or was not, so that the old identity may go on
+  // from the number of those stored.
   struct Reopen {
-  };  // get a producer id, stamp all unresolved batches from sequence 0, call reopened()
+    bool sequence_known = false;
+  };
   struct Refresh {};  // the partition's main is another one
-  using Action = std::variant<Send, Stored, Failed, Reopen, Refresh>;
+  using Action = std::variant<Send, Stored, Absorbed, Failed, Reopen, Refresh>;
 
   explicit ProducerCore(const Config& config);
 
@@ -95,6 +106,7 @@ class ProducerCore {
   Entry* find(BatchId id);
   void pump(std::uint64_t now_ms);
   void stored(BatchId id, const Success& success, std::uint64_t now_ms);
+  void repeated(BatchId id, const Repeated& repeated, std::uint64_t now_ms);
   void refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms);
   void send_again(Entry& entry);
   void fail(BatchId id, const Error& error, Storedness stored);
@@ -111,6 +123,7 @@ class ProducerCore {
   MainEpoch epoch_ = 0;
   bool hold_ = false;  // something is to be sent again: first let everything in flight be answered
   Identity identity_ = Identity::kGood;
+  bool unsure_ = false;  // what the partition has seen of the present identity
   std::uint64_t not_before_ms_ = 0;
   std::uint64_t last_progress_ms_ = 0;
   std::uint32_t failures_ = 0;  // in a row

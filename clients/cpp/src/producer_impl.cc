@@ -23,6 +23,9 @@ Status check(const ProducerOptions& options) {
   if (options.buffer_bytes < 1 || options.delivery_timeout_ms < 1) {
     return fail(ErrorCode::kBadArgument, "buffer_bytes and delivery_timeout_ms must be over 0");
   }
+  if (!options.name.empty() && !options.idempotent) {
+    return fail(ErrorCode::kBadArgument, "a producer with a name is idempotent");
+  }
   return {};
 }
 
@@ -43,12 +46,19 @@ Result<std::shared_ptr<ProducerImpl>> ProducerImpl::open(const std::shared_ptr<C
   return impl;
 }
 
+std::uint32_t ProducerImpl::partitions() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<std::uint32_t>(slots_.size());
+}
+
 Status ProducerImpl::send(const OutMessage& message, SendCallback callback, WhenFull when_full) {
   const batch::RecordInput record{
       .key = message.key,
       .payload = message.payload,
       .headers = message.headers,
       .time_us = message.time_us != 0 ? message.time_us : net::wall_time_us(),
+      .deliver_at_us = message.deliver_at_us,
+      .message_id_hash = message.message_id ? batch::hash_message_id(*message.message_id) : 0,
   };
   std::unique_lock lock(mutex_);
   if (auto admitted = admit(lock, when_full); !admitted) return admitted;
@@ -81,7 +91,7 @@ Status ProducerImpl::send(const OutMessage& message, SendCallback callback, When
 
 Status ProducerImpl::admit(std::unique_lock<std::mutex>& lock, WhenFull when_full) {
   const auto full = [this] { return stats_.buffered_bytes >= options_.buffer_bytes; };
-  if (!closed_ && full()) [[unlikely]] {
+  if (!closed_ && !failed_ && full()) [[unlikely]] {
     if (when_full == WhenFull::kRefuse || client_->on_thread()) {
       return fail(ErrorCode::kOverloaded,
                   "the producer's buffer is full: " + std::to_string(stats_.buffered_bytes) +
@@ -89,15 +99,16 @@ Status ProducerImpl::admit(std::unique_lock<std::mutex>& lock, WhenFull when_ful
     }
     ++waiters_;
     // Every batch is resolved, by its delivery timeout at the latest.
-    changed_.wait(lock, [&] { return closed_ || !full(); });
+    changed_.wait(lock, [&] { return closed_ || failed_ || !full(); });
     --waiters_;
   }
   if (closed_) return std::unexpected(*closed_);
+  if (failed_) return std::unexpected(*failed_);
   return {};
 }
 
 Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
-  const auto count = partitions();
+  const auto count = static_cast<std::uint32_t>(slots_.size());
   if (message.partition) {
     if (*message.partition < count) return *message.partition;
     return fail(ErrorCode::kUnknownPartition, topic_ + " has the partitions 0 to " +
@@ -156,7 +167,7 @@ Status ProducerImpl::flush() {
   std::vector<std::uint64_t> targets;
   for (const auto& slot : slots_) targets.push_back(slot.sealed);
   const auto answered = [&] {
-    for (std::size_t i = 0; i < slots_.size(); ++i) {
+    for (std::size_t i = 0; i < targets.size(); ++i) {
       if (slots_[i].resolved < targets[i]) return false;
     }
     return true;
@@ -166,6 +177,7 @@ Status ProducerImpl::flush() {
   --waiters_;
   if (auto error = std::exchange(first_error_, std::nullopt))
     return std::unexpected(std::move(*error));
+  if (failed_) return std::unexpected(*failed_);
   return {};
 }
 
@@ -175,6 +187,9 @@ Status ProducerImpl::close() {
     if (closed_) return {};
   }
   auto flushed = flush();
+  // Whoever opens the name after this finds the place free.
+  static_cast<void>(client_->wait<bool>(
+      [self = shared_from_this()](auto done) { self->leave([done]() mutable { done(true); }); }));
   abandon();
   return flushed;
 }

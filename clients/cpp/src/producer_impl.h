@@ -23,7 +23,7 @@ class ProducerImpl final : public Part,
   static Result<std::shared_ptr<ProducerImpl>> open(const std::shared_ptr<ClientImpl>& client,
                                                     ProducerOptions options);
 
-  std::uint32_t partitions() const { return static_cast<std::uint32_t>(slots_.size()); }
+  std::uint32_t partitions() const;
   enum class WhenFull { kWait, kRefuse };
   Status send(const OutMessage& message, SendCallback callback, WhenFull when_full);
   Status flush();
@@ -59,6 +59,7 @@ class ProducerImpl final : public Part,
     NodeLink* link = nullptr;
     MainEpoch epoch = 0;
     std::uint64_t resent = 0;      // as the core counts, already in the statistics
+    std::uint64_t stored = 0;      // batches, since the sequences began
     std::uint64_t generation = 0;  // answers to sends of an earlier one are dropped
   };
 
@@ -66,9 +67,19 @@ class ProducerImpl final : public Part,
 
   // Opening; the thread.
   void begin(std::move_only_function<void(Result<bool>)> done);
-  void opened(const TopicMetadata& topic, ProducerId id, std::uint32_t epoch);
+  void opened(const TopicMetadata& topic);
+  void grow(std::size_t partitions);
   using OnIdentity = std::move_only_function<void(Result<batch::ProducerStamp>)>;
-  void open_identity(const std::string& name, OnIdentity done);
+  void open_anonymous(OnIdentity done);
+
+  // The place of a producer with a name; the thread. In producer_place.cc.
+  bool named() const { return !options_.name.empty(); }
+  bool single() const { return named() && options_.instance == ProducerInstance::kSingle; }
+  Status take_home(const TopicMetadata& topic);
+  void open_named(OnIdentity done);
+  void reclaim();
+  void leave(std::move_only_function<void()> done);
+  void renumber(std::uint32_t partition, const ProducerCore::Reopen& action);
 
   // Callers, under the mutex.
   Status admit(std::unique_lock<std::mutex>& lock, WhenFull when_full);
@@ -83,10 +94,13 @@ class ProducerImpl final : public Part,
   void run(std::uint32_t partition);
   void act(std::uint32_t partition, const ProducerCore::Send& action);
   void act(std::uint32_t partition, const ProducerCore::Stored& action);
+  void act(std::uint32_t partition, const ProducerCore::Absorbed& action);
   void act(std::uint32_t partition, const ProducerCore::Failed& action);
   void act(std::uint32_t partition, const ProducerCore::Reopen& action);
   void act(std::uint32_t partition, const ProducerCore::Refresh& action);
   void replied(std::uint32_t partition, BatchId id, Reply reply);
+  bool drop_repeated(std::uint32_t partition, BatchId id,
+                     const std::vector<ReplyError::Duplicate>& duplicates);
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
   void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
                TimeUs append_time_us);
@@ -94,6 +108,7 @@ class ProducerImpl final : public Part,
   void refresh_later();
   void refreshed(const TopicMetadata& topic);
   void give_up(const Error& reason, bool for_good);
+  void fail_for_good(const Error& reason);
   void arm_timer_for(const ProducerCore& core);
   void tick();
 
@@ -107,20 +122,29 @@ class ProducerImpl final : public Part,
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Slot> slots_;   // their number is fixed
+  std::vector<Slot> slots_;   // their number only grows
   std::vector<Batch> ready_;  // sealed, not yet taken by the thread
   std::uint32_t round_robin_ = 0;
   bool linger_armed_ = false;
   std::optional<Error> closed_;
+  std::optional<Error> failed_;       // for good: fenced, or its place cannot be had again
   std::optional<Error> first_error_;  // since the last flush
   ProducerStats stats_;
   std::size_t waiters_ = 0;
 
-  std::deque<Lane> lanes_;  // never moved
+  std::deque<Lane> lanes_;         // never moved
+  batch::ProducerStamp identity_;  // of partitions that begin; sequence 0
   TopicId topic_id_ = 0;
+  std::uint64_t refreshed_at_ms_ = 0;
   bool refreshing_ = false;
+  NodeId home_ = 0;  // where a producer with a name has its place
+  NodeLink* home_link_ = nullptr;
+  std::uint64_t session_ = 0;
+  bool place_held_ = true;  // without it nothing is sent; anonymous: always
+  bool reclaiming_ = false;
+  bool left_ = false;
   bool ended_ = false;
-  std::unique_ptr<net::Loop::Timer> linger_timer_, timer_, refresh_timer_;
+  std::unique_ptr<net::Loop::Timer> linger_timer_, timer_, refresh_timer_, reclaim_timer_;
   std::uint64_t timer_at_ms_ = ~0ull;
 };
 

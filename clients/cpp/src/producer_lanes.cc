@@ -6,6 +6,11 @@
 #include "clients/cpp/src/producer_impl.h"
 
 namespace andyx::client {
+namespace {
+
+constexpr std::uint64_t kRefreshMs = 1'000;
+
+}  // namespace
 
 // ---- Opening and ending ----
 
@@ -13,75 +18,68 @@ void ProducerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
   linger_timer_ = client_->loop().timer();
   timer_ = client_->loop().timer();
   refresh_timer_ = client_->loop().timer();
+  reclaim_timer_ = client_->loop().timer();
   client_->cluster().topic(
       topic_, true,
       [self = shared_from_this(), done = std::move(done)](Result<TopicMetadata> topic) mutable {
-        if (!topic) {
-          done(std::unexpected(topic.error()));
-          return;
-        }
+        if (!topic) return done(std::unexpected(topic.error()));
         if (!self->options_.idempotent) {
-          self->opened(*topic, 0, 0);
-          done(true);
-          return;
+          self->opened(*topic);
+          return done(true);
         }
-        self->open_identity(self->options_.name,
-                            [self, topic = std::move(*topic),
-                             done = std::move(done)](Result<batch::ProducerStamp> stamp) mutable {
-                              if (!stamp) {
-                                done(std::unexpected(stamp.error()));
-                                return;
-                              }
-                              self->opened(topic, stamp->producer_id, stamp->producer_epoch);
-                              done(true);
-                            });
+        auto go_on = [self, topic = *topic,
+                      done = std::move(done)](Result<batch::ProducerStamp> stamp) mutable {
+          if (!stamp) return done(std::unexpected(stamp.error()));
+          self->identity_ = *stamp;
+          self->opened(topic);
+          done(true);
+        };
+        if (!self->named()) return self->open_anonymous(std::move(go_on));
+        if (auto home = self->take_home(*topic); !home) return go_on(std::unexpected(home.error()));
+        self->open_named(std::move(go_on));
       });
 }
 
-void ProducerImpl::open_identity(const std::string& name, OnIdentity done) {
-  auto fill = [name](flatbuffers::FlatBufferBuilder& builder) {
-    const auto text = builder.CreateString(name);
-    return body_of(protocol::Body::ProducerOpen, protocol::CreateProducerOpen(builder, text));
+void ProducerImpl::open_anonymous(OnIdentity done) {
+  auto fill = [](flatbuffers::FlatBufferBuilder& builder) {
+    return body_of(protocol::Body::ProducerOpen, protocol::CreateProducerOpen(builder));
   };
   client_->cluster().call(
       0, std::move(fill), Cluster::Repeat::kYes, [done = std::move(done)](Reply reply) mutable {
-        if (!reply) {
-          done(std::unexpected(Error(reply.error())));
-          return;
-        }
+        if (!reply) return done(std::unexpected(Error(reply.error())));
         const auto* opened = reply->frame->body_as_ProducerOpenReply();
-        if (opened == nullptr) {
-          done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
-          return;
-        }
+        if (opened == nullptr)
+          return done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
         done(batch::ProducerStamp{.producer_id = opened->producer_id(),
                                   .producer_epoch = opened->producer_epoch()});
       });
 }
 
-void ProducerImpl::opened(const TopicMetadata& topic, ProducerId id, std::uint32_t epoch) {
-  auto& cluster = client_->cluster();
-  {
-    std::lock_guard lock(mutex_);
-    for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
-      slots_.push_back({.builder = batch::BatchBuilder(options_.compression),
-                        .stamp = {.producer_id = id, .producer_epoch = epoch},
-                        .callbacks = {}});
-    }
-    round_robin_ = static_cast<std::uint32_t>(cluster.random() % slots_.size());
-  }
+void ProducerImpl::opened(const TopicMetadata& topic) {
+  grow(topic.partitions.size());
+  round_robin_ = static_cast<std::uint32_t>(client_->cluster().random() % slots_.size());
+  client_->remember(shared_from_this());
+  refreshed(topic);
+}
+
+// Partitions that came into being. Callers may choose them once their lanes are there.
+void ProducerImpl::grow(std::size_t partitions) {
   const auto& client = client_->options();
-  for (std::size_t i = 0; i < topic.partitions.size(); ++i) {
+  while (lanes_.size() < partitions) {
     lanes_.push_back({.core = ProducerCore({.max_in_flight = options_.max_in_flight_batches,
                                             .idempotent = options_.idempotent,
                                             .delivery_timeout_ms = options_.delivery_timeout_ms,
                                             .backoff_min_ms = client.backoff_min_ms,
                                             .backoff_max_ms = client.backoff_max_ms,
-                                            .seed = cluster.random()}),
+                                            .seed = client_->cluster().random()}),
                       .batches = {}});
   }
-  client_->remember(shared_from_this());
-  refreshed(topic);
+  std::lock_guard lock(mutex_);
+  while (slots_.size() < lanes_.size()) {
+    slots_.push_back({.builder = batch::BatchBuilder(options_.compression),
+                      .stamp = identity_,
+                      .callbacks = {}});
+  }
 }
 
 void ProducerImpl::end(const Error& reason) {
@@ -93,12 +91,15 @@ void ProducerImpl::end(const Error& reason) {
   }
   take_ready();
   give_up(reason, true);
+  leave([] {});
   for (auto& lane : lanes_) {
     if (lane.link != nullptr) lane.link->remove_user(this);
   }
+  if (home_link_ != nullptr) home_link_->remove_user(this);
   linger_timer_.reset();
   timer_.reset();
   refresh_timer_.reset();
+  reclaim_timer_.reset();
   client_->forget(shared_from_this());
 }
 
@@ -107,6 +108,17 @@ void ProducerImpl::give_up(const Error& reason, bool for_good) {
     lanes_[partition].core.give_up(reason, for_good);
     run(partition);
   }
+}
+
+// Fenced, or deleted: everything fails, and what comes later is refused.
+void ProducerImpl::fail_for_good(const Error& reason) {
+  {
+    std::lock_guard lock(mutex_);
+    if (!failed_) failed_ = reason;
+  }
+  give_up(reason, true);
+  std::lock_guard lock(mutex_);
+  changed_.notify_all();
 }
 
 // ---- Batches ----
@@ -131,6 +143,8 @@ void ProducerImpl::take_ready() {
     lane.core.add(now_ms);
     run(partition);
   }
+  // Partitions may have been added: a look about once a second, while there is traffic.
+  if (!ready.empty() && now_ms - refreshed_at_ms_ >= kRefreshMs) refresh();
 }
 
 void ProducerImpl::run(std::uint32_t partition) {
@@ -179,6 +193,12 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
                                 .stored = Storedness::kMaybeStored},
           now_ms);
     }
+  } else if (reply.error().code == ErrorCode::kDuplicateMessage &&
+             !reply.error().duplicates.empty()) {
+    const bool all = drop_repeated(partition, id, reply.error().duplicates);
+    lane.core.answered(id, ProducerCore::Repeated{.all = all}, now_ms);
+  } else if (reply.error().code == ErrorCode::kProducerFenced) {
+    fail_for_good(reply.error());
   } else if (reply.error().code != ErrorCode::kConnectionLost) {  // else link_down tells the core
     const auto& error = reply.error();
     lane.core.answered(id,
@@ -192,6 +212,7 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
 }
 
 void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Stored& action) {
+  ++lanes_[partition].stored;
   const auto offset = options_.acks == Acks::kNone ? kNoOffset : action.success.base_offset;
   resolve(partition, action.id, Delivered{.partition = partition, .offset = offset},
           action.success.append_time_us);
@@ -223,7 +244,7 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
     ++resolved;
   }
   // Told first, so that flush() returns after the callbacks.
-  if (options_.on_batch) options_.on_batch(told);
+  if (options_.on_batch && told.count > 0) options_.on_batch(told);
   for (auto& [index, callback] : callbacks) {
     if (!outcome) {
       callback(outcome);
@@ -248,11 +269,11 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
   if (waiters_ > 0) changed_.notify_all();
 }
 
-// ---- A new producer id for one partition ----
+// ---- A new identity for one partition ----
 
-void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Reopen&) {
-  // Anonymous: opening the name again would fence the other partitions.
-  open_identity({}, [self = shared_from_this(), partition](Result<batch::ProducerStamp> stamp) {
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Reopen& action) {
+  if (named()) return renumber(partition, action);
+  open_anonymous([self = shared_from_this(), partition](Result<batch::ProducerStamp> stamp) {
     if (self->ended_) return;
     const auto now_ms = self->client_->loop().now_ms();
     auto& core = self->lanes_[partition].core;
@@ -280,6 +301,7 @@ void ProducerImpl::restamp(std::uint32_t partition, const batch::ProducerStamp& 
     if (batch.partition == partition) give(batch);
   }
   slots_[partition].stamp = next;
+  lanes_[partition].stored = stamp.sequence;
 }
 
 // ---- Links and metadata ----
@@ -288,11 +310,14 @@ void ProducerImpl::act(std::uint32_t, const ProducerCore::Refresh&) { refresh();
 
 void ProducerImpl::refresh() {
   if (ended_ || std::exchange(refreshing_, true)) return;
+  refreshed_at_ms_ = client_->loop().now_ms();
   client_->cluster().topic(topic_, false, [self = shared_from_this()](Result<TopicMetadata> topic) {
     self->refreshing_ = false;
     if (self->ended_) return;
     if (topic) {
       self->refreshed(*topic);
+    } else if (topic.error().code == ErrorCode::kUnknownTopic && self->named()) {
+      self->fail_for_good(topic.error());
     } else if (topic.error().code == ErrorCode::kUnknownTopic) {
       self->give_up(topic.error(), false);
       self->refresh_later();
@@ -308,6 +333,7 @@ void ProducerImpl::refresh_later() {
 
 void ProducerImpl::refreshed(const TopicMetadata& topic) {
   topic_id_ = topic.topic_id;
+  grow(topic.partitions.size());
   const auto now_ms = client_->loop().now_ms();
   bool complete = true;
   for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
@@ -325,20 +351,22 @@ void ProducerImpl::refreshed(const TopicMetadata& topic) {
     } else {
       lane.epoch = topic.partitions[partition].epoch;
       link->add_user(this);
-      if (link->up()) lane.core.link_up(lane.epoch, now_ms);
+      if (link->up() && place_held_) lane.core.link_up(lane.epoch, now_ms);
     }
     run(partition);
   }
   if (!complete) refresh_later();
 }
 
-void ProducerImpl::link_up(NodeLink&) {
+void ProducerImpl::link_up(NodeLink& link) {
+  if (&link == home_link_) return reclaim();
   // A node that comes back leads under a new epoch: ask before sending.
   refresh();
 }
 
 void ProducerImpl::link_down(NodeLink& link, const Error& reason) {
   const auto now_ms = client_->loop().now_ms();
+  if (&link == home_link_) place_held_ = false;
   for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
     auto& lane = lanes_[partition];
     if (lane.link != &link) continue;

@@ -94,6 +94,15 @@ SubscriptionInfo subscription_info(const protocol::SubscriptionInfo& in) {
   return out;
 }
 
+ProducerInfo producer_info(const protocol::ProducerInfo& in) {
+  return {.name = text(in.name()),
+          .instance = static_cast<ProducerInstance>(in.instance()),
+          .producer_id = in.producer_id(),
+          .producer_epoch = in.producer_epoch(),
+          .created_us = in.created_us(),
+          .connected = in.connected()};
+}
+
 NodeStatus node_status_of(const protocol::NodeStatusReply& in) {
   NodeStatus out{.node_id = in.node_id(),
                  .cluster_id = text(in.cluster_id()),

@@ -72,6 +72,16 @@ struct SubscriptionSpec {
   bool key_ordered = false;  // shared only
 };
 
+// A producer with a name.
+struct ProducerInfo {
+  std::string name;
+  ProducerInstance instance = ProducerInstance::kMultiple;
+  ProducerId producer_id = 0;        // single only
+  std::uint32_t producer_epoch = 0;  // single only: raised by each open; 0: never opened
+  TimeUs created_us = 0;
+  std::uint32_t connected = 0;  // how many are open now
+};
+
 struct OffsetInfo {
   Offset offset = 0, start_offset = 0, committed_offset = 0;
 };
@@ -127,6 +137,12 @@ class Admin {
   // `partition` -1: all of them.
   Status reset_subscription(const std::string& topic, const std::string& name, Start to,
                             std::int32_t partition = -1);
+
+  // Idempotent; kProducerConflict where it has another instance type.
+  Result<ProducerInfo> create_producer(const std::string& topic, const std::string& name,
+                                       ProducerInstance instance);
+  Status delete_producer(const std::string& topic, const std::string& name);  // fences it
+  Result<std::vector<ProducerInfo>> list_producers(const std::string& topic);
 
   // From `offset` (kOffsetOutOfRange below the start or over the end); waits up to `max_wait_ms`
   // when nothing is there yet.

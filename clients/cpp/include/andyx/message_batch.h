@@ -21,6 +21,7 @@ struct Message {
   Offset offset = 0;
   TimeUs time_us = 0;         // the producer's clock
   TimeUs append_time_us = 0;  // the server's clock
+  TimeUs deliver_at_us = 0;   // 0: at once
   std::optional<std::string_view> key;
   std::string_view payload;
   std::span<const Header> headers;

@@ -28,6 +28,7 @@ struct Delivered {
   std::uint32_t partition = 0;
   Offset offset = kNoOffset;  // kNoOffset with Acks::kNone, and for a duplicate of long ago
   TimeUs append_time_us = 0;
+  bool duplicate = false;  // its message id was stored before: `offset` is of that one
 };
 using SendOutcome = std::expected<Delivered, SendError>;
 // On the client's thread; must not block, and must not call the blocking functions of this library.
@@ -47,7 +48,11 @@ using BatchCallback = std::function<void(const BatchOutcome&)>;
 
 struct ProducerOptions {
   std::string topic;  // andyx://tenant/product/component/topic, or a bare name
-  std::string name;   // empty: anonymous
+  std::string name;   // empty: anonymous; with one the topic keeps a record of the producer
+  ProducerInstance instance = ProducerInstance::kMultiple;  // of a producer with a name
+  // Of a producer with a name: who says the same session again takes its own place. 0: a random
+  // one.
+  std::uint64_t session = 0;
   Acks acks = Acks::kMain;
   Compression compression = Compression::kNone;
   std::uint32_t linger_ms = 2;          // how long a batch waits for more messages; 0: not at all
@@ -64,7 +69,10 @@ struct OutMessage {
   std::optional<std::string_view> key;  // equal keys go to the same partition, in order
   std::string_view payload;
   std::span<const Header> headers;
-  TimeUs time_us = 0;                      // producer time; 0: now
+  TimeUs time_us = 0;        // producer time; 0: now
+  TimeUs deliver_at_us = 0;  // not delivered before; 0: at once. At most 366 days ahead
+  // The server takes one of each within its window, where the topic has one.
+  std::optional<std::string_view> message_id;
   std::optional<std::uint32_t> partition;  // fixed by the caller; else by key, else round robin
 };
 
@@ -84,10 +92,12 @@ class Producer {
   Producer& operator=(Producer&&) noexcept;
   ~Producer();  // close() without waiting: what is not answered fails
 
-  std::uint32_t partitions() const;
+  std::uint32_t partitions()
+      const;  // those added to the topic are followed while messages are sent
 
   // Blocks while the buffer is full: until messages are answered, or fail after
-  // delivery_timeout_ms. An error means that the message was not accepted and that the callback is
+  // delivery_timeout_ms. kProducerFenced is for good: another one of this name has been opened,
+  // or it was deleted. An error means that the message was not accepted and that the callback is
   // not called. kMessageTooLarge, kBadArgument, kUnknownPartition, kShuttingDown.
   Status send(const OutMessage& message, SendCallback callback = nullptr);
   // Never blocks: kOverloaded when the buffer is full.

@@ -17,6 +17,9 @@ using Header = batch::RecordHeader;  // name and value, views
 // set).
 enum class Acks : std::uint8_t { kNone = 0, kMain = 1, kQuorum = 2 };
 
+// Of a producer with a name: any number of them at a time, or one, which fences those before it.
+enum class ProducerInstance : std::uint8_t { kMultiple = 0, kSingle = 1 };
+
 enum class SubscriptionType : std::uint8_t { kUnique = 0, kFailover = 1, kShared = 2 };
 enum class SubscriptionMode : std::uint8_t { kResilient = 0, kNonresilient = 1 };
 
