@@ -127,7 +127,8 @@ class SubscriptionCore {
   // Its connection is congested: as if it had no credit.
   void pause(StreamId stream, bool paused);
 
-  // The partition changes its consumer. revoke: streams up to this epoch get nothing more. drained:
+  // The partition changes its consumer. revoke: streams up to this epoch get nothing more (nor do
+  // those that attach under it yet). drained:
   // they hold nothing. retire: what they hold is given back; they stay for late acknowledgements
   // only.
   void revoke(std::uint64_t attach_epoch);

@@ -99,6 +99,7 @@ class Machine {
   void answer(Kind kind, StreamId stream, const Ranges& ranges, std::uint64_t delay_us);
   void advance_start();
   void reset();
+  // Time (subscription_core_machine_time.cc).
   void pass_time();
   void mature();
   void dead_round();
@@ -107,6 +108,7 @@ class Machine {
 
   // Delivery and checks (subscription_core_machine_checks.cc).
   void deliver();
+  void pump();
   void take(const SubscriptionCore::Want& want);
   void check_delivered(const SubscriptionCore::Want& want,
                        const SubscriptionCore::DeliveredRange& range, Offset offset);
