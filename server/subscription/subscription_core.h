@@ -238,7 +238,7 @@ class SubscriptionCore {
     std::uint64_t lag = 0;           // messages up to committed that are not answered, nor passed
     std::uint64_t credit_bytes = 0;  // of all streams, debts as 0
     std::uint64_t credit_messages = 0;
-    // Passed, not due yet. Too high by those that retention deleted; too low by those that were
+    // Passed, not due yet. An estimate once retention has deleted delayed messages, or some were
     // answered before their time.
     std::uint64_t delayed = 0;
     std::uint64_t dead_lettered = 0;  // since creation

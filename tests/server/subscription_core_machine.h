@@ -43,7 +43,7 @@ struct Model {
   std::vector<ModelMessage> messages;
   std::vector<Offset> round;
   std::uint64_t skipped = 0, dead_lettered = 0, delayed = 0;
-  bool delayed_exact = true;  // answers before their time blur it
+  bool delayed_exact = true;  // answers before their time and retention blur it
   Offset start = 0;
 };
 

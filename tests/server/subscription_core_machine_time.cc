@@ -46,6 +46,7 @@ void Machine::mature() {
     });
     const bool must = m.state == State::kPassed && entry.offset >= log_start_;
     REQUIRE((is == must || (is && m.answered_early)));
+    if (!m.passed && entry.offset < log_start_) model_.delayed_exact = false;
     if (m.passed && entry.offset >= model_.start && model_.delayed > 0) --model_.delayed;
     m.passed = false;
     if (!is) continue;
