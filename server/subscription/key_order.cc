@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 
 namespace andyx::server {
 
@@ -14,16 +15,37 @@ std::uint64_t mix(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
+std::uint64_t weight_of(StreamId stream, std::uint32_t key) { return mix(mix(stream) + key); }
+
 }  // namespace
 
 void KeyOrder::set_streams(std::vector<StreamId> streams) {
+  std::vector<StreamId> added, removed;
+  std::set_difference(streams.begin(), streams.end(), streams_.begin(), streams_.end(),
+                      std::back_inserter(added));
+  std::set_difference(streams_.begin(), streams_.end(), streams.begin(), streams.end(),
+                      std::back_inserter(removed));
+  if (added.empty() && removed.empty()) return;
+  const bool first_ones = streams_.empty();
   streams_ = std::move(streams);
   std::uint32_t last = 0;
   for (auto at = pending_.begin(); at != pending_.end();
        at = pending_.upper_bound({last, kNoOffset})) {
     last = at->first;
-    refresh(last);
+    const Key& key = *keys_.find(last);
+    if (first_ones || moves(last, key, added, removed)) refresh(last);
   }
+}
+
+// Its head has another target now. Looks at the streams that changed only: there may be many.
+bool KeyOrder::moves(std::uint32_t hash, const Key& key, std::span<const StreamId> added,
+                     std::span<const StreamId> removed) const {
+  if (key.head == kNoOffset || key.held > 0) return false;
+  if (std::binary_search(removed.begin(), removed.end(), key.head_target)) return true;
+  const std::uint64_t weight = weight_of(key.head_target, hash);
+  return std::any_of(added.begin(), added.end(), [&](StreamId stream) {
+    return weight_of(stream, hash) >= weight;  // equal: refresh() decides
+  });
 }
 
 bool KeyOrder::blocked(std::uint32_t key) const {
@@ -36,7 +58,7 @@ std::optional<StreamId> KeyOrder::rendezvous(std::uint32_t key) const {
   std::optional<StreamId> best;
   std::uint64_t best_weight = 0;
   for (const StreamId stream : streams_) {
-    const std::uint64_t weight = mix(mix(stream) + key);
+    const std::uint64_t weight = weight_of(stream, key);
     if (best && weight <= best_weight) continue;
     best = stream;
     best_weight = weight;

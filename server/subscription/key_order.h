@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -28,7 +29,7 @@ class KeyOrder {
  public:
   static constexpr StreamId kAnybody = 0;
 
-  // Those that get messages. Targets of what is pending are found anew.
+  // Those that get messages, ascending. Targets of what is pending are found anew.
   void set_streams(std::vector<StreamId> streams);
 
   bool known(Offset offset) const { return messages_.find(offset) != nullptr; }
@@ -65,6 +66,8 @@ class KeyOrder {
     StreamId head_target = 0;
   };
 
+  bool moves(std::uint32_t hash, const Key& key, std::span<const StreamId> added,
+             std::span<const StreamId> removed) const;
   std::optional<StreamId> rendezvous(std::uint32_t key) const;
   std::optional<StreamId> target(std::uint32_t hash, const Key& key) const;
   void set_pending(Offset offset, std::uint32_t key, bool ready);

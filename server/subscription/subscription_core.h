@@ -127,7 +127,8 @@ class SubscriptionCore {
   // Its connection is congested: as if it had no credit.
   void pause(StreamId stream, bool paused);
 
-  // The partition changes its consumer. revoke: streams up to this epoch get nothing more. drained:
+  // The partition changes its consumer. revoke: streams up to this epoch get nothing more (nor do
+  // those that attach under it yet). drained:
   // they hold nothing. retire: what they hold is given back; they stay for late acknowledgements
   // only.
   void revoke(std::uint64_t attach_epoch);
@@ -237,7 +238,7 @@ class SubscriptionCore {
     std::uint64_t lag = 0;           // messages up to committed that are not answered, nor passed
     std::uint64_t credit_bytes = 0;  // of all streams, debts as 0
     std::uint64_t credit_messages = 0;
-    // Passed, not due yet. Too high by those that retention deleted; too low by those that were
+    // Passed, not due yet. An estimate once retention has deleted delayed messages, or some were
     // answered before their time.
     std::uint64_t delayed = 0;
     std::uint64_t dead_lettered = 0;  // since creation

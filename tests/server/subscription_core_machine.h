@@ -43,7 +43,7 @@ struct Model {
   std::vector<ModelMessage> messages;
   std::vector<Offset> round;
   std::uint64_t skipped = 0, dead_lettered = 0, delayed = 0;
-  bool delayed_exact = true;  // answers before their time blur it
+  bool delayed_exact = true;  // answers before their time and retention blur it
   Offset start = 0;
 };
 
@@ -99,6 +99,7 @@ class Machine {
   void answer(Kind kind, StreamId stream, const Ranges& ranges, std::uint64_t delay_us);
   void advance_start();
   void reset();
+  // Time (subscription_core_machine_time.cc).
   void pass_time();
   void mature();
   void dead_round();
@@ -107,6 +108,7 @@ class Machine {
 
   // Delivery and checks (subscription_core_machine_checks.cc).
   void deliver();
+  void pump();
   void take(const SubscriptionCore::Want& want);
   void check_delivered(const SubscriptionCore::Want& want,
                        const SubscriptionCore::DeliveredRange& range, Offset offset);

@@ -18,7 +18,7 @@ std::uint64_t seed_of_this_run() {
 void run(MachineOptions options) {
   const std::uint64_t seed = seed_of_this_run();
   CAPTURE(seed);
-  MESSAGE("seed ", seed);
+  MESSAGE("ANDYX_TEST_SEED=", seed);
   std::uint64_t delivered = 0, redelivered = 0, crashes = 0, timeouts = 0, dead = 0, matured = 0;
   for (int i = 0; i < kMachines; ++i) {
     CAPTURE(i);

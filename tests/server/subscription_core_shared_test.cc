@@ -200,6 +200,24 @@ TEST_CASE("a key waits for its consumer's credit; what has no key goes to anybod
   CHECK(holder(bobs, 0) == holder(bobs, 2));
 }
 
+TEST_CASE("keys that wait for a consumer move to one that joins, and all of them when it leaves") {
+  std::vector<std::uint32_t> keys;
+  for (std::uint32_t i = 0; i < 200; ++i) keys.push_back(1 + i % 100);
+  Keyed k(keys);
+  k.attach(kAlice, 0);
+  k.attach(kCarol);
+  const std::uint64_t carols = messages_of(k.deliver_all(), kCarol);
+  CHECK(k.core.stats().set_aside == 200 - carols);
+  k.attach(kBob);
+  const std::uint64_t bobs = messages_of(k.deliver_all(), kBob);
+  CHECK(bobs > 20);
+  CHECK(k.core.stats().set_aside == 200 - carols - bobs);
+  CHECK(k.core.stats().set_aside > 20);
+  k.core.detach(kAlice, k.now);
+  (void)k.deliver_all();
+  CHECK(k.core.stats().in_flight == 200);
+}
+
 TEST_CASE("the look-ahead for the order of keys is bounded") {
   Keyed k(std::vector<std::uint32_t>(30'000, 7));
   k.attach(kAlice, 1);

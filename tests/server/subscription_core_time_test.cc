@@ -153,6 +153,26 @@ TEST_CASE("messages whose time has not come are passed, do not hold the floor, a
   CHECK(again.next_want()->from == 1);
 }
 
+TEST_CASE("delayed messages between unanswered ones stay within the bound, and nothing is lost") {
+  std::vector<TimeUs> deliver_at(500'000);
+  for (std::size_t i = 1; i < deliver_at.size(); i += 2) deliver_at[i] = 9'000;
+  DelayedFixture f(deliver_at);
+  f.attach(kAlice, options(1, limits::kMaxCreditBytes, limits::kMaxCreditMessages));
+  (void)f.take_all();
+  CHECK(f.core.stats().in_flight > 50'000);
+  CHECK(f.core.blocked() == "too many unanswered messages: the set of answers above them is full");
+  CHECK(f.core.state().answered.size() <= limits::kMaxAnsweredRanges);
+  CHECK(f.core.mature_room() <= 1);  // what matured would have to be answered, too
+  while (f.core.floor() < deliver_at.size()) {
+    const Offset before = f.core.floor();
+    REQUIRE(f.answer(Kind::acknowledge, {{before, before + 99'999}}) == ErrorCode::kOk);
+    REQUIRE(f.core.floor() > before);
+    (void)f.take_all();
+  }
+  CHECK(f.core.stats().lag == 0);
+  CHECK(f.core.mature_room() == limits::kMaxMatured);
+}
+
 // ---- Dead letters ----
 
 TEST_CASE("what failed too often goes to the dead-letter topic, and then counts as answered") {
