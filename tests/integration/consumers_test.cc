@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "andyx/client.h"
 #include "protocol/base/limits.h"
 #include "tests/integration/support/cli.h"
 
@@ -87,6 +88,36 @@ TEST_CASE("shared: four messages and two consumers are two and two") {
   for (int i = 0; i < 4; ++i) cli.ok({"produce", "halves"}, std::to_string(i) + "\n");
   REQUIRE(wait_until([&] { return lines_of(*a).size() + lines_of(*b).size() == 4; }));
   CHECK(lines_of(*a).size() == 2);
+}
+
+TEST_CASE("shared: of two consumers on one connection one leaves, and the other goes on") {
+  const Cli cli(shared_server());
+  create(cli, "one-connection", "shared");
+  auto client = client::Client::connect({.servers = {shared_server().address()}}).value();
+  const auto subscribe = [&](const std::string& name) {
+    return client.subscribe({.topic = "one-connection",
+                             .subscription = "s",
+                             .name = name,
+                             .type = client::SubscriptionType::kShared,
+                             .mode = client::SubscriptionMode::kNonresilient});
+  };
+  auto leaving = subscribe("leaving");
+  auto staying = subscribe("staying");
+  REQUIRE(leaving.has_value());
+  REQUIRE(staying.has_value());
+  for (int i = 0; i < 4; ++i) cli.ok({"produce", "one-connection"}, std::to_string(i) + "\n");
+  REQUIRE(leaving->poll(30'000)->count() >= 1);  // and does not answer
+  REQUIRE(leaving->close());
+  CHECK(attached(cli, "one-connection") == 1);
+  std::set<std::string> got;
+  CHECK(wait_until([&] {
+    auto batch = staying->poll(100).value();
+    client::Message message;
+    while (batch.next(message)) got.emplace(message.payload);
+    staying->acknowledge(batch);
+    return got.size() == 4;
+  }));
+  CHECK(staying->close().has_value());
 }
 
 TEST_CASE("shared: what a killed consumer held goes to the other") {

@@ -102,23 +102,26 @@ TEST_CASE("a client that asks for much and stops reading is bounded, and served 
   backlog.require_served();
 }
 
-TEST_CASE("a consumer with all the credit that stops reading is bounded") {
+TEST_CASE("a consumer with all the credit that stops reading is bounded, and loses its place") {
   Backlog backlog(200);
   const std::size_t before = backlog.server.rss_bytes();
   RawConnection greedy(backlog.server.port());
   greedy.hello();
-  const Received attached = greedy.request<protocol::Subscribe>([](Builder& builder) {
-    const protocol::Start earliest(protocol::StartKind::earliest, 0);
-    return protocol::CreateSubscribeDirect(
-        builder, "default/default/default/backlog", "greedy", protocol::SubscriptionType::unique,
-        protocol::SubscriptionMode::nonresilient, &earliest, true, "greedy", 4'711);
-  });
+  const auto subscribe = [](RawConnection& connection, std::uint64_t session) {
+    return connection.request<protocol::Subscribe>([session](Builder& builder) {
+      const protocol::Start earliest(protocol::StartKind::earliest, 0);
+      return protocol::CreateSubscribeDirect(
+          builder, "default/default/default/backlog", "greedy", protocol::SubscriptionType::unique,
+          protocol::SubscriptionMode::nonresilient, &earliest, true, "greedy", session);
+    });
+  };
+  const Received attached = subscribe(greedy, 4'711);
   const auto* attach = attached.as<protocol::SubscribeReply>();
   REQUIRE(attach != nullptr);
   const Received opened = greedy.request<protocol::StreamOpen>([&](Builder& builder) {
     return protocol::CreateStreamOpen(builder, attach->topic_id(), 0, attach->subscription_id(),
-                                      attach->attach_epoch(), 1, limits::kMaxCreditBytes,
-                                      limits::kMaxCreditMessages);
+                                      attach->partition_epochs()->Get(0), 1,
+                                      limits::kMaxCreditBytes, limits::kMaxCreditMessages);
   });
   REQUIRE(opened.as<protocol::StreamOpenReply>() != nullptr);
   std::size_t highest = 0;
@@ -128,6 +131,11 @@ TEST_CASE("a consumer with all the credit that stops reading is bounded") {
   }
   CHECK_MESSAGE(highest < before + kAllowedGrowth, "from ", before / kMiB, " to ", highest / kMiB,
                 " MiB");
+  // The server does not read from it now; still it cannot keep others away for ever.
+  RawConnection next(backlog.server.port());
+  next.hello();
+  CHECK(wait_until([&] { return subscribe(next, 4'712).as<protocol::SubscribeReply>() != nullptr; },
+                   Millis(4 * limits::kConsumerSessionMs)));
 }
 
 TEST_CASE("requests in flight beyond the bound are refused, or wait for room") {

@@ -67,7 +67,7 @@ TEST_CASE("unique: take-over detaches the present consumer and gives everything 
 
 TEST_CASE("the same session takes its own place under newer epochs, with the same partitions") {
   for (const auto type : {SubscriptionType::unique, SubscriptionType::failover}) {
-    auto core = make(type, 4);
+    auto core = make(type, 5);
     const auto first = attach(core, "alice", 11);
     if (type == SubscriptionType::failover) drain(core, core.attach({"bob", 22, 2})->actions);
     const auto had = core.grants(first);

@@ -16,11 +16,13 @@ RawConsumer::RawConsumer(RawConnection& connection, const std::string& topic_pat
   });
   const auto* attach = answer.as<protocol::SubscribeReply>();
   if (attach == nullptr || attach->partitions() == nullptr) return;
-  for (const std::uint32_t partition : *attach->partitions()) {
+  for (std::uint32_t i = 0; i < attach->partitions()->size(); ++i) {
+    const std::uint32_t partition = attach->partitions()->Get(i);
+    const std::uint64_t epoch = attach->partition_epochs()->Get(i);
     const Received opened = connection_.request<protocol::StreamOpen>([&](Builder& builder) {
       return protocol::CreateStreamOpen(builder, attach->topic_id(), partition,
-                                        attach->subscription_id(), attach->attach_epoch(),
-                                        partition + 1, limits::kMiB * 64, 1'000'000);
+                                        attach->subscription_id(), epoch, partition + 1,
+                                        limits::kMiB * 64, 1'000'000);
     });
     if (opened.as<protocol::StreamOpenReply>() == nullptr) return;
   }
