@@ -140,6 +140,7 @@ void open_named_producer(ClientConnection& client, const protocol::ProducerOpen&
   if (auto good = check_request(client, body); !good) return reply.error(good.error());
   auto topic = find_topic(here, body.topic()->string_view(), reply);
   if (!topic) return;
+  if (auto active = check_active(*topic); !active) return reply.error(active.error());
   Opening opening;
   opening.here = &here;
   opening.home = &producer_home(here.node(), *topic);

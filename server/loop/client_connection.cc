@@ -147,7 +147,8 @@ void ClientConnection::check_idle(std::uint64_t now_ms, std::uint32_t idle_timeo
 }
 
 bool ClientConnection::has_session_claims() const {
-  return std::ranges::any_of(producers_, &OpenProducerPlace::single);
+  return !attachments_.empty() || !streams_.empty() ||
+         std::ranges::any_of(producers_, &OpenProducerPlace::single);
 }
 
 void ClientConnection::on_stream_error(net::Connection&, const Error& error) {

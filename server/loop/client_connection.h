@@ -110,7 +110,6 @@ class ClientConnection final : public net::ConnectionHandler {
   void throttle();
   void send(frame::OutFrame frame);
   void wake_streams();
-  bool has_consumers() const { return !attachments_.empty() || !streams_.empty(); }
   bool takes_nothing(std::uint64_t now_ms);
 
   CoreLoop& loop_;

@@ -110,15 +110,13 @@ class FakeServer {
   std::vector<Opened> opens;
   bool dedup = false;  // a batch with a message id that the partition has is refused
   std::uint32_t producer_closes = 0, pings = 0, metadata_requests = 0;
-  std::uint32_t session_timeout_ms = 10'000;              // told to producers
+  std::uint32_t session_timeout_ms = 10'000;              // told to producers and consumers
   std::uint64_t credits_bytes = 0, credits_messages = 0;  // granted by Credit frames
   std::uint64_t attach_epoch = 0;
   Session* attached = nullptr;                              // the connection of the last Subscribe
   std::map<std::uint32_t, std::uint64_t> first_assignment;  // of each Subscribe; empty: everything
   std::map<std::uint32_t, std::uint64_t> epochs;            // partition -> its present epoch
   std::vector<std::uint32_t> closed_streams;                // partitions, by StreamClose
-  std::uint32_t pings = 0;
-  std::uint32_t session_timeout_ms = 10'000;
   std::int32_t priority = 0;  // of the last Subscribe
   bool take_over = false;     // of the last Subscribe
   bool key_ordered = false;   // of the last Subscribe
