@@ -336,6 +336,7 @@ class SubscriptionCore {
   Offset next_fresh() const;
   std::uint64_t unanswered() const;
   std::uint64_t window() const;
+  bool catching_up() const;
   bool in_order_blocked() const;
   bool may_fetch_fresh() const;
   std::optional<Offset> next_redelivery() const;
@@ -385,6 +386,9 @@ class SubscriptionCore {
   std::uint64_t next_ticket_ = 1;
   Offset redelivery_from_ = 0;        // goes round, so that one message cannot starve the others
   std::int64_t redelivery_owed_ = 0;  // fresh messages that passed waiting ones, less their share
+  // What a consumer of a unique or failover subscription held when it left goes before anything
+  // else, to whoever comes next: so many messages, each once.
+  std::uint64_t catch_up_ = 0;
 
   // Changes since the last take_change(), but for what it says in whole.
   std::vector<OffsetRange> noted_answered_;

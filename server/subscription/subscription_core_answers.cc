@@ -194,6 +194,9 @@ void SubscriptionCore::give_back_all(Stream& stream, Now now) {
   });
   for (const OffsetRange& range : mine) give_back(range.first, range.last, 0, 0, now);
   assert(stream.held == 0);
+  if (type_ == protocol::SubscriptionType::shared) return;
+  catch_up_ = waiting_.offsets();
+  redelivery_from_ = 0;
 }
 
 void SubscriptionCore::extend(Stream& stream, Offset first, Offset last, Now now) {

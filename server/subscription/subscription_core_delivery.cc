@@ -60,7 +60,10 @@ bool SubscriptionCore::in_order_blocked() const {
   return !held_.empty() || !rare().later.empty() || !rare().dead.empty() || !rare().round.empty();
 }
 
+bool SubscriptionCore::catching_up() const { return catch_up_ > 0 && !waiting_.empty(); }
+
 bool SubscriptionCore::may_fetch_fresh() const {
+  if (catching_up()) return false;
   if (fresh_.pending || next_fresh() >= committed_ || in_order_blocked()) return false;
   if (window() < 2 && unanswered() > 0) return false;  // passing one needs a range
   if (keys_ && keys_->parked().offsets() >= limits::kMaxKeyLookAhead) return false;
@@ -93,6 +96,7 @@ bool SubscriptionCore::share_is_due(Offset redelivery, bool fresh) const {
 
 std::optional<SubscriptionCore::Want> SubscriptionCore::next_want() {
   if (able_ == 0) return std::nullopt;
+  if (waiting_.empty()) catch_up_ = 0;
   const bool fresh = may_fetch_fresh();
   const auto redelivery = next_redelivery();
   if (!fresh && !redelivery) return std::nullopt;
@@ -143,7 +147,7 @@ SubscriptionCore::Taken SubscriptionCore::take(const Want& want, const Batch& ba
   lane.pending = false;
   assert(batch.count > 0 && batch.size_bytes > 0);
   assert(batch.base_offset <= want.from && want.from - batch.base_offset < batch.count);
-  if (able_ == 0 || in_order_blocked()) return {};
+  if (able_ == 0 || in_order_blocked() || (!want.redelivery && catching_up())) return {};
   Take take{
       .batch = batch, .now = now, .id = next_ticket_++, .out = out, .first_range = out.size()};
   if (want.redelivery)
@@ -157,6 +161,7 @@ SubscriptionCore::Taken SubscriptionCore::take(const Want& want, const Batch& ba
 // What a lane got while the other one had work, too. One large redelivery is paid back at most
 // once, and nothing is owed for what was redelivered while there was nothing else to do.
 void SubscriptionCore::share(bool redelivery, std::int64_t messages) {
+  if (redelivery) catch_up_ -= std::min(catch_up_, static_cast<std::uint64_t>(messages));
   if (waiting_.empty() || next_fresh() >= committed_)
     redelivery_owed_ = 0;
   else if (redelivery)

@@ -70,6 +70,27 @@ TEST_CASE("what is put back goes first") {
   CHECK(queue.take(10).ranges.front().first == 9);
 }
 
+TEST_CASE("a refused request is tried again in halves, down to the message that is not ours") {
+  AnswerQueue queue;
+  queue.add(AnswerKind::kAcknowledge, {1, 3});
+  queue.add(AnswerKind::kAcknowledge, {7, 8});
+  auto group = queue.take(10);
+  REQUIRE(queue.put_back_halves(group));
+  auto first = queue.take(10);
+  CHECK(first.given == 2);
+  REQUIRE(first.ranges.size() == 1);
+  CHECK(first.ranges[0].last == 2);
+  auto second = queue.take(10);
+  CHECK(second.given == 3);
+  REQUIRE(second.ranges.size() == 2);
+  CHECK(second.ranges[0].first == 3);
+  CHECK(second.ranges[1].last == 8);
+  CHECK(queue.empty());
+  AnswerQueue::Group one{.kind = AnswerKind::kSkip, .ranges = {{5, 5}}, .given = 1};
+  CHECK_FALSE(queue.put_back_halves(one));
+  CHECK(queue.empty());
+}
+
 TEST_CASE("an answer given twice counts twice and travels once") {
   AnswerQueue queue;
   queue.add(AnswerKind::kAcknowledge, {3, 5});

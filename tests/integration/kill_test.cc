@@ -5,7 +5,9 @@
 
 #include <deque>
 #include <iostream>
+#include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +22,7 @@ namespace andyx::test {
 namespace {
 
 constexpr std::uint32_t kPartitions = 4;
+constexpr Offset kPoisonEvery = 100;
 constexpr const char* kTopicPath = "default/default/default/killed";
 
 const std::vector<ProducerStyle> kStyles = {
@@ -33,22 +36,58 @@ const std::vector<ProducerStyle> kStyles = {
      .acks = client::Acks::kQuorum},
 };
 
+// Every type and mode, with answers of all kinds. The consumers of one subscription share a ledger.
+std::vector<ConsumerStyle> consumer_styles() {
+  using Type = client::SubscriptionType;
+  using Mode = client::SubscriptionMode;
+  const auto ledger = [](Order order) { return std::make_shared<SubscriptionLedger>(order); };
+  return {
+      {.subscription = "flow", .late_percent = 20},
+      {.subscription = "strict",
+       .mode = Mode::kResilient,
+       .skip_percent = 10,
+       .unacknowledge_percent = 5},
+      {.subscription = "spare", .type = Type::kFailover, .late_percent = 10},
+      {.subscription = "careful",
+       .type = Type::kFailover,
+       .mode = Mode::kResilient,
+       .unacknowledge_percent = 5},
+      {.subscription = "spread",
+       .type = Type::kShared,
+       .skip_percent = 5,
+       .unacknowledge_percent = 5,
+       .ledger = ledger(Order::kNone),
+       .late_percent = 10},
+      {.subscription = "turns", .type = Type::kShared, .mode = Mode::kResilient},
+      {.subscription = "keys",
+       .type = Type::kShared,
+       .key_ordered = true,
+       .unacknowledge_percent = 2,
+       .ledger = ledger(Order::kKey)},
+      {.subscription = "poison",
+       .type = Type::kShared,
+       .poison_every = kPoisonEvery,
+       .ledger = ledger(Order::kNone)},
+  };
+}
+
 class KillRun {
  public:
   explicit KillRun(std::uint64_t seed) : random_(seed) {
     server_.start();
     RawConnection connection = open();
     topic_id_ = connection.create_topic("killed", kPartitions);
+    dead_topic_id_ = connection.create_topic("killed.dead", kPartitions);
     for (const ProducerStyle& style : kStyles) {
       const auto id = static_cast<std::uint32_t>(producers_.size());
       producers_.emplace_back(book_, server_.address(), "killed", id, style, random_());
     }
-    consumers_.emplace_back(book_, server_.address(), "killed",
-                            ConsumerStyle{.subscription = "flow", .late_percent = 20}, random_());
-    consumers_.emplace_back(
-        book_, server_.address(), "killed",
-        ConsumerStyle{.subscription = "strict", .mode = client::SubscriptionMode::kResilient},
-        random_());
+    for (const ConsumerStyle& style : consumer_styles()) {
+      subscriptions_.push_back(style);
+      const int consumers = style.type == client::SubscriptionType::kUnique ? 1 : 2;
+      for (int i = 0; i < consumers; ++i)
+        consumers_.emplace_back(book_, server_.address(), "killed", style, random_());
+    }
   }
 
   // One kill and restart. True when the kill hit producers that had been served and had more under
@@ -80,8 +119,16 @@ class KillRun {
     for (ProducerLoad& producer : producers_) producer.stop();
     RawConnection connection = open();
     read_back(connection);
-    // The flow catches up with all that is stored: nothing is stuck, nothing left out.
-    CHECK(wait_until([&] { return failed() || drained(); }, Millis(120'000)));
+    // Flows catch up with all that is stored, the others go on: nothing is stuck, nothing left out.
+    for (const ConsumerStyle& style : subscriptions_) {
+      INFO("subscription ", style.subscription);
+      if (style.mode == client::SubscriptionMode::kResilient) {
+        CHECK(wait_until([&] { return failed() || goes_on(style); }, Millis(60'000)));
+      } else {
+        CHECK(wait_until([&] { return failed() || lag(style) == 0; }, Millis(120'000)));
+      }
+    }
+    judge_dead_letters();
     for (ConsumerLoad& consumer : consumers_) consumer.stop();
     judge(take_promises());
   }
@@ -90,14 +137,16 @@ class KillRun {
     const std::scoped_lock lock(book_.mutex);
     std::cout << kills << " kills, " << hits << " at a producer at work, "
               << book_.messages.messages_stored() << " messages stored, " << book_.messages.mark()
-              << " acknowledged, " << consumers_[0].ledger().redeliveries() << " redelivered"
-              << std::endl;
+              << " acknowledged, redelivered:";
+    for (const ConsumerStyle& style : subscriptions_)
+      std::cout << ' ' << style.subscription << ' ' << style.ledger->redeliveries();
+    std::cout << ", dead letters " << dead_letters_ << std::endl;
   }
 
   bool failed() {
     const std::scoped_lock lock(book_.mutex);
     std::size_t count = book_.messages.violations().count() + book_.failures.count();
-    for (const ConsumerLoad& consumer : consumers_) count += consumer.ledger().violations().count();
+    for (const ConsumerStyle& style : subscriptions_) count += style.ledger->violations().count();
     return count > 0;
   }
 
@@ -146,10 +195,10 @@ class KillRun {
     const std::scoped_lock lock(book_.mutex);
     ++book_.run;
     Promises promises{.acknowledged = book_.messages.mark(), .confirmed = {}};
-    for (const ConsumerLoad& consumer : consumers_) {
+    for (const ConsumerStyle& style : subscriptions_) {
       auto& counts = promises.confirmed.emplace_back();
       for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
-        counts.push_back(consumer.ledger().confirmed_count(partition));
+        counts.push_back(style.ledger->confirmed_count(partition));
       }
     }
     return promises;
@@ -172,12 +221,12 @@ class KillRun {
   void judge(const Promises& promises) {
     RawConnection connection = open();
     read_back(connection);
-    const std::vector<std::string> subscriptions = {"flow", "strict"};
-    for (std::size_t i = 0; i < subscriptions.size(); ++i) {
-      const auto cursors = describe_cursors(connection, kTopicPath, subscriptions[i]);
+    for (std::size_t i = 0; i < subscriptions_.size(); ++i) {
+      const std::string& name = subscriptions_[i].subscription;
+      const auto cursors = describe_cursors(connection, kTopicPath, name);
       REQUIRE(cursors.size() == kPartitions);
       for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
-        INFO("subscription ", subscriptions[i], " partition ", partition);
+        INFO("subscription ", name, " partition ", partition);
         CHECK(cursors[partition].floor + cursors[partition].answered_above_floor >=
               promises.confirmed[i][partition]);
       }
@@ -186,28 +235,60 @@ class KillRun {
     book_.messages.require_stored(promises.acknowledged);
     CHECK_MESSAGE(book_.messages.violations().count() == 0, book_.messages.violations().text());
     CHECK_MESSAGE(book_.failures.count() == 0, book_.failures.text());
-    for (const ConsumerLoad& consumer : consumers_) {
-      const Violations& violations = consumer.ledger().violations();
-      CHECK_MESSAGE(violations.count() == 0, violations.text());
+    for (const ConsumerStyle& style : subscriptions_) {
+      const Violations& violations = style.ledger->violations();
+      CHECK_MESSAGE(violations.count() == 0, style.subscription, ": ", violations.text());
     }
   }
 
-  bool drained() {
-    const std::scoped_lock lock(book_.mutex);
+  std::uint64_t lag(const ConsumerStyle& style) {
+    RawConnection connection = open();
+    std::uint64_t lag = 0;
+    for (const auto& cursor : describe_cursors(connection, kTopicPath, style.subscription))
+      lag += cursor.lag_messages;
+    return lag;
+  }
+
+  // Less to do than before, or nothing.
+  bool goes_on(const ConsumerStyle& style) {
+    const std::uint64_t lag_now = lag(style);
+    const auto [before, first] = lag_before_.try_emplace(style.subscription, lag_now);
+    return lag_now == 0 || (!first && lag_now < before->second);
+  }
+
+  // Each poisoned message is a dead letter once, and nothing else is one.
+  void judge_dead_letters() {
+    RawConnection connection = open();
+    std::set<std::pair<std::uint32_t, std::string>> seen;
     for (std::uint32_t partition = 0; partition < kPartitions; ++partition) {
-      const Offset end = book_.messages.stored_end(partition);
-      if (consumers_[0].ledger().delivered_end(partition) < end) return false;
-      if (consumers_[0].ledger().confirmed_count(partition) < end) return false;
+      Offset poisoned = 0;
+      {
+        const std::scoped_lock lock(book_.mutex);
+        poisoned = (book_.messages.stored_end(partition) + kPoisonEvery - 1) / kPoisonEvery;
+      }
+      Offset letters = 0;
+      read_partition(connection, {dead_topic_id_, partition}, 0, [&](const batch::Record& record) {
+        std::string offset;
+        for (const auto& header : record.headers)
+          if (header.name == "andyx-dead-offset") offset = header.value;
+        CHECK(seen.emplace(partition, offset).second);
+        CHECK(std::stoull(offset) % kPoisonEvery == 0);
+        ++letters;
+      });
+      CHECK(letters == poisoned);
+      dead_letters_ += letters;
     }
-    return true;
   }
 
   std::mt19937_64 random_;
   ServerProcess server_;
-  TopicId topic_id_ = 0;
+  TopicId topic_id_ = 0, dead_topic_id_ = 0;
   Book book_;
   std::deque<ProducerLoad> producers_;
+  std::vector<ConsumerStyle> subscriptions_;
   std::deque<ConsumerLoad> consumers_;
+  std::map<std::string, std::uint64_t> lag_before_;
+  std::uint64_t dead_letters_ = 0;
   std::vector<std::uint64_t> acknowledged_at_start_;
 };
 

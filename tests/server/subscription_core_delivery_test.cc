@@ -243,6 +243,22 @@ TEST_CASE("unacknowledged messages get at least a tenth of the deliveries of a b
   CHECK(redelivered * 3 <= fresh + redelivered);  // and cannot take over the flow
 }
 
+TEST_CASE("what a consumer held when it left goes to the next one before anything else, in order") {
+  CoreFixture f(Mode::nonresilient, 100, 0, Type::failover);
+  f.attach(kAlice, 1, 30);
+  f.deliver_all();
+  f.core.detach(kAlice, f.now);
+  f.attach(kBob, 2);
+  Offset expected = 0;
+  for (Delivered delivered = f.deliver(); !delivered.empty(); delivered = f.deliver()) {
+    for (const auto& r : delivered) {
+      CHECK(r.first == expected);
+      expected = r.last + 1;
+    }
+  }
+  CHECK(expected == 100);
+}
+
 TEST_CASE("redelivery goes round: a message that fails for ever starves no other") {
   CoreFixture f(Mode::nonresilient, 100);
   f.attach(kAlice, 1, 100);

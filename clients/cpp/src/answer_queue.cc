@@ -57,6 +57,27 @@ AnswerQueue::Group AnswerQueue::take(std::size_t max_ranges) {
 
 void AnswerQueue::put_back(Group group) { groups_.push_front(std::move(group)); }
 
+bool AnswerQueue::put_back_halves(Group& group) {
+  std::uint64_t messages = 0;
+  for (const auto& range : group.ranges) messages += range.count();
+  if (messages < 2) return false;
+  Group first{.kind = group.kind, .delay_ms = group.delay_ms, .ranges = {}, .given = messages / 2};
+  Group second{.kind = group.kind,
+               .delay_ms = group.delay_ms,
+               .ranges = {},
+               .given = group.given - std::min(group.given, messages / 2)};
+  std::uint64_t left = messages / 2;
+  for (const auto& range : group.ranges) {
+    const std::uint64_t before = std::min(left, range.count());
+    if (before > 0) first.ranges.push_back({range.first, range.first + before - 1});
+    if (before < range.count()) second.ranges.push_back({range.first + before, range.last});
+    left -= before;
+  }
+  put_back(std::move(second));
+  put_back(std::move(first));
+  return true;
+}
+
 std::uint64_t AnswerQueue::clear() {
   std::uint64_t given = 0;
   for (const auto& group : groups_) given += group.given;

@@ -23,6 +23,9 @@ class AnswerQueue {
   // The next request: one kind and delay, at most `max_ranges`. Not when empty().
   Group take(std::size_t max_ranges);
   void put_back(Group group);  // in front of everything
+  // In two, in front of everything: the server refuses all of a request for one message in it that
+  // is not ours. False: it is about one message, and not put back.
+  bool put_back_halves(Group& group);
   std::uint64_t clear();       // how many messages' answers were dropped, as `given` counts
   bool empty() const { return groups_.empty(); }
 

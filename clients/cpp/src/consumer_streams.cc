@@ -157,8 +157,12 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
     });
     return;
   }
-  // Confirmed, or about messages that are not ours to answer (any more).
-  settle(group.given);
+  if (reply) {
+    settle(group.given);
+  } else {  // about messages of which some are not ours to answer (any more)
+    std::lock_guard lock(mutex_);
+    if (!slots_[partition].answers.put_back_halves(group)) forget_answers(group.given);
+  }
   send_answers(partition);
   close_if_retired(partition);
 }
@@ -168,6 +172,7 @@ void ConsumerImpl::forget_answers(std::uint64_t messages) {
   if (messages == 0) return;
   unconfirmed_ -= messages;
   ++confirmations_;
+  stats_.answers_refused += messages;
   changed_.notify_all();
 }
 

@@ -118,14 +118,30 @@ std::uint64_t DeliveryLedger::messages_stored() const {
   return total;
 }
 
-void SubscriptionLedger::delivered(std::uint32_t run, std::uint32_t partition, Offset offset) {
-  Partition& state = partitions_[partition];
-  if (offset > state.delivered_end) {
+void SubscriptionLedger::check_order(Partition& state, std::uint32_t partition, Offset offset,
+                                     std::optional<std::string_view> key) {
+  if (order_ == Order::kPartition && offset != state.delivered_end) {
     violations_.add(place(partition, offset) + " is delivered and " +
                     std::to_string(state.delivered_end) + " never was");
   }
-  if (offset >= state.delivered_end) {
-    state.delivered_end = offset + 1;
+  if (order_ != Order::kKey || !key) return;
+  const auto [latest, first] = state.latest.try_emplace(std::string(*key), offset);
+  if (first) return;
+  if (offset < latest->second) {
+    violations_.add(place(partition, offset) + " of key " + std::string(*key) +
+                    " is delivered for the first time after " + std::to_string(latest->second));
+  }
+  latest->second = offset;
+}
+
+void SubscriptionLedger::delivered(std::uint32_t run, std::uint32_t partition, Offset offset,
+                                   std::optional<std::string_view> key) {
+  Partition& state = partitions_[partition];
+  if (state.delivered.size() <= offset) state.delivered.resize(offset + 1);
+  if (!state.delivered[offset]) {
+    check_order(state, partition, offset, key);
+    state.delivered[offset] = true;
+    state.delivered_end = std::max(state.delivered_end, offset + 1);
     return;
   }
   ++redeliveries_;

@@ -73,12 +73,18 @@ class DeliveryLedger {
   Violations violations_;
 };
 
+// What first deliveries keep to, whoever gets them.
+enum class Order { kPartition, kKey, kNone };
+
 // The same for one subscription. `run` counts the starts of the server. Promises: a message whose
 // answer was confirmed is never delivered by a later run; first deliveries go through a partition
-// without gaps.
+// without gaps (kPartition), or rise for each key (kKey).
 class SubscriptionLedger {
  public:
-  void delivered(std::uint32_t run, std::uint32_t partition, Offset offset);
+  explicit SubscriptionLedger(Order order = Order::kPartition) : order_(order) {}
+
+  void delivered(std::uint32_t run, std::uint32_t partition, Offset offset,
+                 std::optional<std::string_view> key = std::nullopt);
   void confirmed(std::uint32_t run, std::uint32_t partition, Offset first, Offset last);
 
   std::uint64_t confirmed_count(std::uint32_t partition) const;
@@ -89,9 +95,15 @@ class SubscriptionLedger {
  private:
   struct Partition {
     Offset delivered_end = 0;
-    std::vector<std::uint32_t> confirmed_in;  // run, by offset; 0: not confirmed
+    std::vector<bool> delivered;                        // by offset
+    std::map<std::string, Offset, std::less<>> latest;  // first deliveries of each key
+    std::vector<std::uint32_t> confirmed_in;            // run, by offset; 0: not confirmed
     std::uint64_t confirmed_count = 0;
   };
+  void check_order(Partition& state, std::uint32_t partition, Offset offset,
+                   std::optional<std::string_view> key);
+
+  Order order_;
   std::map<std::uint32_t, Partition> partitions_;
   std::uint64_t redeliveries_ = 0;
   Violations violations_;

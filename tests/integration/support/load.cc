@@ -35,8 +35,11 @@ client::Consumer attach(client::Client& client, const std::string& topic,
                         const ConsumerStyle& style) {
   auto consumer = client.subscribe({.topic = topic,
                                     .subscription = style.subscription,
+                                    .type = style.type,
                                     .mode = style.mode,
-                                    .start = client::Start::earliest()});
+                                    .start = client::Start::earliest(),
+                                    .key_ordered = style.key_ordered,
+                                    .max_deliveries = style.poison_every > 0 ? 2u : 0u});
   REQUIRE_MESSAGE(consumer.has_value(), consumer.error().message);
   return std::move(*consumer);
 }
@@ -138,7 +141,7 @@ void ConsumerLoad::stop() {
 void ConsumerLoad::run(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   while (!stopping_) {
-    const Result<client::MessageBatch> batch = consumer_.poll(50);
+    Result<client::MessageBatch> batch = consumer_.poll(50);
     const std::uint32_t run = book_.run;
     if (!batch) {
       const std::scoped_lock lock(book_.mutex);
@@ -147,38 +150,66 @@ void ConsumerLoad::run(std::uint64_t seed) {
       return;
     }
     if (!batch->empty()) {
-      Taken taken{batch->partition(), {batch->ranges().begin(), batch->ranges().end()}};
-      {
-        const std::scoped_lock lock(book_.mutex);
-        for (const auto& range : taken.ranges) {
-          for (Offset offset = range.first; offset <= range.last; ++offset) {
-            ledger_.delivered(run, taken.partition, offset);
-          }
-        }
-      }
+      Taken taken = take(*batch, run);
       if (random() % 100 < style_.late_percent) {
         late_.push_back(std::move(taken));
       } else {
-        answer(taken);
+        answer(taken, random);
       }
     }
     if (batch->empty() || unconfirmed_.size() >= kBatchesBetweenConfirmations) {
-      for (const Taken& taken : std::exchange(late_, {})) answer(taken);
+      for (const Taken& taken : std::exchange(late_, {})) answer(taken, random);
       confirm();
     }
   }
 }
 
-void ConsumerLoad::answer(const Taken& taken) {
-  for (const auto& range : taken.ranges) {
-    consumer_.answer(client::AnswerKind::kAcknowledge, taken.partition, range);
+ConsumerLoad::Taken ConsumerLoad::take(client::MessageBatch& batch, std::uint32_t run) {
+  const std::scoped_lock lock(book_.mutex);
+  client::Message message;
+  while (batch.next(message)) {
+    style_.ledger->delivered(run, message.partition, message.offset, message.key);
   }
-  unconfirmed_.push_back(taken);
+  if (!batch.status()) book_.failures.add("a batch of " + style_.subscription + " is damaged");
+  return {batch.partition(), {batch.ranges().begin(), batch.ranges().end()}};
+}
+
+// Whole ranges, or message by message where answers differ.
+void ConsumerLoad::answer(const Taken& taken, std::mt19937_64& random) {
+  const bool one_by_one =
+      style_.skip_percent + style_.unacknowledge_percent + style_.poison_every > 0;
+  Taken settled{taken.partition, {}};
+  for (const auto& range : taken.ranges) {
+    if (!one_by_one) {
+      consumer_.answer(client::AnswerKind::kAcknowledge, taken.partition, range);
+      settled.ranges.push_back(range);
+      continue;
+    }
+    for (Offset offset = range.first; offset <= range.last; ++offset) {
+      const std::uint64_t dice = random() % 100;
+      const bool fails = dice < style_.unacknowledge_percent ||
+                         (style_.poison_every > 0 && offset % style_.poison_every == 0);
+      if (fails) {
+        const std::uint32_t delay_ms =
+            random() % 2 == 0 ? 0 : static_cast<std::uint32_t>(random() % 50);
+        consumer_.answer(client::AnswerKind::kUnacknowledge, taken.partition, {offset, offset},
+                         delay_ms);
+        continue;
+      }
+      const bool skip = dice < style_.unacknowledge_percent + style_.skip_percent;
+      consumer_.answer(skip ? client::AnswerKind::kSkip : client::AnswerKind::kAcknowledge,
+                       taken.partition, {offset, offset});
+      settled.ranges.push_back({offset, offset});
+    }
+  }
+  unconfirmed_.push_back(std::move(settled));
 }
 
 void ConsumerLoad::confirm() {
   if (unconfirmed_.empty()) return;
+  const std::uint64_t refused_before = refused_;
   const Status confirmed = consumer_.flush_answers();
+  refused_ = consumer_.stats().answers_refused;
   const std::uint32_t run = book_.run;  // now or earlier: the weaker promise of the two
   const std::scoped_lock lock(book_.mutex);
   if (!confirmed) {
@@ -186,9 +217,12 @@ void ConsumerLoad::confirm() {
                        std::string(confirmed.error().name()) + ": " + confirmed.error().message);
     return;
   }
-  for (const Taken& taken : std::exchange(unconfirmed_, {})) {
+  const auto answered = std::exchange(unconfirmed_, {});
+  if (refused_ != refused_before)
+    return;  // some were another consumer's by then: nothing is promised
+  for (const Taken& taken : answered) {
     for (const auto& range : taken.ranges) {
-      ledger_.confirmed(run, taken.partition, range.first, range.last);
+      style_.ledger->confirmed(run, taken.partition, range.first, range.last);
     }
   }
 }

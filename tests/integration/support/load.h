@@ -5,7 +5,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <random>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,7 +69,14 @@ class ProducerLoad {
 
 struct ConsumerStyle {
   std::string subscription;
+  client::SubscriptionType type = client::SubscriptionType::kUnique;
   client::SubscriptionMode mode = client::SubscriptionMode::kNonresilient;
+  bool key_ordered = false;
+  // Of 100 messages so many are skipped, and unacknowledged (with a delay, every second one).
+  std::uint32_t skip_percent = 0, unacknowledge_percent = 0;
+  // Over 0: messages at offsets that this divides always fail, the second time for good.
+  Offset poison_every = 0;
+  std::shared_ptr<SubscriptionLedger> ledger = std::make_shared<SubscriptionLedger>();
   // Of 100 batches so many are answered later, so that answers lie above the floor.
   std::uint32_t late_percent = 0;
 };
@@ -80,7 +89,8 @@ class ConsumerLoad {
 
   void stop();  // joins; what is not confirmed by then stays so
   // Under the book's mutex.
-  const SubscriptionLedger& ledger() const { return ledger_; }
+  const SubscriptionLedger& ledger() const { return *style_.ledger; }
+  const std::string& subscription() const { return style_.subscription; }
 
  private:
   struct Taken {
@@ -88,15 +98,16 @@ class ConsumerLoad {
     std::vector<client::OffsetRange> ranges;
   };
   void run(std::uint64_t seed);
-  void answer(const Taken& taken);
+  Taken take(client::MessageBatch& batch, std::uint32_t run);
+  void answer(const Taken& taken, std::mt19937_64& random);
   void confirm();
 
   Book& book_;
   const ConsumerStyle style_;
   client::Client client_;
   client::Consumer consumer_;
-  SubscriptionLedger ledger_;
   std::vector<Taken> late_, unconfirmed_;
+  std::uint64_t refused_ = 0;  // messages, of ConsumerStats
   std::atomic<bool> stopping_{false};
   std::thread thread_;
 };

@@ -59,6 +59,9 @@ struct ConsumerStats {
   std::uint64_t messages_received = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t answers_confirmed = 0;  // messages
+  // Messages whose answer came too late: their partition, or they themselves, had gone to another
+  // consumer. They may be delivered again, there.
+  std::uint64_t answers_refused = 0;
   std::uint64_t reconnects = 0;
   std::size_t buffered_bytes = 0;
 };
