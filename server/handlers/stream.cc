@@ -49,24 +49,23 @@ void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply re
       .ack_timeout_us = std::uint64_t{body.ack_timeout_ms()} * 1'000,
       .max_deliveries = body.max_deliveries()};
   StreamTarget target{&here, client.id(), body.stream(), client.gate()};
-  with_partition(here, body.topic_id(), body.partition(), std::move(reply),
-                 [target = std::move(target), id = body.subscription_id(), options](
-                     Partition& partition, Reply owed) mutable {
-                   // As the partition's loop knows the topic: it ends all streams when it learns
-                   // otherwise.
-                   if (const auto topic =
-                           partition.loop().image().find_topic(partition.topic_id())) {
-                     if (auto active = check_active(*topic); !active)
-                       return owed.error(active.error());
-                   }
-                   auto* subscription = partition.find_subscription(id);
-                   if (subscription == nullptr || !subscription->ready()) {
-                     return owed.error({ErrorCode::kUnknownSubscription,
-                                        partition.describe() + " has no subscription of id " +
-                                            std::to_string(id)});
-                   }
-                   subscription->open_stream(std::move(target), options, std::move(owed));
-                 });
+  with_partition(
+      here, body.topic_id(), body.partition(), std::move(reply),
+      [target = std::move(target), id = body.subscription_id(), options](Partition& partition,
+                                                                         Reply owed) mutable {
+        // As the partition's loop knows the topic: it ends all streams when it learns
+        // otherwise.
+        if (const auto topic = partition.loop().image().find_topic(partition.topic_id())) {
+          if (auto active = check_active(*topic); !active) return owed.error(active.error());
+        }
+        auto* subscription = partition.find_subscription(id);
+        if (subscription == nullptr || !subscription->ready()) {
+          return owed.error(
+              {ErrorCode::kUnknownSubscription,
+               partition.describe() + " has no subscription of id " + std::to_string(id)});
+        }
+        subscription->open_stream(std::move(target), options, std::move(owed));
+      });
 }
 
 void handle(ClientConnection& client, const protocol::StreamClose& body, Reply reply) {

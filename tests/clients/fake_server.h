@@ -117,9 +117,9 @@ class FakeServer {
   std::map<std::uint32_t, std::uint64_t> first_assignment;  // of each Subscribe; empty: everything
   std::map<std::uint32_t, std::uint64_t> epochs;            // partition -> its present epoch
   std::vector<std::uint32_t> closed_streams;                // partitions, by StreamClose
-  std::int32_t priority = 0;  // of the last Subscribe
-  bool take_over = false;     // of the last Subscribe
-  bool key_ordered = false;   // of the last Subscribe
+  std::int32_t priority = 0;                                // of the last Subscribe
+  bool take_over = false;                                   // of the last Subscribe
+  bool key_ordered = false;                                 // of the last Subscribe
 
  private:
   void received(Session& session, SharedBytes bytes);

@@ -26,7 +26,7 @@ class AnswerQueue {
   // In two, in front of everything: the server refuses all of a request for one message in it that
   // is not ours. False: it is about one message, and not put back.
   bool put_back_halves(Group& group);
-  std::uint64_t clear();       // how many messages' answers were dropped, as `given` counts
+  std::uint64_t clear();  // how many messages' answers were dropped, as `given` counts
   bool empty() const { return groups_.empty(); }
 
  private:
