@@ -46,8 +46,7 @@ inline constexpr std::uint32_t kMailboxMessages = 64 * 1024;
 inline constexpr std::uint32_t kProducerBatchesRemembered = 5;
 inline constexpr std::uint32_t kMaxProducersPerPartition = 100'000;
 inline constexpr std::uint64_t kProducerIdleMs = 24ull * 3600 * 1000;
-inline constexpr std::size_t kTailCacheBytesPerLoop =
-    64 * kMiB;  // default of tail-cache-bytes / cores
+inline constexpr std::size_t kTailCacheBytes = 64 * kMiB;  // default of tail-cache-bytes
 inline constexpr std::uint32_t kMaxParkedReadsPerPartition = 10'000;
 inline constexpr std::uint32_t kMaxSubscriptionsPerTopic = 10'000;
 inline constexpr std::uint32_t kMaxAnsweredRanges =

@@ -65,7 +65,7 @@ void add_topic_options(CLI::App& app, Config& config) {
   app.add_option("--auto-create-topics", config.auto_create_topics,
                  "Producing to a topic that does not exist creates it")
       ->envname("ANDYX_AUTO_CREATE_TOPICS")
-      ->capture_default_str();
+      ->default_str("true");
   app.add_option("--default-partitions", config.default_partitions,
                  "Partitions of a topic that is created by producing")
       ->envname("ANDYX_DEFAULT_PARTITIONS")
@@ -81,7 +81,7 @@ void add_topic_options(CLI::App& app, Config& config) {
 void add_storage_options(CLI::App& app, Config& config) {
   app.add_option("--fsync", config.fsync, "Sync to disk before acknowledging")
       ->envname("ANDYX_FSYNC")
-      ->capture_default_str();
+      ->default_str("true");
   app.add_flag("--accept-data-loss", config.accept_data_loss,
                "Start although less was recovered than was acknowledged");
   app.add_option("--tail-cache-bytes", config.tail_cache_bytes, "Recent messages kept in memory")

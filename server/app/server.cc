@@ -19,9 +19,10 @@ constexpr std::size_t kMaxQueuedReads = 100'000;
 // Runs `work` on a loop and waits for it.
 template <typename T>
 T run_on(net::Loop& loop, std::function<T()> work) {
-  std::promise<T> promise;
-  auto future = promise.get_future();
-  loop.post([&] { promise.set_value(work()); });
+  // set_value may still touch the promise when the waiter has gone on: both sides hold it.
+  auto promise = std::make_shared<std::promise<T>>();
+  auto future = promise->get_future();
+  loop.post([promise, &work] { promise->set_value(work()); });
   return future.get();
 }
 
@@ -190,9 +191,9 @@ void Server::drain_loops() {
 
 void Server::stop_threads() {
   if (controller_ && control_thread_.joinable()) {
-    std::promise<void> stopped;
-    controller_->stop([&] { stopped.set_value(); });
-    stopped.get_future().wait_for(std::chrono::seconds(1));
+    auto stopped = std::make_shared<std::promise<void>>();  // it may come after we gave up waiting
+    controller_->stop([stopped] { stopped->set_value(); });
+    stopped->get_future().wait_for(std::chrono::seconds(1));
   }
   for (auto& loop : node_.loops) loop->stop();
   for (auto& thread : loop_threads_) thread.join();
