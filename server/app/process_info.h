@@ -6,5 +6,6 @@
 namespace andyx::server {
 
 std::uint64_t rss_bytes();  // 0 where it cannot be told
+std::uint64_t cpu_us();     // user and system time of all threads, since the start
 
 }  // namespace andyx::server

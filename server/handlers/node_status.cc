@@ -44,7 +44,7 @@ void send_status(CoreLoop& here, const std::vector<LoopView>& views, Reply reply
         builder, node.config.node_id, cluster, node.incarnation, version, listen, advertise,
         (net::monotonic_ns() - node.started_ns) / 1'000'000, rss_bytes(), node.connections.load(),
         static_cast<std::uint32_t>(image.topics.size()), partitions, image.position, loop_vector,
-        storage);
+        storage, cpu_us());
   });
 }
 

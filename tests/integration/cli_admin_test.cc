@@ -256,6 +256,7 @@ TEST_CASE("node status") {
   CHECK(status.at("listen") == server.address());
   CHECK(status.at("advertise") == server.address());
   CHECK(status.at("rss_bytes") > 0);
+  CHECK(status.at("cpu_us") > 0);
   CHECK(status.at("connections") >= 1);
   CHECK(!status.at("cluster_id").get<std::string>().empty());
   REQUIRE(status.at("storage").size() >= 1);

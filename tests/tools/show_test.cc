@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "tools/common/time_text.h"
+
 using namespace andyx;
 
 TEST_CASE("topic describe lists partitions with the names that scripts rely on") {
@@ -80,4 +82,12 @@ TEST_CASE("a subscription's lag is the sum of its partitions") {
   CHECK(json["type"] == "unique");
   CHECK(json["mode"] == "nonresilient");
   CHECK(json["partitions"][1]["lag_messages"] == 4);
+}
+
+TEST_CASE("node status shows the CPU time that the server used") {
+  client::NodeStatus node;
+  node.cpu_us = 61'500'000;
+  CHECK(nlohmann::json::parse(cli::node_json(node))["cpu_us"] == 61'500'000);
+  CHECK(cli::node_table(node).find("CPU " + tools::format_duration_ms(61'500)) !=
+        std::string::npos);
 }

@@ -12,7 +12,8 @@ std::string node_table(const client::NodeStatus& node) {
          node.server_version + '\n';
   out += "listens on " + node.listen + ", advertises " + node.advertise + ", up " +
          tools::format_duration_ms(node.uptime_ms) + ", RSS " +
-         tools::short_bytes(static_cast<double>(node.rss_bytes)) + '\n';
+         tools::short_bytes(static_cast<double>(node.rss_bytes)) + ", CPU " +
+         tools::format_duration_ms(node.cpu_us / 1000) + '\n';
   out += number(node.connections) + " connections, " + number(node.topics) + " topics, " +
          number(node.partitions) + " partitions, metadata version " +
          number(node.metadata_version) + '\n';
@@ -41,7 +42,8 @@ std::string node_json(const client::NodeStatus& node) {
             {"uptime_ms", node.uptime_ms},     {"rss_bytes", node.rss_bytes},
             {"connections", node.connections}, {"topics", node.topics},
             {"partitions", node.partitions},   {"metadata_version", node.metadata_version},
-            {"loops", Json::array()},          {"storage", Json::array()}};
+            {"cpu_us", node.cpu_us},           {"loops", Json::array()},
+            {"storage", Json::array()}};
   for (const client::LoopStatus& loop : node.loops) {
     json["loops"].push_back(Json{{"loop", loop.loop},
                                  {"connections", loop.connections},

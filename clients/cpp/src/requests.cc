@@ -112,6 +112,7 @@ NodeStatus node_status_of(const protocol::NodeStatusReply& in) {
                  .advertise = text(in.advertise()),
                  .uptime_ms = in.uptime_ms(),
                  .rss_bytes = in.rss_bytes(),
+                 .cpu_us = in.cpu_us(),
                  .connections = in.connections(),
                  .topics = in.topics(),
                  .partitions = in.partitions(),

@@ -113,6 +113,7 @@ struct NodeStatus {
   std::uint64_t incarnation = 0;
   std::string server_version, listen, advertise;
   std::uint64_t uptime_ms = 0, rss_bytes = 0;
+  std::uint64_t cpu_us = 0;  // user and system, of the server process since its start
   std::uint32_t connections = 0, topics = 0, partitions = 0;
   std::uint64_t metadata_version = 0;
   std::vector<LoopStatus> loops;
