@@ -12,7 +12,9 @@
 
 #include "tools/bench/histogram.h"
 #include "tools/bench/limit.h"
+#include "tools/bench/options.h"
 #include "tools/bench/report.h"
+#include "tools/bench/suite_report.h"
 
 using namespace andyx;
 
@@ -31,6 +33,11 @@ class TemporaryDirectory {
  private:
   std::filesystem::path path_;
 };
+
+auto parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "andyx-bench");
+  return bench::parse_options(static_cast<int>(words.size()), words.data());
+}
 
 }  // namespace
 
@@ -145,4 +152,93 @@ TEST_CASE("a saved report of limit is read back, and nothing else is taken for o
   std::ofstream(path) << "not json";
   CHECK(bench::read_limit_messages_per_s(path).error().code == ErrorCode::kBadArgument);
   CHECK(bench::read_limit_messages_per_s(directory.path() / "none").error().code == ErrorCode::kIo);
+}
+
+TEST_CASE("subscriptions runs all its parts at the size of the issue unless told otherwise") {
+  auto parsed = parse({"subscriptions"});
+  REQUIRE(std::holds_alternative<bench::Options>(parsed));
+  bench::Options options = std::get<bench::Options>(parsed);
+  CHECK(options.command == bench::BenchCommand::kSubscriptions);
+  CHECK(options.suite.messages == 2'000'000);
+  CHECK(options.suite.subscriptions == 1'000);
+  CHECK(options.suite.partitions == 10'000);
+  CHECK(options.suite.backlog_bytes == 1u << 30);
+  CHECK(options.suite.parts.size() == 4);
+
+  parsed = parse({"subscriptions", "--parts", "backlog,shared,backlog", "--messages", "5",
+                  "--backlog-bytes", "3MiB", "--size", "7", "--subscriptions", "2", "--partitions",
+                  "3"});
+  REQUIRE(std::holds_alternative<bench::Options>(parsed));
+  options = std::get<bench::Options>(parsed);
+  CHECK(options.suite.parts == std::vector{bench::SuitePart::kBacklog, bench::SuitePart::kShared});
+  CHECK(options.suite.messages == 5);
+  CHECK(options.suite.backlog_bytes == 3 * 1024 * 1024);
+  CHECK(options.size_bytes == 7);
+  CHECK(options.suite.subscriptions == 2);
+  CHECK(options.suite.partitions == 3);
+}
+
+TEST_CASE("subscriptions refuses parts, sizes and numbers that it cannot run") {
+  const std::vector<std::vector<const char*>> wrong{
+      {"subscriptions", "--parts", "shared,nothing"}, {"subscriptions", "--parts", ""},
+      {"subscriptions", "--parts", "shared,"},        {"subscriptions", "--backlog-bytes", "-1"},
+      {"subscriptions", "--backlog-bytes", "many"},   {"subscriptions", "--size", "0"},
+      {"subscriptions", "--subscriptions", "10001"},  {"subscriptions", "--partitions", "0"}};
+  for (const auto& words : wrong) {
+    CAPTURE(words[1]);
+    CAPTURE(words[2]);
+    const auto parsed = parse(words);
+    REQUIRE(std::holds_alternative<tools::ExitStatus>(parsed));
+    CHECK(std::get<tools::ExitStatus>(parsed) == tools::kWrongUsage);
+  }
+}
+
+TEST_CASE("a row compares the medians with and without, and leaves out what was not measured") {
+  CHECK(bench::median({}) == 0);
+  CHECK(bench::median({9, 1, 4}) == 4);
+  CHECK(bench::median({4, 1}) == 2.5);
+
+  bench::SuiteRow row;
+  row.part = "shared";
+  row.load = "4 consumers";
+  bench::set_runs(row,
+                  {{.messages = 100, .elapsed_s = 2, .cpu_us = 300},
+                   {.messages = 100, .elapsed_s = 1, .cpu_us = 500}},
+                  {{.messages = 200, .elapsed_s = 1, .cpu_us = 400}});
+  CHECK(row.messages_per_s == 75);
+  CHECK(row.without_messages_per_s == 200);
+  CHECK(row.rate_ratio() == 0.375);
+  CHECK(row.cpu_us == 4);
+  CHECK(row.cpu_ratio() == 2);
+  row.goal = "RATIO >= 0.90";
+  row.met = false;
+  bench::SuiteRow backlog;
+  backlog.part = "backlog";
+  backlog.rss_peak_bytes = 5'000'000;
+  bench::SuiteReport report;
+  report.messages = 100;
+  report.rows = {row, backlog};
+
+  const auto json = nlohmann::json::parse(bench::to_json(report));
+  CHECK(json["command"] == "subscriptions");
+  CHECK(json["messages"] == 100);
+  CHECK_FALSE(json.contains("first_error"));
+  REQUIRE(json["rows"].size() == 2);
+  CHECK(json["rows"][0]["part"] == "shared");
+  CHECK(json["rows"][0]["load"] == "4 consumers");
+  CHECK(json["rows"][0]["rate_ratio"] == 0.375);
+  CHECK(json["rows"][0]["cpu_ratio"] == 2.0);
+  CHECK(json["rows"][0]["met"] == false);
+  REQUIRE(json["rows"][0]["runs"].size() == 2);
+  CHECK(json["rows"][0]["runs"][1]["server_cpu_us"] == 500);
+  CHECK(json["rows"][0]["without_runs"].size() == 1);
+  CHECK_FALSE(json["rows"][0].contains("rss_peak_bytes"));
+  CHECK(json["rows"][1]["rss_peak_bytes"] == 5'000'000);
+  CHECK_FALSE(json["rows"][1].contains("rate_ratio"));
+  CHECK_FALSE(json["rows"][1].contains("met"));
+
+  const std::string table = bench::to_table(report);
+  CHECK(table.find("0.38") != std::string::npos);
+  CHECK(table.find("RATIO >= 0.90: missed") != std::string::npos);
+  CHECK(table.find("5.00 MB") != std::string::npos);
 }

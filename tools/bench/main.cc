@@ -4,6 +4,7 @@
 
 #include "tools/bench/options.h"
 #include "tools/bench/run.h"
+#include "tools/bench/run_suite.h"
 
 namespace andyx::bench {
 namespace {
@@ -28,6 +29,24 @@ tools::ExitStatus finish(const Options& options, const Result<RunResult>& result
   return tools::exit_status_of(*result->error);
 }
 
+tools::ExitStatus finish_suite(const Options& options, const SuiteResult& result) {
+  if (options.json_file != "-") std::fputs(to_table(result.report).c_str(), stdout);
+  if (!options.json_file.empty()) {
+    if (Status written = write_text(to_json(result.report), options.json_file); !written) {
+      tools::print_error(kProgram, written.error());
+      return tools::kWrongUsage;
+    }
+  }
+  if (result.interrupted) {
+    // Ends as if it had not been caught, now that its topics are deleted.
+    std::fflush(stdout);
+    std::raise(SIGINT);
+  }
+  if (!result.error) return tools::kDone;
+  tools::print_error(kProgram, *result.error);
+  return tools::exit_status_of(*result.error);
+}
+
 tools::ExitStatus run(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
   if (options.command == BenchCommand::kLimit) return finish(options, run_limit_command(options));
@@ -46,6 +65,8 @@ tools::ExitStatus run(const Options& options) {
       return finish(options, run_produce(options, *control));
     case BenchCommand::kConsume:
       return finish(options, run_consume(options, *control));
+    case BenchCommand::kSubscriptions:
+      return finish_suite(options, run_suite(options, *control));
     default:
       return finish(options, run_end_to_end(options, *control));
   }

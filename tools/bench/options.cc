@@ -1,7 +1,11 @@
 #include "tools/bench/options.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "protocol/base/limits.h"
 #include "tools/common/options.h"
+#include "tools/common/size_text.h"
 
 namespace andyx::bench {
 namespace {
@@ -107,6 +111,68 @@ void add_limit(CLI::App& app, Options& options) {
   add_json(limit, options);
 }
 
+const tools::Choices<SuitePart>& part_choices() {
+  static const tools::Choices<SuitePart> kChoices{
+      {{"shared", SuitePart::kShared},
+       {"many-subscriptions", SuitePart::kManySubscriptions},
+       {"many-partitions", SuitePart::kManyPartitions},
+       {"backlog", SuitePart::kBacklog}}};
+  return kChoices;
+}
+
+// "shared,backlog": run in this order, each once.
+std::vector<SuitePart> parse_parts(std::string_view text) {
+  std::vector<SuitePart> parts;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    const std::string word(text.substr(0, comma));
+    const auto part = part_choices().value_of(word);
+    if (!part) {
+      throw CLI::ValidationError("--parts",
+                                 "'" + word + "' is not one of " + part_choices().words());
+    }
+    if (std::ranges::find(parts, *part) == parts.end()) parts.push_back(*part);
+    if (comma == std::string_view::npos) return parts;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+void add_suite(CLI::App& app, Options& options) {
+  CLI::App& suite = add_command(
+      app, options, "subscriptions",
+      "A table of what delivery costs, on topics of its own that are deleted at the end",
+      BenchCommand::kSubscriptions);
+  SuiteOptions& target = options.suite;
+  add_number<std::uint64_t>(suite, "--messages", target.messages, "N",
+                            "of each run (default 2000000)", 1);
+  add_size(suite, options, 1);
+  add_number<std::uint32_t>(suite, "--subscriptions", target.subscriptions, "N",
+                            "that are idle on one topic (default 1000)", 1,
+                            limits::kMaxSubscriptionsPerTopic);
+  add_number<std::uint32_t>(suite, "--partitions", target.partitions, "N",
+                            "of one topic (default 10000)", 1, limits::kMaxPartitionsPerTopic);
+  const auto set_parts = [&target](const CLI::results_t& words) {
+    target.parts = parse_parts(words.back());
+    return true;
+  };
+  suite
+      .add_option("--parts", set_parts,
+                  "separated by commas (default all): " + part_choices().words())
+      ->type_name("PART,…")
+      ->expected(1);
+  const auto set_backlog = [&target](const CLI::results_t& words) {
+    const Result<std::int64_t> bytes = tools::parse_bytes(words.back());
+    if (!bytes) throw CLI::ValidationError("--backlog-bytes", bytes.error().message);
+    if (*bytes < 1) throw CLI::ValidationError("--backlog-bytes", "must be at least 1");
+    target.backlog_bytes = static_cast<std::uint64_t>(*bytes);
+    return true;
+  };
+  suite.add_option("--backlog-bytes", set_backlog, "of payloads that wait (default 1GiB)")
+      ->type_name("SIZE")
+      ->expected(1);
+  add_json(suite, options);
+}
+
 // What no single option can check.
 void check(const Options& options) {
   const bool unique = options.type == client::SubscriptionType::kUnique;
@@ -138,6 +204,7 @@ std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* con
       app, "--timeout", options.timeout_ms, "MS",
       "give up, with status 4, after so long without progress (default 30000)", 1, 86'400'000);
   add_limit(app, options);
+  add_suite(app, options);
 
   CLI::App& produce =
       add_command(app, options, "produce", "Send messages as fast as they are acknowledged",

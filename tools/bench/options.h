@@ -5,13 +5,26 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "andyx/types.h"
 #include "tools/common/exit_status.h"
 
 namespace andyx::bench {
 
-enum class BenchCommand : std::uint8_t { kLimit, kProduce, kConsume, kEndToEnd };
+enum class BenchCommand : std::uint8_t { kLimit, kProduce, kConsume, kEndToEnd, kSubscriptions };
+
+enum class SuitePart : std::uint8_t { kShared, kManySubscriptions, kManyPartitions, kBacklog };
+
+// Of `subscriptions`, besides `size_bytes`.
+struct SuiteOptions {
+  std::uint64_t messages = 2'000'000;  // of each run
+  std::uint32_t subscriptions = 1'000;
+  std::uint32_t partitions = 10'000;
+  std::uint64_t backlog_bytes = 1u << 30;  // of payloads
+  std::vector<SuitePart> parts = {SuitePart::kShared, SuitePart::kManySubscriptions,
+                                  SuitePart::kManyPartitions, SuitePart::kBacklog};
+};
 
 struct Options {
   BenchCommand command = BenchCommand::kLimit;
@@ -38,6 +51,7 @@ struct Options {
   std::uint64_t window_bytes = 0;  // 0: what a producer has in flight
   std::string limit_file;          // a report of `limit --json`
   std::string limit_directory;     // run limit there, before and after
+  SuiteOptions suite;
 
   double seconds_or_default() const { return seconds.value_or(10); }
 };

@@ -115,6 +115,9 @@ Status ProducerWorker::send_all() {
       continue;
     }
     if (sent_ % kClockEvery == 0) {
+      while (held_.load(std::memory_order_relaxed) && !stopped_.load(std::memory_order_relaxed)) {
+        std::this_thread::sleep_for(std::chrono::nanoseconds(kMaxSleepNs));
+      }
       now_ns = net::monotonic_ns();
       if (time_is_over(now_ns)) break;
     }

@@ -36,6 +36,8 @@ class ProducerWorker {
   // Sends, then waits for every acknowledgement. Blocks; once.
   void run();
   void stop() { stopped_.store(true, std::memory_order_relaxed); }  // any thread
+  // While held, nothing more is sent. Any thread.
+  void hold(bool held) { held_.store(held, std::memory_order_relaxed); }
 
   std::uint64_t acked() const { return producer_->stats().messages_acked; }  // any thread
 
@@ -58,6 +60,7 @@ class ProducerWorker {
   Work work_;
   std::string payload_;
   std::atomic<bool> stopped_ = false;
+  std::atomic<bool> held_ = false;
   std::uint64_t sent_ = 0;
   std::uint64_t started_ns_ = 0;
   std::int64_t wall_minus_monotonic_us_ = 0;

@@ -93,8 +93,7 @@ std::string to_json(const Report& report) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';
 }
 
-Status write_json(const Report& report, const std::string& path) {
-  const std::string text = to_json(report);
+Status write_text(const std::string& text, const std::string& path) {
   if (path == "-") {
     std::fputs(text.c_str(), stdout);
     return {};
@@ -103,6 +102,10 @@ Status write_json(const Report& report, const std::string& path) {
   file << text << std::flush;
   if (!file) return fail(ErrorCode::kIo, "cannot write the report to '" + path + "'");
   return {};
+}
+
+Status write_json(const Report& report, const std::string& path) {
+  return write_text(to_json(report), path);
 }
 
 Result<double> read_limit_messages_per_s(const std::string& path) {

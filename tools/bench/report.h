@@ -42,6 +42,7 @@ std::string to_text(const Report& report);
 std::string to_json(const Report& report);  // one object, indented, LF at the end
 
 // To a file, or to stdout for "-". kIo.
+Status write_text(const std::string& text, const std::string& path);
 Status write_json(const Report& report, const std::string& path);
 
 // messages_per_s of a report that `limit --json` saved. kIo, kBadArgument.
