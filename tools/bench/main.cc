@@ -30,7 +30,9 @@ tools::ExitStatus finish(const Options& options, const Result<RunResult>& result
 }
 
 tools::ExitStatus finish_suite(const Options& options, const SuiteResult& result) {
-  if (options.json_file != "-") std::fputs(to_table(result.report).c_str(), stdout);
+  if (options.json_file != "-" && !result.report.rows.empty()) {
+    std::fputs(to_table(result.report).c_str(), stdout);
+  }
   if (!options.json_file.empty()) {
     if (Status written = write_text(to_json(result.report), options.json_file); !written) {
       tools::print_error(kProgram, written.error());
