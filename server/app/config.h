@@ -25,8 +25,7 @@ struct Config {
   std::uint32_t default_partitions = 1;
   std::uint32_t max_connections = limits::kMaxConnections;
   std::uint64_t max_message_bytes = limits::kMaxMessageBytes;
-  std::uint64_t tail_cache_bytes =
-      limits::kTailCacheBytes;  // of the node, shared by its loops
+  std::uint64_t tail_cache_bytes = limits::kTailCacheBytes;  // of the node, shared by its loops
   std::uint64_t generation_bytes = limits::kGenerationBytes;
   std::uint64_t min_free_bytes = 0;  // 0: storage's default
   std::uint32_t idle_timeout_ms = limits::kIdleTimeoutMs;
