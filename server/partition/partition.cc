@@ -154,7 +154,7 @@ void Partition::committed_moved() {
     parked_.erase(ready, parked_.end());
     for (auto& parked : reads) answer_read(parked.request, std::move(parked.reply));
   }
-  for (auto& [id, subscription] : subscriptions_) subscription->committed(core_.committed_offset());
+  for (Subscription* subscription : flowing_) subscription->committed(core_.committed_offset());
 }
 
 // The originals are committed: whoever repeats them is told where they are.
@@ -330,6 +330,15 @@ void Partition::resolve(protocol::StartKind kind, std::int64_t value,
 Subscription* Partition::find_subscription(SubscriptionId id) {
   auto found = subscriptions_.find(id);
   return found == subscriptions_.end() ? nullptr : found->second.get();
+}
+
+void Partition::set_flowing(Subscription& subscription, bool flowing) {
+  const auto found = std::ranges::find(flowing_, &subscription);
+  if (flowing == (found != flowing_.end())) return;
+  if (flowing)
+    flowing_.push_back(&subscription);
+  else
+    flowing_.erase(found);
 }
 
 void Partition::wake_subscription(SubscriptionId id) {

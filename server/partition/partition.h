@@ -103,6 +103,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   const std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>>& subscriptions() const {
     return subscriptions_;
   }
+  // It has streams, and is told when the committed offset moves; or has none any more.
+  void set_flowing(Subscription& subscription, bool flowing);
   void wake_subscription(SubscriptionId id);
   void close_stream(SubscriptionId id, StreamKey key);
   // Calls `ready` when the subscription's start is fixed and durable here.
@@ -169,6 +171,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   AckQueue<Waiter> waiters_;
   std::vector<ParkedRead> parked_;
   CursorLog cursor_log_;
+  std::vector<Subscription*> flowing_;  // have streams
   std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
   DueIndex due_;
   Retention retention_;

@@ -20,7 +20,14 @@ Subscription::Subscription(Partition& partition, std::shared_ptr<const Subscript
         pump_later();
       }) {}
 
-Subscription::~Subscription() = default;
+Subscription::~Subscription() { partition_.set_flowing(*this, false); }
+
+SubscriptionCore& Subscription::core() {
+  if (started_) core_.committed(partition_.core().committed_offset());
+  return core_;
+}
+
+void Subscription::streams_changed() { partition_.set_flowing(*this, !streams_.empty()); }
 
 Now Subscription::now() const {
   return {net::wall_time_us(), static_cast<TimeUs>(partition_.loop().net_loop().now_ms()) * 1'000};
@@ -77,13 +84,14 @@ void Subscription::open_stream(StreamTarget target, SubscriptionCore::StreamOpti
     options.max_deliveries = 0;  // a dead-letter topic has none of its own
   const StreamKey key{target.connection_id, target.stream};
   StreamId id = next_stream_id_++;
-  auto attached = core_.attach(id, options, now());
+  auto attached = core().attach(id, options, now());
   if (!attached) return reply.error(attached.error());
   const Error taken_over{ErrorCode::kStaleAttach,
                          "another consumer has attached to " + record_->name};
   for (StreamId ended : attached->ended) end_stream(ended, taken_over);
   streams_.emplace(id, Stream{.target = std::move(target)});
   stream_ids_[key] = id;
+  streams_changed();
   note_changes();
   reply.body(protocol::Body::StreamOpenReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     return protocol::CreateStreamOpenReply(builder, attached->floor, attached->committed);
@@ -102,6 +110,7 @@ void Subscription::close_stream(StreamKey key) {
   core_.detach(found->second, now());
   streams_.erase(found->second);
   stream_ids_.erase(found);
+  streams_changed();
   if (streams_.empty()) read_ahead_ = {};
   check_drains();
   note_changes();
@@ -115,6 +124,7 @@ void Subscription::end_stream(StreamId id, const Error& reason) {
   StreamTarget target = std::move(found->second.target);
   streams_.erase(found);
   stream_ids_.erase({target.connection_id, target.stream});
+  streams_changed();
   target.home->push(target, frame_writer().write(0, [&](flatbuffers::FlatBufferBuilder& builder) {
     auto error = make_error(builder, reason);
     auto body = protocol::CreateStreamClosed(builder, target.stream, error);
@@ -170,7 +180,7 @@ void Subscription::answer(StreamKey key, protocol::AnswerKind kind,
 }
 
 void Subscription::reset(Offset to, std::move_only_function<void(Status)> done) {
-  auto ended = core_.reset(to);
+  auto ended = core().reset(to);
   if (!ended) return done(std::unexpected(ended.error()));
   for (StreamId id : *ended)
     end_stream(id, {ErrorCode::kStaleAttach, record_->name + " was reset: attach again"});
@@ -184,14 +194,13 @@ void Subscription::note_changes() {
 }
 
 void Subscription::committed(Offset offset) {
-  if (!started_) return;
   core_.committed(offset);
-  if (!streams_.empty()) pump_later();
+  pump_later();
 }
 
 void Subscription::log_start_advanced(Offset start) {
   if (!started_) return;
-  core_.log_start_advanced(start);
+  core().log_start_advanced(start);
   read_ahead_ = {};
   note_changes();
   pump_later();

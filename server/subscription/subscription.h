@@ -32,8 +32,8 @@ class Subscription {
   ~Subscription();
 
   const SubscriptionRecord& record() const { return *record_; }
-  SubscriptionCore& core() { return core_; }
-  const SubscriptionCore& core() const { return core_; }
+  // As of the partition's committed offset: a subscription without streams is not told of each.
+  SubscriptionCore& core();
 
   // Its start is fixed; `ready`: and durable. Until then nothing attaches.
   bool started() const { return started_; }
@@ -56,7 +56,7 @@ class Subscription {
   // when what they hold is answered, after limits::kDrainTimeoutMs at the latest.
   void revoke(std::uint64_t attach_epoch, std::move_only_function<void()> drained);
 
-  void committed(Offset offset);
+  void committed(Offset offset);          // while there are streams
   void log_start_advanced(Offset start);  // retention
   // Delivers what it can, up to a budget for each turn of the loop.
   void pump();
@@ -76,6 +76,7 @@ class Subscription {
   };
 
   Now now() const;
+  void streams_changed();
   void end_stream(StreamId id, const Error& reason);
   StreamId find_stream(StreamKey key) const;  // 0: none
   void pump_later();
