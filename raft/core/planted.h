@@ -8,7 +8,7 @@
 namespace andyx::raft {
 
 enum class Bug : std::uint8_t {
-  kNone,
+  kNoBug,
   // In the core.
   kCommitOfEarlierTerm,       // a majority's match commits an entry of an earlier term
   kMatchFromStaleReply,       // match follows any append reply, also a lower or a rejected one
@@ -36,7 +36,7 @@ enum class Bug : std::uint8_t {
 };
 
 #ifdef ANDYX_RAFT_PLANTED_BUGS
-inline Bug planted_bug = Bug::kNone;  // one at a time; set before the cores are made
+inline Bug planted_bug = Bug::kNoBug;  // one at a time; set before the cores are made
 inline bool planted(Bug bug) { return planted_bug == bug; }
 #else
 constexpr bool planted(Bug) { return false; }

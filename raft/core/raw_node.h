@@ -53,6 +53,10 @@ enum class StepError : std::uint8_t {
   kProposalDropped,  // no leader, forwarding off, transfer under way, or over max_uncommitted_bytes
   kLocalMessage,     // a local message from the network
   kPeerNotFound,     // a reply of a peer that is in no configuration
+  kMalformed,        // no peer that works sends this: entries with gaps, an absurd term, …
+  // The leader's message contradicts what is committed here, or says that more is matched than
+  // there is. This peer has lost a part of its log, or the leader did: the host must stop.
+  kContradiction,
 };
 const char* text(StepError error);  // "raft proposal dropped", …
 using StepResult = std::expected<void, StepError>;
@@ -120,6 +124,7 @@ class RawNode {
   HardState hard_state() const;
   SoftState soft_state() const;
   Index applied() const;
+  Index last_index() const;  // after propose() on a leader: where the proposal stands
   ConfState conf_state() const;
 
   void set_randomized_election_timeout(std::uint32_t ticks);  // transcripts only

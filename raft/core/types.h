@@ -157,6 +157,7 @@ struct Message {
   // kHeartbeat, kHeartbeatReply: the read-index round it confirms (0: none). kReadIndex and its
   // reply: the caller's request id.
   std::uint64_t context = 0;
+  std::uint64_t tick = 0;  // kHeartbeat, echoed by its reply: the leader's ticks when it was sent
   std::vector<Entry> entries;
   SnapshotPtr snapshot;
   // kStorageAppend, kStorageApply: to be delivered when the storage work is done.
