@@ -83,18 +83,20 @@ const char* text(ProgressState state) {
   return "?";
 }
 
-std::string Progress::text() const {
-  std::string out = std::string(raft::text(state)) + " match=" + std::to_string(match) +
-                    " next=" + std::to_string(next);
-  out += learner ? " learner" : "";
-  out += paused() ? " paused" : "";
-  if (pending_snapshot > 0) {
-    out += " pendingSnap=" + std::to_string(pending_snapshot);
+std::string Progress::text() const { return describe(view_of(*this)); }
+
+std::string describe(const ProgressView& view) {
+  std::string out = std::string(text(view.state)) + " match=" + std::to_string(view.match) +
+                    " next=" + std::to_string(view.next);
+  out += view.learner ? " learner" : "";
+  out += view.paused ? " paused" : "";
+  if (view.pending_snapshot > 0) {
+    out += " pendingSnap=" + std::to_string(view.pending_snapshot);
   }
-  out += recent_active ? "" : " inactive";
-  if (inflights.count() > 0) {
-    out += " inflight=" + std::to_string(inflights.count());
-    out += inflights.full() ? "[full]" : "";
+  out += view.recent_active ? "" : " inactive";
+  if (view.inflight > 0) {
+    out += " inflight=" + std::to_string(view.inflight);
+    out += view.inflight_full ? "[full]" : "";
   }
   return out;
 }

@@ -44,7 +44,7 @@ struct Progress {
   bool decrease(Index rejected, Index hint);
   bool paused() const { return append_paused || state == ProgressState::kSnapshot; }
 
-  std::string text() const;  // as in transcripts
+  std::string text() const;  // describe(view_of(*this))
 
  private:
   void reset(ProgressState to);
@@ -54,5 +54,6 @@ using ProgressMap = std::map<PeerId, Progress>;
 
 const char* text(ProgressState state);
 ProgressView view_of(const Progress& progress);
+std::string describe(const ProgressView& view);
 
 }  // namespace andyx::raft
