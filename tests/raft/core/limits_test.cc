@@ -229,4 +229,54 @@ TEST_CASE("what cannot work is said before it starts") {
   CHECK(with([](Config& c) { c.read_only = ReadOnly::kLease; }));
 }
 
+TEST_CASE("entries are applied also where one entry is the limit of everything") {
+  Group group(1, [](Config& config) {
+    config.max_append_bytes = 0;
+    config.max_applying_bytes = 0;
+  });
+  group.elect(1);
+  REQUIRE(group.core(1).propose(bytes_of("a")));
+  group.settle();
+  CHECK(group.core(1).applied() == group.core(1).last_index());
+}
+
+TEST_CASE("a snapshot waits for entries that the host is applying") {
+  Group group(3);
+  group.elect(1);
+  ConfChange change;
+  change.changes.push_back({ConfChangeType::kAddLearner, 4});
+  REQUIRE(group.core(1).propose_conf_change(change));
+  group.lose = [](const Message& message) {
+    return message.type == MessageType::kAppend && message.entries.empty() && message.to == 3;
+  };
+  group.settle();
+  group.lose = {};
+
+  // Peer 3 has the change and learns now that it is committed; its host takes it and is slow.
+  const HardState leads = group.core(1).hard_state();
+  REQUIRE(group.core(3).hard_state().commit < leads.commit);
+  REQUIRE(group.core(3).step({.type = MessageType::kHeartbeat,
+                              .from = 1,
+                              .to = 3,
+                              .term = leads.term,
+                              .commit = leads.commit}));
+  Ready ready;
+  group.core(3).ready(ready);
+  REQUIRE(ready.committed.size() == 1);
+  const auto snapshot = std::make_shared<const Snapshot>(
+      Snapshot{.meta = {.index = leads.commit + 5,
+                        .term = leads.term,
+                        .conf = {.voters = {1, 2, 3}, .learners = {4, 5}}},
+               .data = {}});
+  const Message message{
+      .type = MessageType::kSnapshot, .from = 1, .to = 3, .term = leads.term, .snapshot = snapshot};
+  REQUIRE(group.core(3).step(message));
+  CHECK(group.core(3).conf_state().learners.empty());
+  CHECK(group.core(3).apply_conf_change(change).learners == std::vector<PeerId>{4});
+  group.core(3).advance();
+
+  REQUIRE(group.core(3).step(message));  // the leader sends it again
+  CHECK(group.core(3).conf_state().learners == std::vector<PeerId>{4, 5});
+}
+
 }  // namespace andyx::raft
