@@ -145,13 +145,12 @@ ConfChange Admin::draw_change() {
 // member any more; before that they may need its vote.
 void Admin::retire_removed() {
   const ConfState& conf = world_.conf();
-  if (!conf.voters_outgoing.empty()) {
-    return;
-  }
-  const auto know = std::count_if(conf.voters.begin(), conf.voters.end(), [this](PeerId id) {
-    return !world_.gone(id) && world_.node(id)->machine().applied() >= world_.conf_index();
-  });
-  if (static_cast<std::size_t>(know) <= conf.voters.size() / 2) {
+  const auto most_know = [this](const std::vector<PeerId>& voters) {
+    const auto know = std::count_if(voters.begin(), voters.end(),
+                                    [this](PeerId id) { return world_.knows_membership(id); });
+    return voters.empty() || static_cast<std::size_t>(know) > voters.size() / 2;
+  };
+  if (!most_know(conf.voters) || !most_know(conf.voters_outgoing)) {
     return;
   }
   for (PeerId id = 1; id <= world_.last_id(); id++) {

@@ -125,7 +125,7 @@ void Nemesis::lose_disk() {
   if (leader == nullptr || conf.voters.size() < 3 || !conf.voters_outgoing.empty() ||
       leader->conf() != conf || leader->machine().applied() != leader->core().last_index() ||
       std::any_of(conf.voters.begin(), conf.voters.end(),
-                  [this](PeerId id) { return world_.gone(id); })) {
+                  [this](PeerId id) { return !world_.knows_membership(id); })) {
     return;
   }
   world_.wipe(*world_.node(rng_.pick(conf.voters)));

@@ -46,6 +46,9 @@ void Node::start() {
     conf_ = snapshot->meta.conf;
     restore(*snapshot);
   }
+  if (conf_ != snapshot->meta.conf) {
+    disk_.membership_changed(machine_.applied());
+  }
   environment_.checker().started(id_, disk_.durable_hard());
   Config config;
   config.id = id_;

@@ -16,10 +16,14 @@ class Report {
 
   // A failure is printed at once, with all that is needed to see it again.
   void add(const RunResult& result, bool verbose);
+  // One line: what all runs did. `stranded`: lost disks left no quorum, so that no liveness could
+  // be asked for; `helped`: see World::help.
   void print_summary() const;
   std::uint64_t violations() const { return violations_; }
 
  private:
+  void print_violation(const RunResult& result) const;
+
   double hours_;
   std::uint64_t seeds_ = 0;
   std::uint64_t violations_ = 0;
@@ -27,6 +31,7 @@ class Report {
   std::uint64_t commits_ = 0;
   std::uint64_t answered_ = 0;
   std::uint64_t stranded_ = 0;
+  std::uint64_t helped_ = 0;
   Time virtual_time_ = 0;
   Counts counts_;
 };

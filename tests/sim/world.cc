@@ -185,6 +185,15 @@ Node* World::leader() {
   return found;
 }
 
+bool World::knows_membership(PeerId id) const {
+  if (gone(id)) {
+    return false;
+  }
+  const Node& peer = *peers_[id].node;
+  const Index known = healing_ ? peer.machine().applied() : peer.disk().durable_hard().commit;
+  return known >= conf_index_;
+}
+
 PeerId World::add_peer() {
   const PeerId id = peers_.size();
   peers_.emplace_back().node = std::make_unique<Node>(id, *this);

@@ -24,6 +24,7 @@ struct RunResult {
   Time virtual_time = 0;
   std::uint64_t trace_hash = 0;
   bool stranded = false;  // wiped peers left no quorum: no liveness to be shown
+  bool helped = false;    // see World::help
   std::optional<Violation> violation;
   std::string trace;  // its end, when violated
 };
@@ -60,6 +61,9 @@ class World final : public Environment {
   Node* leader();                                  // of the highest term; null: none
   const ConfState& conf() const { return conf_; }  // the newest that was applied anywhere
   Index conf_index() const { return conf_index_; }
+  // Its disk is there, and tells it that the newest membership is committed also after a crash
+  // (when there can be none any more: it knows).
+  bool knows_membership(PeerId id) const;
   bool was_member(PeerId id) const { return peers_[id].member; }
   PeerId add_peer();                  // a new id, an empty disk, started
   void crash(Node& node, Time down);  // and starts again after `down`
@@ -110,6 +114,7 @@ class World final : public Environment {
   void heal();
   bool settled();
   bool stranded() const;
+  void help();
 
   Options options_;
   std::unique_ptr<Logger> logger_;
@@ -132,6 +137,7 @@ class World final : public Environment {
   Index conf_index_ = 0;
   bool healing_ = false;
   bool stranded_ = false;
+  bool helped_ = false;
   std::uint32_t probes_ = 0;
 };
 

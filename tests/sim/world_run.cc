@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "raft/core/describe.h"
 #include "tests/sim/admin.h"
 #include "tests/sim/nemesis.h"
 #include "tests/sim/world.h"
@@ -39,8 +40,12 @@ void World::handle(const Event& event) {
       }
       return;
     case Kind::kSnapshotReport:
-      if (current) {
-        at->with_core([&event](RawNode& core) { core.report_snapshot(event.more, event.failed); });
+      if (current && !at->running()) {
+        push(event, kPoll);
+      } else if (current) {
+        at->with_core([peer = event.more, failed = event.failed](RawNode& core) {
+          core.report_snapshot(peer, failed);
+        });
       }
       return;
     case Kind::kRestart:
@@ -140,6 +145,24 @@ bool World::settled() {
          equal(first->conf().voters) && equal(first->conf().learners);
 }
 
+// Without pre-vote two peers whose memberships differ may raise their terms side by side for ever:
+// as in etcd, nobody tells a candidate that its term is too low. An operator would make the one
+// with the longer log campaign.
+void World::help() {
+  Node* best = nullptr;
+  for (const PeerId id : conf_.voters) {
+    Node* const each = gone(id) ? nullptr : node(id);
+    if (each != nullptr && each->running() &&
+        (best == nullptr || each->core().last_index() > best->core().last_index())) {
+      best = each;
+    }
+  }
+  if (leader() == nullptr && best != nullptr) {
+    helped_ = true;
+    best->with_core([](RawNode& core) { static_cast<void>(core.campaign()); });
+  }
+}
+
 void World::run() {
   for (PeerId id = 1; id < peers_.size(); id++) {
     peers_[id].node->start();
@@ -149,13 +172,16 @@ void World::run() {
   const Time end = now_ + kLivenessBound;
   Time probe = now_;
   while (now_ < end) {
-    run_until(now_ + 20 * kMillisecond);
+    run_until(now_ + 50 * kMillisecond);
     if (settled()) {
       return;
     }
     if (stranded()) {
       stranded_ = true;
       return;
+    }
+    if (!options_.pre_vote && now_ + kLivenessBound / 2 > end) {
+      help();
     }
     Node* const first = leader();
     if (first != nullptr && now_ >= probe &&
@@ -165,16 +191,18 @@ void World::run() {
     }
   }
   std::string detail = "120 s after healing ";
-  if (Node* const first = leader()) {
-    detail += "peer " + std::to_string(first->id()) + " leads and not all members are equal:";
-    for (PeerId id = 1; id < peers_.size(); id++) {
-      if (!gone(id)) {
-        detail += " peer " + std::to_string(id) + " applied " +
-                  std::to_string(node(id)->machine().applied());
-      }
+  Node* const first = leader();
+  detail += first == nullptr ? "nobody leads" : "peer " + std::to_string(first->id()) + " leads";
+  detail += " and members differ; " + andyx::raft::describe(conf_);
+  for (PeerId id = 1; id < peers_.size(); id++) {
+    const Node& each = *peers_[id].node;
+    if (each.up()) {
+      detail += "\n  peer " + std::to_string(id) + ": " +
+                andyx::raft::describe(each.core().hard_state()) +
+                " applied:" + std::to_string(each.machine().applied()) +
+                " last:" + std::to_string(each.core().last_index()) + " " +
+                andyx::raft::describe(each.conf());
     }
-  } else {
-    detail += "nobody leads";
   }
   violated("liveness", detail);
 }
@@ -187,7 +215,8 @@ RunResult World::result() const {
           .answered = clients_.answered(),
           .virtual_time = now_,
           .trace_hash = trace_.hash(),
-          .stranded = stranded_};
+          .stranded = stranded_,
+          .helped = helped_};
 }
 
 RunResult run_seed(const Options& options, std::size_t trace_lines) {
