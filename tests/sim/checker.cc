@@ -56,10 +56,11 @@ void Checker::started(PeerId id, const HardState& hard) {
   peer.hard = hard;
   peer.led = 0;
   peer.unproven = false;
+  peer.last = 0;
 }
 
-void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft,
-                      const std::function<ConfState()>& conf) {
+void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft, Index last,
+                      const Disk& disk, const std::function<ConfState()>& conf) {
   Seen& peer = seen(id);
   if (hard.term < peer.hard.term) {
     violated("monotonic term",
@@ -86,6 +87,11 @@ void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft,
                                           ", leaders committed up to" + say("index", committed()));
     }
   }
+  if (last < peer.last && holds_committed(disk, last + 1, hard.term)) {
+    violated("committed entries stay",
+             say(id) + " cut off" + say("index", last + 1) + " in" + say("term", hard.term));
+  }
+  peer.last = last;
   peer.hard = hard;
 }
 

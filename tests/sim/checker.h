@@ -30,8 +30,9 @@ class Checker {
   // A process starts, with what its disk kept.
   void started(PeerId id, const HardState& hard);
   // After every call into a node's core. `conf`: its membership, asked for only when it leads.
-  void observe(PeerId id, const HardState& hard, const SoftState& soft,
-               const std::function<ConfState()>& conf);
+  // `last`: of its log, written or not.
+  void observe(PeerId id, const HardState& hard, const SoftState& soft, Index last,
+               const Disk& disk, const std::function<ConfState()>& conf);
 
   // Before entries are written, in the order of writing; and what then is durable.
   void writing(PeerId id, const Disk& disk, const std::vector<Entry>& entries);
@@ -71,6 +72,7 @@ class Checker {
     Index needs = 0;        // a new leader's log has to hold this entry…
     Term needs_term = 0;    // …of this term
     bool unproven = false;  // …which is checked when it has written its first entry
+    Index last = 0;
     Term durable_term = 0;
     Index durable_commit = 0;
   };
@@ -84,6 +86,7 @@ class Checker {
   bool quorum_holds(const std::vector<PeerId>& voters, Index index, Term term) const;
   void extend(Index index, Term term, Term in_term);
   void enter(PeerId id, const Entry& entry, Term previous);
+  bool holds_committed(const Disk& disk, Index index, Term by) const;
   void keeps_committed(PeerId id, const Disk& disk, const std::vector<Entry>& entries) const;
   void voted(PeerId id, Term term, PeerId vote);
   void check_chain(PeerId id, Index index, const Machine& machine) const;

@@ -23,6 +23,7 @@ struct Arguments {
   std::uint64_t seed = 0;
   std::string bug;
   unsigned jobs = 1;
+  std::size_t trace = 60;
   bool verbose = false;
 };
 
@@ -33,7 +34,7 @@ void run_seeds(const Arguments& arguments, sim::Report& report) {
     for (std::uint64_t i = next++; i < arguments.seeds; i = next++) {
       const sim::Options options =
           sim::draw_options(arguments.first + i, sim::hours_of_virtual_time(arguments.hours));
-      const sim::RunResult result = sim::run_seed(options);
+      const sim::RunResult result = sim::run_seed(options, arguments.trace);
       const std::lock_guard lock(mutex);
       report.add(result, arguments.verbose);
     }
@@ -60,6 +61,7 @@ int main(int argc, char** argv) {
       app.add_option("--seed", arguments.seed, "run only this seed, and print its options");
   app.add_option("--jobs", arguments.jobs, "threads; each runs whole seeds (1)")
       ->check(CLI::Range(1u, 64u));
+  app.add_option("--trace", arguments.trace, "of a failing seed, so many of the last events (60)");
   app.add_flag("--verbose", arguments.verbose, "a line for each seed");
   CLI::Option* const bug = app.add_option(
       "--bug", arguments.bug, "plant this bug (raft-sim-planted only): " + sim::bug_names());

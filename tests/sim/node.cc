@@ -179,8 +179,8 @@ void Node::change(const ConfChange& change) {
 }
 
 void Node::observe() {
-  environment_.checker().observe(id_, core_->hard_state(), core_->soft_state(),
-                                 [this] { return core_->conf_state(); });
+  environment_.checker().observe(id_, core_->hard_state(), core_->soft_state(), core_->last_index(),
+                                 disk_, [this] { return core_->conf_state(); });
 }
 
 void Node::after_input() {

@@ -2,9 +2,9 @@
 // events in full, for the report of a failure.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "raft/core/types.h"
 #include "tests/sim/machine.h"
@@ -36,10 +36,10 @@ class Trace {
   std::string tail(std::size_t lines) const;
 
  private:
-  static constexpr std::size_t kKept = 512;
+  static constexpr std::size_t kKept = 4096;
   std::uint64_t hash_ = 1;
   std::uint64_t count_ = 0;
-  std::array<TraceLine, kKept> lines_;
+  std::vector<TraceLine> lines_ = std::vector<TraceLine>(kKept);
 };
 
 }  // namespace andyx::raft::sim
