@@ -56,6 +56,8 @@ inline constexpr std::uint64_t kMaxCreditMessages = 10'000'000;
 inline constexpr std::uint32_t kConsumerSessionMs = 10'000;  // silent for longer: detached
 inline constexpr std::uint32_t kMaxConsumersPerSubscription = 10'000;
 inline constexpr std::uint64_t kDrainTimeoutMs = 5'000;  // of a partition that changes its consumer
+// Streams that a partition was taken from, kept for late answers, of each subscription.
+inline constexpr std::size_t kMaxRetiredStreams = 16;
 inline constexpr std::uint64_t kMaxRedeliveryDelayMs = 7ull * 24 * 3600 * 1000;
 inline constexpr std::uint32_t kMaxAckTimeoutMs = 24u * 3600 * 1000;
 inline constexpr std::uint32_t kMaxKeyLookAhead =

@@ -134,6 +134,10 @@ class SubscriptionCore {
   void revoke(std::uint64_t attach_epoch);
   bool drained(std::uint64_t attach_epoch) const;
   void retire(std::uint64_t attach_epoch, Now now);
+  // Detaches retired streams that held nothing when they were retired, and of the others all but
+  // the latest limits::kMaxRetiredStreams (by id): a late answer would count for nothing, or has
+  // not come for as many changes of the consumer.
+  std::vector<StreamId> end_retired();
 
   // All or nothing, idempotent; the first answer to a message wins. Below the floor: answered
   // already, unless matured. Unacknowledging (again after `delay_us`) or extending (its ack timeout
@@ -269,6 +273,7 @@ class SubscriptionCore {
     bool paused = false;
     bool draining = false;
     bool retired = false;
+    bool owes = false;       // retired, and held something then
     std::uint64_t take = 0;  // of which the next two speak
     std::uint64_t allowed = 0;
     std::uint64_t taken = 0;
