@@ -19,6 +19,9 @@ inline constexpr std::size_t kMaxRequestBytesBeforeHello = 4 * kKiB;
 inline constexpr std::uint32_t kMaxBatchRecords = 1u << 20;
 inline constexpr std::uint32_t kFrameVerifyDepth = 16;
 inline constexpr std::uint32_t kFrameVerifyTables = 20'000;
+// Of the answer to a list: what is over them comes with the next one.
+inline constexpr std::uint32_t kMaxTablesOfList = 15'000;
+inline constexpr std::size_t kMaxBytesOfList = 5 * kMiB;
 inline constexpr std::uint32_t kMaxRangesPerAnswer = 10'000;
 
 // Names, headers.
