@@ -56,8 +56,8 @@ struct Now {
   TimeUs steady_us = 0;
 };
 
-// Credit that `messages` of a batch cost: their share of its bytes, rounded up. A client grants
-// back the same, for each batch of a Deliver frame, from the ranges in it.
+// Credit that `messages` of a stored batch cost: their share of its bytes, rounded up, also where
+// only they are sent. A client grants back what Deliver.charged_bytes says.
 constexpr std::uint64_t credit_charge(std::uint32_t batch_bytes, std::uint32_t batch_count,
                                       std::uint64_t messages) {
   return (std::uint64_t{batch_bytes} * messages + batch_count - 1) / batch_count;
