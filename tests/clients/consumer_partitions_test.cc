@@ -1,7 +1,7 @@
 // A consumer whose partitions come and go.
 #include <atomic>
 
-#include "tests/clients/consumer_setup.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {

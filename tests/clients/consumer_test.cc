@@ -1,6 +1,6 @@
 #include <atomic>
 
-#include "tests/clients/consumer_setup.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {

@@ -1,5 +1,4 @@
-// The fixture of the tests of consumers: a fake server whose topic has messages, each in a batch of
-// its own, and a client of it.
+// Clients of a fake server that connect again soon; and the fixture of the tests of consumers.
 #pragma once
 
 #include <mutex>
@@ -13,6 +12,12 @@
 
 namespace andyx::client {
 
+inline Client client_of(const test::FakeServer& server) {
+  return Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
+      .value();
+}
+
+// A server whose topic has messages, each in a batch of its own.
 struct ConsumerSetup {
   ConsumerSetup(std::uint32_t partitions, int messages) : server(partitions) {
     auto producer = client.producer({.topic = "t"}).value();
@@ -41,9 +46,7 @@ struct ConsumerSetup {
   test::FakeServer server;
   std::mutex mutex;
   std::vector<std::vector<std::uint32_t>> assigned;  // what the consumer was told
-  Client client =
-      Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-          .value();
+  Client client = client_of(server);
 };
 
 inline MessageBatch next(Consumer& consumer) {
