@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/net/uv_connection.h"
+#include "protocol/net/uv_owned_handle.h"
 #include "protocol/net/uv_resolve.h"
 
 namespace andyx::net {
@@ -58,58 +59,39 @@ std::uint16_t bound_port(int fd) {
   return port_of(bound);
 }
 
-// Freed by libuv's close callback, so it outlives the Listener that owns it.
-class ListenerState final : public Closable {
+class ListenerState final : public OwnedHandle<uv_tcp_t> {
  public:
   ListenerState(UvLoop& loop, OnAccept on_accept) : loop_(loop), on_accept_(std::move(on_accept)) {
-    uv_tcp_init(loop.uv(), &tcp_);
-    tcp_.data = static_cast<Closable*>(this);
+    uv_tcp_init(loop.uv(), &handle_);
+    hang_on();
   }
 
   // Takes the descriptor over; a libuv error or 0.
   int listen(Socket& socket) {
-    const int rc = uv_tcp_open(&tcp_, socket.fd());
+    const int rc = uv_tcp_open(&handle_, socket.fd());
     if (rc != 0) return rc;
     socket.release();
-    return uv_listen(
-        reinterpret_cast<uv_stream_t*>(&tcp_), kBacklog, [](uv_stream_t* stream, int status) {
-          auto& state = *static_cast<ListenerState*>(static_cast<Closable*>(stream->data));
-          if (status == 0) state.accept();
-        });
-  }
-  void release() {
-    owned_ = false;
-    if (closed_) {
-      delete this;
-    } else {
-      loop_stops();
-    }
-  }
-  void loop_stops() override {
-    if (std::exchange(closing_, true)) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&tcp_), [](uv_handle_t* handle) {
-      auto* state = static_cast<ListenerState*>(static_cast<Closable*>(handle->data));
-      state->closed_ = true;
-      if (!state->owned_) delete state;
-    });
+    return uv_listen(reinterpret_cast<uv_stream_t*>(&handle_), kBacklog,
+                     [](uv_stream_t* stream, int status) {
+                       auto& state = of<ListenerState>(stream->data);
+                       if (status == 0) state.accept();
+                     });
   }
 
  private:
   void accept() {
     auto core = UvConnection::make(loop_);
     if (core == nullptr) return;
-    if (uv_accept(reinterpret_cast<uv_stream_t*>(&tcp_), core->stream()) != 0) {
+    if (uv_accept(reinterpret_cast<uv_stream_t*>(&handle_), core->stream()) != 0) {
       core->abort(Error{ErrorCode::kConnectionLost, "gone before it was accepted"});
       return;
     }
     auto connection = core->established();
-    if (owned_) on_accept_(std::move(connection));
+    if (owned()) on_accept_(std::move(connection));
   }
 
   UvLoop& loop_;
   OnAccept on_accept_;
-  uv_tcp_t tcp_{};
-  bool owned_ = true, closing_ = false, closed_ = false;
 };
 
 class UvListener final : public Listener {

@@ -17,4 +17,9 @@ void drop_orphan_logs(storage::StorageShard& shard, const Image& image);
 // The same for rows of their delayed messages. Blocks; bounded, what is left goes at later starts.
 void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image);
 
+// After a loss of data was accepted, before any partition is opened: rows of delayed messages that
+// the logs hold no more. Later messages get their offsets, and would be delivered at those times.
+// Blocks while it reads every row.
+Status drop_lost_due_rows(storage::StorageShard& shard);
+
 }  // namespace andyx::server

@@ -71,6 +71,11 @@ Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
                                {"cut_batches", report.cut_batches}});
   if (!report.data_loss.empty())
     log::error("data lost", {{"accepted", "yes"}, {"what", report.data_loss}});
+  // Also when the loss was accepted by a start that ended before it came to this.
+  if (config.accept_data_loss || !report.data_loss.empty()) {
+    if (auto dropped = drop_lost_due_rows(*node_.shard); !dropped)
+      return std::unexpected(dropped.error());
+  }
   node_.read_pool = std::make_unique<ReadPool>(kReadThreads, kMaxQueuedReads);
   return {};
 }

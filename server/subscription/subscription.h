@@ -88,6 +88,7 @@ class Subscription {
   void arm();
   void wake();
   void check_drains();
+  void end_retired();
   void mature();
   void matured(DueKey cursor, Result<std::vector<DueKey>> due);
   void make_matured_durable();

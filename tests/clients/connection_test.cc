@@ -125,4 +125,24 @@ TEST_CASE("closing the client ends those who wait") {
   CHECK(client.admin().list_topics().error().code == ErrorCode::kShuttingDown);
 }
 
+TEST_CASE("a list that says that there is more, and has nothing more, is an error") {
+  FakeServer server;
+  auto client = Client::connect({.servers = {server.address()}}).value();
+  std::atomic<int> asked = 0;
+  server.intercept([&](FakeServer::Session& session, const protocol::Frame& root) {
+    const auto* list = root.body_as_TopicList();
+    if (list == nullptr) return false;
+    const bool first = asked++ == 0;
+    CHECK(list->after()->str() == (first ? "" : "a/b/c/d"));
+    session.reply(root.correlation_id(), Body::TopicReply, [&](auto& b) {
+      std::vector<flatbuffers::Offset<protocol::TopicInfo>> topics;
+      if (first) topics.push_back(protocol::CreateTopicInfoDirect(b, "a/b/c/d"));
+      return protocol::CreateTopicReplyDirect(b, &topics, true);
+    });
+    return true;
+  });
+  CHECK(client.admin().list_topics().error().code == ErrorCode::kInternal);
+  CHECK(asked == 2);
+}
+
 }  // namespace andyx::client

@@ -1,7 +1,6 @@
 #include <atomic>
 
-#include "andyx/client.h"
-#include "tests/clients/fake_server.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {
@@ -9,33 +8,9 @@ namespace {
 using protocol::Body;
 using test::FakeServer;
 
-struct Setup {
-  explicit Setup(std::uint32_t partitions = 1) : server(partitions) {
-    auto producer = client.producer({.topic = "t"}).value();
-    for (int i = 0; i < 20; ++i) {
-      const auto text = std::to_string(i);
-      REQUIRE(producer.send({.payload = text}));
-      REQUIRE(producer.flush());  // a batch for each
-    }
-  }
-  Result<Consumer> subscribe(ConsumerOptions options = {}) {
-    options.topic = "t";
-    options.subscription = "s";
-    return client.subscribe(std::move(options));
-  }
-
-  FakeServer server;
-  Client client =
-      Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-          .value();
+struct Setup : ConsumerSetup {
+  explicit Setup(std::uint32_t partitions = 1) : ConsumerSetup(partitions, 20) {}
 };
-
-MessageBatch next(Consumer& consumer) {
-  auto batch = consumer.poll(60'000);
-  REQUIRE(batch.has_value());
-  REQUIRE_FALSE(batch->empty());
-  return std::move(*batch);
-}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
 #include "tools/common/progress.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -17,13 +17,13 @@ std::string node_table(const client::NodeStatus& node) {
   out += number(node.connections) + " connections, " + number(node.topics) + " topics, " +
          number(node.partitions) + " partitions, metadata version " +
          number(node.metadata_version) + '\n';
-  Table loops({">LOOP", ">CONNECTIONS", ">PARTITIONS", ">MAILBOX", ">CACHED"});
+  tools::Table loops({">LOOP", ">CONNECTIONS", ">PARTITIONS", ">MAILBOX", ">CACHED"});
   for (const client::LoopStatus& loop : node.loops) {
     loops.add({number(loop.loop), number(loop.connections), number(loop.partitions),
                number(loop.mailbox), tools::short_bytes(static_cast<double>(loop.cached_bytes))});
   }
-  Table storage({">SHARD", "STATE", "FSYNC", ">GENERATION", ">UNFLUSHED", ">WRITTEN", ">DISK",
-                 ">FREE", ">SYNCS", ">LAST-SYNC-US", "CRC32C", ">CRC32C-CALLS"});
+  tools::Table storage({">SHARD", "STATE", "FSYNC", ">GENERATION", ">UNFLUSHED", ">WRITTEN",
+                        ">DISK", ">FREE", ">SYNCS", ">LAST-SYNC-US", "CRC32C", ">CRC32C-CALLS"});
   for (const client::StorageStatus& shard : node.storage) {
     storage.add({number(shard.shard), shard.state, shard.fsync ? "on" : "off",
                  number(shard.generation), number(shard.unflushed_generations),
