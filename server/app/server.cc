@@ -37,11 +37,13 @@ Server::Server(Config config) {
 Result<std::unique_ptr<Server>> Server::start(Config config,
                                               std::shared_ptr<rocksdb::FileSystem> file_system) {
   std::unique_ptr<Server> server(new Server(std::move(config)));
-  auto address = net::claim_address(server->node_.config.listen);
-  if (!address) return std::unexpected(address.error());
-  server->node_.address = *address;
+  auto claimed = net::claim_address(server->node_.config.listen);
+  if (!claimed) return std::unexpected(claimed.error());
+  const net::Address address = claimed->address();
+  server->claim_ = std::move(*claimed);
+  server->node_.address = address;
   server->node_.advertise =
-      server->node_.config.advertise.host.empty() ? *address : server->node_.config.advertise;
+      server->node_.config.advertise.host.empty() ? address : server->node_.config.advertise;
   if (auto opened = server->open_storage(std::move(file_system)); !opened)
     return std::unexpected(opened.error());
   if (auto started = server->start_controller(); !started) return std::unexpected(started.error());
