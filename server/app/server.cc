@@ -30,7 +30,6 @@ T run_on(net::Loop& loop, std::function<T()> work) {
 
 Server::Server(Config config) {
   node_.config = std::move(config);
-  node_.incarnation = static_cast<std::uint64_t>(net::wall_time_us());
   node_.started_ns = net::monotonic_ns();
 }
 
@@ -85,6 +84,9 @@ Status Server::start_controller() {
   if (!metadata_log) return std::unexpected(metadata_log.error());
   auto disk_id = disk_id_of(*node_.shard);
   if (!disk_id) return std::unexpected(disk_id.error());
+  auto incarnation = next_incarnation(*node_.shard, net::wall_time_us());
+  if (!incarnation) return std::unexpected(incarnation.error());
+  node_.incarnation = *incarnation;
 
   ControllerOptions options;
   options.node = {.node_id = node_.config.node_id,
