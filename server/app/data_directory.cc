@@ -1,5 +1,6 @@
 #include "server/app/data_directory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <future>
 #include <limits>
@@ -13,6 +14,9 @@ namespace andyx::server {
 namespace {
 
 constexpr const char* kDiskIdKey = "disk-id";
+constexpr const char* kIncarnationKey = "incarnation";
+// Coordinators count epochs from the incarnation on: one for each attach, far fewer than this.
+constexpr std::uint64_t kEpochsOfOneStart = std::uint64_t{1} << 36;
 
 class WriteOnce final : public storage::WriteObserver {
  public:
@@ -24,6 +28,16 @@ class WriteOnce final : public storage::WriteObserver {
  private:
   std::promise<ErrorCode> outcome_;
 };
+
+Status put_durably(storage::StorageShard& shard, const char* key, std::string value) {
+  WriteOnce write;
+  storage::WriteGroup group;
+  group.puts.push_back({storage::Table::kMeta, key, std::move(value)});
+  if (auto submitted = shard.submit(std::move(group), write); !submitted) return submitted;
+  if (auto error = write.wait(); error != ErrorCode::kOk)
+    return fail(error, std::string("the ") + key + " could not be written");
+  return {};
+}
 
 }  // namespace
 
@@ -40,14 +54,27 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   id = Uuid::random();
   std::string bytes(sizeof id, '\0');
   std::memcpy(bytes.data(), &id, sizeof id);
-  WriteOnce write;
-  storage::WriteGroup group;
-  group.puts.push_back({storage::Table::kMeta, kDiskIdKey, std::move(bytes)});
-  if (auto submitted = shard.submit(std::move(group), write); !submitted)
-    return std::unexpected(submitted.error());
-  if (auto error = write.wait(); error != ErrorCode::kOk)
-    return fail(error, "the disk id could not be written");
+  if (auto put = put_durably(shard, kDiskIdKey, std::move(bytes)); !put)
+    return std::unexpected(put.error());
   return id;
+}
+
+Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_us) {
+  auto stored = shard.get(storage::Table::kMeta, kIncarnationKey);
+  if (!stored) return std::unexpected(stored.error());
+  auto incarnation = static_cast<std::uint64_t>(std::max<TimeUs>(now_us, 1));
+  if (*stored) {
+    std::uint64_t last = 0;
+    if ((*stored)->size() != sizeof last)
+      return fail(ErrorCode::kCorrupt, "the incarnation in the data directory is damaged");
+    std::memcpy(&last, (*stored)->data(), sizeof last);
+    if (incarnation <= last) incarnation = last + kEpochsOfOneStart;
+  }
+  std::string bytes(sizeof incarnation, '\0');
+  std::memcpy(bytes.data(), &incarnation, sizeof incarnation);
+  if (auto put = put_durably(shard, kIncarnationKey, std::move(bytes)); !put)
+    return std::unexpected(put.error());
+  return incarnation;
 }
 
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image) {

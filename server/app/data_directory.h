@@ -10,6 +10,11 @@ namespace andyx::server {
 // The id of this data directory, made at its first start. Blocks until it is durable.
 Result<Uuid> disk_id_of(storage::StorageShard& shard);
 
+// Of this start: microseconds of the wall clock, but above those of every start before, also where
+// that clock was set back meanwhile: epochs of attached consumers grow with it. Blocks until it is
+// durable.
+Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_us);
+
 // Frees the logs of partitions that the image does not have: their topic was deleted, and the node
 // stopped before their space was free.
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image);

@@ -13,7 +13,7 @@ ClientOptions to(std::initializer_list<std::string> servers) {
   return {.servers = servers, .backoff_min_ms = 1, .backoff_max_ms = 20};
 }
 
-std::string nobody() { return net::claim_address({"127.0.0.1", 0}).value().text(); }
+std::string nobody() { return net::claim_address({"127.0.0.1", 0}).value().address().text(); }
 
 }  // namespace
 

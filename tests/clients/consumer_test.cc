@@ -1,4 +1,5 @@
 #include <atomic>
+#include <chrono>
 
 #include "tests/clients/client_setup.h"
 
@@ -119,6 +120,23 @@ TEST_CASE("after a lost connection: the same session, answers again, stale messa
   setup.server.deliver(0, 5, 9);
   CHECK(next(consumer).ranges()[0].first == 5);
   CHECK(consumer.stats().reconnects == 1);
+}
+
+TEST_CASE("the time to come back begins with the loss, however long a consumer was attached") {
+  constexpr std::uint32_t kRequestMs = 500;
+  Setup setup;
+  FakeServer& server = setup.server;
+  auto client =
+      Client::connect({.servers = {server.address()}, .request_timeout_ms = kRequestMs}).value();
+  auto consumer = client.subscribe({.topic = "t", .subscription = "s"}).value();
+  // Longer than a request may take.
+  const auto attached = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - attached < std::chrono::milliseconds(2 * kRequestMs))
+    REQUIRE(consumer.poll(20).has_value());
+  server.drop_connections();
+  while (consumer.stats().reconnects == 0) REQUIRE(consumer.poll(20).has_value());
+  server.deliver(0, 0, 0);
+  CHECK(next(consumer).count() == 1);
 }
 
 TEST_CASE("a consumer that was taken over ends with the reason") {
