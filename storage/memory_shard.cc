@@ -87,6 +87,7 @@ class MemoryShard final : public StorageShard {
   std::condition_variable wake_;
   std::vector<QueuedGroup> queue_;
   std::size_t queued_bytes_ = 0;
+  mutable std::uint64_t reads_ = 0;
   bool closing_ = false;
   std::unordered_map<LogId, MemoryLog> logs_;  // includes logs whose first append is still queued
   std::unordered_set<LogId> dropped_;
@@ -191,6 +192,7 @@ const MemoryLog* MemoryShard::find_log(LogId log) const {
 
 Result<std::vector<SharedBytes>> MemoryShard::read(LogId log, Offset from, std::size_t max_bytes) {
   const std::lock_guard lock(mutex_);
+  ++reads_;
   const MemoryLog* found = find_log(log);
   const LogState state = found != nullptr ? found->state : LogState{};
   if (from < state.start_offset || from > state.end_offset) {
@@ -209,6 +211,7 @@ Result<std::vector<SharedBytes>> MemoryShard::read(LogId log, Offset from, std::
 
 Result<Offset> MemoryShard::find_time(LogId log, TimeUs time_us) {
   const std::lock_guard lock(mutex_);
+  ++reads_;
   const MemoryLog* found = find_log(log);
   if (found == nullptr) return Offset{0};
   for (auto it = found->find(found->state.start_offset); it != found->batches.end(); ++it) {
@@ -220,6 +223,7 @@ Result<Offset> MemoryShard::find_time(LogId log, TimeUs time_us) {
 
 Result<StorageShard::Sized> MemoryShard::find_size(LogId log, std::uint64_t max_bytes) {
   const std::lock_guard lock(mutex_);
+  ++reads_;
   const MemoryLog* found = find_log(log);
   if (found == nullptr || found->batches.empty()) {
     return Sized{.from = found == nullptr ? 0 : found->state.start_offset};
@@ -235,6 +239,7 @@ Result<StorageShard::Sized> MemoryShard::find_size(LogId log, std::uint64_t max_
 
 Result<std::uint64_t> MemoryShard::bytes_from(LogId log, Offset from) {
   const std::lock_guard lock(mutex_);
+  ++reads_;
   const MemoryLog* found = find_log(log);
   const LogState state = found != nullptr ? found->state : LogState{};
   if (from < state.start_offset || from > state.end_offset) return out_of_range(log, state, from);
@@ -320,6 +325,7 @@ Result<CutTail> MemoryShard::truncate(LogId log, Offset from) {
 
 Result<std::optional<std::string>> MemoryShard::get(Table table, std::string_view key) const {
   const std::lock_guard lock(mutex_);
+  ++reads_;
   const StateMap& map = tables_[static_cast<std::size_t>(table)];
   const auto found = map.find(key);
   if (found == map.end()) return std::nullopt;
@@ -332,6 +338,7 @@ Status MemoryShard::scan_from(
   StateMap copy;  // so that `visit` may call the shard
   {
     const std::lock_guard lock(mutex_);
+    ++reads_;
     const StateMap& map = tables_[static_cast<std::size_t>(table)];
     for (auto it = map.lower_bound(std::max(prefix, first));
          it != map.end() && it->first.starts_with(prefix); ++it) {
@@ -349,6 +356,7 @@ ShardStatus MemoryShard::status() const {
   return {.state = "serving",
           .fsync = fsync_,
           .written_bytes = written_bytes_,
+          .reads = reads_,
           .syncs = rounds_,
           .queued_bytes = queued_bytes_};
 }

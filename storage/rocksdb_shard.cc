@@ -1,6 +1,7 @@
 // The storage contract on RocksDB: a thin face over the parts of ShardCore.
 #include "storage/rocksdb_shard.h"
 
+#include <atomic>
 #include <mutex>
 
 #include "storage/crc32c_hardware.h"
@@ -38,9 +39,11 @@ class RocksdbShard final : public StorageShard {
  private:
   // Held by every call that touches RocksDB, so that close() waits for them.
   Result<std::shared_lock<std::shared_mutex>> use() const;
+  Result<std::shared_lock<std::shared_mutex>> use_to_read() const;
 
   const std::shared_ptr<ShardCore> core_;
   mutable std::shared_mutex open_mutex_;
+  mutable std::atomic<std::uint64_t> reads_{0};
   bool closed_ = false;
   Status close_result_;
 };
@@ -50,6 +53,11 @@ Result<std::shared_lock<std::shared_mutex>> RocksdbShard::use() const {
   if (closed_) return fail(ErrorCode::kShuttingDown, "the storage shard is closed");
   if (Status healthy = core_->health().check(); !healthy) return std::unexpected(healthy.error());
   return lock;
+}
+
+Result<std::shared_lock<std::shared_mutex>> RocksdbShard::use_to_read() const {
+  reads_.fetch_add(1, std::memory_order_relaxed);
+  return use();
 }
 
 Status RocksdbShard::submit(WriteGroup group, WriteObserver& observer) {
@@ -69,25 +77,25 @@ Status RocksdbShard::submit(WriteGroup group, WriteObserver& observer) {
 }
 
 Result<std::vector<SharedBytes>> RocksdbShard::read(LogId log, Offset from, std::size_t max_bytes) {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   return LogReader(core_->database(), core_->table()).read(log, from, max_bytes);
 }
 
 Result<Offset> RocksdbShard::find_time(LogId log, TimeUs time_us) {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   return LogReader(core_->database(), core_->table()).find_time(log, time_us);
 }
 
 Result<StorageShard::Sized> RocksdbShard::find_size(LogId log, std::uint64_t max_bytes) {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   return LogReader(core_->database(), core_->table()).find_size(log, max_bytes);
 }
 
 Result<std::uint64_t> RocksdbShard::bytes_from(LogId log, Offset from) {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   return LogReader(core_->database(), core_->table()).bytes_from(log, from);
 }
@@ -118,7 +126,7 @@ Result<CutTail> RocksdbShard::truncate(LogId log, Offset from) {
 }
 
 Result<std::optional<std::string>> RocksdbShard::get(Table table, std::string_view key) const {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   return core_->database().get(table, key);
 }
@@ -126,7 +134,7 @@ Result<std::optional<std::string>> RocksdbShard::get(Table table, std::string_vi
 Status RocksdbShard::scan_from(
     Table table, std::string_view prefix, std::string_view first,
     const std::function<bool(std::string_view, std::string_view)>& visit) const {
-  const auto in_use = use();
+  const auto in_use = use_to_read();
   if (!in_use) return std::unexpected(in_use.error());
   const Family family = table == Table::kMeta ? Family::kMeta : Family::kCursor;
   return core_->database().visit_rows_from(family, std::max(prefix, first),
@@ -143,6 +151,7 @@ ShardStatus RocksdbShard::status() const {
   ShardStatus status{.fsync = core_->options().fsync,
                      .generation = core_->table().open_generation(),
                      .written_bytes = counters.written_bytes,
+                     .reads = reads_.load(std::memory_order_relaxed),
                      .copied_bytes = counters.copied_bytes,
                      .free_bytes = core_->guard().free_bytes(),
                      .syncs = counters.syncs,

@@ -88,6 +88,7 @@ struct ShardStatus {
   std::uint32_t generation = 0;
   std::uint32_t unflushed_generations = 0;
   std::uint64_t written_bytes = 0;  // of batches, since open
+  std::uint64_t reads = 0;          // calls that looked for data or state, since open
   std::uint64_t copied_bytes = 0;   // moved out of mostly dead generations, since open
   std::uint64_t disk_bytes = 0;
   std::uint64_t free_bytes = 0;

@@ -19,6 +19,9 @@ inline constexpr std::size_t kMaxRequestBytesBeforeHello = 4 * kKiB;
 inline constexpr std::uint32_t kMaxBatchRecords = 1u << 20;
 inline constexpr std::uint32_t kFrameVerifyDepth = 16;
 inline constexpr std::uint32_t kFrameVerifyTables = 20'000;
+// Of the answer to a list: what is over them comes with the next one.
+inline constexpr std::uint32_t kMaxTablesOfList = 15'000;
+inline constexpr std::size_t kMaxBytesOfList = 5 * kMiB;
 inline constexpr std::uint32_t kMaxRangesPerAnswer = 10'000;
 
 // Names, headers.
@@ -56,6 +59,8 @@ inline constexpr std::uint64_t kMaxCreditMessages = 10'000'000;
 inline constexpr std::uint32_t kConsumerSessionMs = 10'000;  // silent for longer: detached
 inline constexpr std::uint32_t kMaxConsumersPerSubscription = 10'000;
 inline constexpr std::uint64_t kDrainTimeoutMs = 5'000;  // of a partition that changes its consumer
+// Streams that a partition was taken from, kept for late answers, of each subscription.
+inline constexpr std::size_t kMaxRetiredStreams = 16;
 inline constexpr std::uint64_t kMaxRedeliveryDelayMs = 7ull * 24 * 3600 * 1000;
 inline constexpr std::uint32_t kMaxAckTimeoutMs = 24u * 3600 * 1000;
 inline constexpr std::uint32_t kMaxKeyLookAhead =

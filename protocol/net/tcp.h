@@ -81,10 +81,26 @@ class Listener {
 // Accepted connections: the callee owns them. Loop thread.
 using OnAccept = std::function<void(std::unique_ptr<Connection>)>;
 
-// Makes sure that nobody else listens there (a probe socket without SO_REUSEPORT; kAddressInUse
-// names the address) and picks the port when it is 0. Call once, before the loops listen. Any
-// thread.
-Result<Address> claim_address(const Address& address);
+// The right to listen on an address, as long as it lives: a socket that is bound there and does not
+// listen, so that another server which starts meanwhile is refused and this one's loops are not.
+class AddressClaim {
+ public:
+  AddressClaim(Address address, int fd) : address_(std::move(address)), fd_(fd) {}  // owns `fd`
+  AddressClaim(AddressClaim&& other) noexcept;
+  AddressClaim& operator=(AddressClaim&& other) noexcept;
+  ~AddressClaim();
+  const Address& address() const { return address_; }  // with the port that was picked
+
+ private:
+  Address address_;
+  int fd_ = -1;
+};
+
+// Makes sure that nobody else listens there or has claimed it (kAddressInUse names the address) and
+// picks the port when it is 0. Call once, before the loops listen, and keep it while they do. Of
+// several that claim one address at the same instant exactly one gets it. Any thread; may wait for
+// some 100 ms.
+Result<AddressClaim> claim_address(const Address& address);
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, OnAccept on_accept);
 
 // Connects; `done` is called once, on the loop: with a connection, or kUnreachable / kTimedOut.

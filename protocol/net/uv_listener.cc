@@ -2,10 +2,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <thread>
 #include <utility>
 
 #include "protocol/net/uv_connection.h"
+#include "protocol/net/uv_owned_handle.h"
 #include "protocol/net/uv_resolve.h"
 
 namespace andyx::net {
@@ -58,58 +61,73 @@ std::uint16_t bound_port(int fd) {
   return port_of(bound);
 }
 
-// Freed by libuv's close callback, so it outlives the Listener that owns it.
-class ListenerState final : public Closable {
+constexpr int kProbeAttempts = 8;
+
+struct Probed {
+  int fd = -1;  // bound, does not listen
+  int error = 0;
+  bool may_be_another_probe = false;  // which goes within microseconds, or stays as a claim
+};
+
+Probed probe(const SocketAddress& address) {
+  const Socket alone(new_socket(address));
+  if (const int error = bind_socket(alone, address, false); error != 0) return {.error = error};
+  // Sockets that are bound, but do not listen (yet), are only found by listening. Two probes at
+  // once refuse each other.
+  if (::listen(alone.fd(), 1) != 0) {
+    const int error = errno;
+    return {.error = error, .may_be_another_probe = error == EADDRINUSE};
+  }
+  // The claim takes its place before it goes: other probes meet one of the two at every instant.
+  const int on = 1;
+  if (setsockopt(alone.fd(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0)
+    return {.error = errno};
+  SocketAddress same{};
+  socklen_t length = sizeof same;
+  if (getsockname(alone.fd(), reinterpret_cast<sockaddr*>(&same), &length) != 0)
+    return {.error = errno};
+  Socket claim(new_socket(same));
+  if (const int error = bind_socket(claim, same, true); error != 0) return {.error = error};
+  // With SO_REUSEADDR it would stand in nobody's way.
+  const int off = 0;
+  if (setsockopt(claim.fd(), SOL_SOCKET, SO_REUSEADDR, &off, sizeof off) != 0)
+    return {.error = errno};
+  return {.fd = claim.release()};
+}
+
+class ListenerState final : public OwnedHandle<uv_tcp_t> {
  public:
   ListenerState(UvLoop& loop, OnAccept on_accept) : loop_(loop), on_accept_(std::move(on_accept)) {
-    uv_tcp_init(loop.uv(), &tcp_);
-    tcp_.data = static_cast<Closable*>(this);
+    uv_tcp_init(loop.uv(), &handle_);
+    hang_on();
   }
 
   // Takes the descriptor over; a libuv error or 0.
   int listen(Socket& socket) {
-    const int rc = uv_tcp_open(&tcp_, socket.fd());
+    const int rc = uv_tcp_open(&handle_, socket.fd());
     if (rc != 0) return rc;
     socket.release();
-    return uv_listen(
-        reinterpret_cast<uv_stream_t*>(&tcp_), kBacklog, [](uv_stream_t* stream, int status) {
-          auto& state = *static_cast<ListenerState*>(static_cast<Closable*>(stream->data));
-          if (status == 0) state.accept();
-        });
-  }
-  void release() {
-    owned_ = false;
-    if (closed_) {
-      delete this;
-    } else {
-      loop_stops();
-    }
-  }
-  void loop_stops() override {
-    if (std::exchange(closing_, true)) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&tcp_), [](uv_handle_t* handle) {
-      auto* state = static_cast<ListenerState*>(static_cast<Closable*>(handle->data));
-      state->closed_ = true;
-      if (!state->owned_) delete state;
-    });
+    return uv_listen(reinterpret_cast<uv_stream_t*>(&handle_), kBacklog,
+                     [](uv_stream_t* stream, int status) {
+                       auto& state = of<ListenerState>(stream->data);
+                       if (status == 0) state.accept();
+                     });
   }
 
  private:
   void accept() {
     auto core = UvConnection::make(loop_);
     if (core == nullptr) return;
-    if (uv_accept(reinterpret_cast<uv_stream_t*>(&tcp_), core->stream()) != 0) {
+    if (uv_accept(reinterpret_cast<uv_stream_t*>(&handle_), core->stream()) != 0) {
       core->abort(Error{ErrorCode::kConnectionLost, "gone before it was accepted"});
       return;
     }
     auto connection = core->established();
-    if (owned_) on_accept_(std::move(connection));
+    if (owned()) on_accept_(std::move(connection));
   }
 
   UvLoop& loop_;
   OnAccept on_accept_;
-  uv_tcp_t tcp_{};
-  bool owned_ = true, closing_ = false, closed_ = false;
 };
 
 class UvListener final : public Listener {
@@ -127,15 +145,32 @@ class UvListener final : public Listener {
 
 }  // namespace
 
-Result<Address> claim_address(const Address& address) {
+AddressClaim::AddressClaim(AddressClaim&& other) noexcept
+    : address_(std::move(other.address_)), fd_(std::exchange(other.fd_, -1)) {}
+
+AddressClaim& AddressClaim::operator=(AddressClaim&& other) noexcept {
+  std::swap(address_, other.address_);
+  std::swap(fd_, other.fd_);
+  return *this;
+}
+
+AddressClaim::~AddressClaim() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<AddressClaim> claim_address(const Address& address) {
   const auto target = resolve_to_bind(address);
   if (!target) return std::unexpected(target.error());
-  const Socket probe(new_socket(*target));
-  if (const int error = bind_socket(probe, *target, false); error != 0)
-    return cannot_listen(address, error);
-  // Sockets that are bound, but do not listen yet, are only found by listening.
-  if (::listen(probe.fd(), 1) != 0) return cannot_listen(address, errno);
-  return Address{.host = address.host, .port = bound_port(probe.fd())};
+  for (int attempt = 0;; ++attempt) {
+    const Probed probed = probe(*target);
+    if (probed.fd >= 0)
+      return AddressClaim({.host = address.host, .port = bound_port(probed.fd)}, probed.fd);
+    if (!probed.may_be_another_probe || attempt == kProbeAttempts)
+      return cannot_listen(address, probed.error);
+    // Different in every process that started together with this one.
+    const auto apart = std::chrono::microseconds(997) * (getpid() % 16);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1 + attempt) + apart);
+  }
 }
 
 Result<std::unique_ptr<Listener>> listen(Loop& loop, const Address& address, OnAccept on_accept) {

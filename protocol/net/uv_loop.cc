@@ -3,6 +3,8 @@
 #include <cassert>
 #include <utility>
 
+#include "protocol/net/uv_owned_handle.h"
+
 namespace andyx::net {
 namespace {
 
@@ -153,45 +155,26 @@ void UvLoop::close_everything() {
 
 namespace {
 
-// Freed by libuv's close callback, so it outlives the Timer that owns it.
-class TimerState final : public Closable {
+class TimerState final : public OwnedHandle<uv_timer_t> {
  public:
   explicit TimerState(UvLoop& loop) {
     uv_timer_init(loop.uv(), &handle_);
-    handle_.data = static_cast<Closable*>(this);
+    hang_on();
   }
 
   void start(std::uint64_t after_ms, std::uint64_t repeat_ms, std::function<void()> fire) {
-    if (closing_) return;
+    if (closing()) return;
     (firing_ ? next_fire_ : fire_) = std::move(fire);
     uv_update_time(handle_.loop);
-    uv_timer_start(&handle_, [](uv_timer_t* handle) { of(handle).fire(); }, after_ms, repeat_ms);
+    uv_timer_start(
+        &handle_, [](uv_timer_t* handle) { of<TimerState>(handle->data).fire(); }, after_ms,
+        repeat_ms);
   }
   void stop() {
-    if (!closing_) uv_timer_stop(&handle_);
-  }
-  // The owner is gone.
-  void release() {
-    owned_ = false;
-    if (closed_) {
-      delete this;
-    } else {
-      loop_stops();
-    }
-  }
-  void loop_stops() override {
-    if (std::exchange(closing_, true)) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) {
-      auto& state = of(reinterpret_cast<uv_timer_t*>(handle));
-      state.closed_ = true;
-      if (!state.owned_) delete &state;
-    });
+    if (!closing()) uv_timer_stop(&handle_);
   }
 
  private:
-  static TimerState& of(uv_timer_t* handle) {
-    return *static_cast<TimerState*>(static_cast<Closable*>(handle->data));
-  }
   void fire() {
     firing_ = true;
     fire_();
@@ -199,9 +182,8 @@ class TimerState final : public Closable {
     if (next_fire_) fire_ = std::exchange(next_fire_, nullptr);
   }
 
-  uv_timer_t handle_{};
   std::function<void()> fire_, next_fire_;  // next_: started again from within fire_
-  bool firing_ = false, closing_ = false, closed_ = false, owned_ = true;
+  bool firing_ = false;
 };
 
 class UvTimer final : public Loop::Timer {

@@ -4,48 +4,28 @@
 #include <utility>
 
 #include "protocol/net/tcp.h"
-#include "protocol/net/uv_loop.h"
+#include "protocol/net/uv_owned_handle.h"
 
 namespace andyx::net {
 namespace {
 
-// Freed by libuv's close callback, so it outlives the watch that owns it.
-class SignalState final : public Closable {
+class SignalState final : public OwnedHandle<uv_signal_t> {
  public:
   SignalState(UvLoop& loop, int number, std::function<void(int)> fire) : fire_(std::move(fire)) {
     uv_signal_init(loop.uv(), &handle_);
-    handle_.data = static_cast<Closable*>(this);
+    hang_on();
     uv_signal_start(
-        &handle_, [](uv_signal_t* handle, int caught) { of(handle->data).fire(caught); }, number);
-  }
-  void release() {
-    owned_ = false;
-    if (closed_) {
-      delete this;
-    } else {
-      loop_stops();
-    }
-  }
-  void loop_stops() override {
-    if (std::exchange(closing_, true)) return;
-    uv_close(reinterpret_cast<uv_handle_t*>(&handle_), [](uv_handle_t* handle) {
-      auto& state = of(handle->data);
-      state.closed_ = true;
-      if (!state.owned_) delete &state;
-    });
+        &handle_,
+        [](uv_signal_t* handle, int caught) { of<SignalState>(handle->data).fire(caught); },
+        number);
   }
 
  private:
-  static SignalState& of(void* data) {
-    return *static_cast<SignalState*>(static_cast<Closable*>(data));
-  }
   void fire(int caught) {
-    if (owned_) fire_(caught);
+    if (owned()) fire_(caught);
   }
 
-  uv_signal_t handle_{};
   std::function<void(int)> fire_;
-  bool owned_ = true, closing_ = false, closed_ = false;
 };
 
 class UvSignalWatch final : public SignalWatch {

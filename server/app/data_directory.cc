@@ -1,7 +1,9 @@
 #include "server/app/data_directory.h"
 
+#include <algorithm>
 #include <cstring>
 #include <future>
+#include <limits>
 #include <unordered_set>
 
 #include "server/app/log.h"
@@ -12,6 +14,9 @@ namespace andyx::server {
 namespace {
 
 constexpr const char* kDiskIdKey = "disk-id";
+constexpr const char* kIncarnationKey = "incarnation";
+// Coordinators count epochs from the incarnation on: one for each attach, far fewer than this.
+constexpr std::uint64_t kEpochsOfOneStart = std::uint64_t{1} << 36;
 
 class WriteOnce final : public storage::WriteObserver {
  public:
@@ -23,6 +28,16 @@ class WriteOnce final : public storage::WriteObserver {
  private:
   std::promise<ErrorCode> outcome_;
 };
+
+Status put_durably(storage::StorageShard& shard, const char* key, std::string value) {
+  WriteOnce write;
+  storage::WriteGroup group;
+  group.puts.push_back({storage::Table::kMeta, key, std::move(value)});
+  if (auto submitted = shard.submit(std::move(group), write); !submitted) return submitted;
+  if (auto error = write.wait(); error != ErrorCode::kOk)
+    return fail(error, std::string("the ") + key + " could not be written");
+  return {};
+}
 
 }  // namespace
 
@@ -39,14 +54,27 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   id = Uuid::random();
   std::string bytes(sizeof id, '\0');
   std::memcpy(bytes.data(), &id, sizeof id);
-  WriteOnce write;
-  storage::WriteGroup group;
-  group.puts.push_back({storage::Table::kMeta, kDiskIdKey, std::move(bytes)});
-  if (auto submitted = shard.submit(std::move(group), write); !submitted)
-    return std::unexpected(submitted.error());
-  if (auto error = write.wait(); error != ErrorCode::kOk)
-    return fail(error, "the disk id could not be written");
+  if (auto put = put_durably(shard, kDiskIdKey, std::move(bytes)); !put)
+    return std::unexpected(put.error());
   return id;
+}
+
+Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_us) {
+  auto stored = shard.get(storage::Table::kMeta, kIncarnationKey);
+  if (!stored) return std::unexpected(stored.error());
+  auto incarnation = static_cast<std::uint64_t>(std::max<TimeUs>(now_us, 1));
+  if (*stored) {
+    std::uint64_t last = 0;
+    if ((*stored)->size() != sizeof last)
+      return fail(ErrorCode::kCorrupt, "the incarnation in the data directory is damaged");
+    std::memcpy(&last, (*stored)->data(), sizeof last);
+    if (incarnation <= last) incarnation = last + kEpochsOfOneStart;
+  }
+  std::string bytes(sizeof incarnation, '\0');
+  std::memcpy(bytes.data(), &incarnation, sizeof incarnation);
+  if (auto put = put_durably(shard, kIncarnationKey, std::move(bytes)); !put)
+    return std::unexpected(put.error());
+  return incarnation;
 }
 
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image) {
@@ -83,21 +111,35 @@ std::optional<PartitionId> next_with_due_rows(const storage::StorageShard& shard
   return found;
 }
 
-std::size_t drop_due_rows(storage::StorageShard& shard, PartitionId id, std::size_t most) {
-  std::size_t dropped = 0;
+// Those of messages from `first` on; at most `most` of them. How many went, until a failure.
+struct DroppedRows {
+  std::size_t rows = 0;
+  Status outcome;
+};
+DroppedRows drop_due_rows(storage::StorageShard& shard, PartitionId id, Offset first,
+                          std::size_t most) {
+  DroppedRows dropped;
   std::string from = due_prefix(id);
-  while (dropped < most) {
+  while (dropped.rows < most) {
     storage::WriteGroup group;
     const auto take = [&](std::string_view key, std::string_view) {
+      const auto row = decode_due_row_key(key);
+      if (row ? row->offset < first : first > 0) return true;
       group.puts.push_back({storage::Table::kCursor, std::string(key), std::nullopt});
       return group.puts.size() < kOrphanRows;
     };
-    if (!shard.scan_from(storage::Table::kCursor, due_prefix(id), from, take)) break;
-    if (group.puts.empty()) break;
-    dropped += group.puts.size();
+    dropped.outcome = shard.scan_from(storage::Table::kCursor, due_prefix(id), from, take);
+    if (!dropped.outcome || group.puts.empty()) break;
+    const std::size_t rows = group.puts.size();
     from = group.puts.back().key;
     WriteOnce write;
-    if (!shard.submit(std::move(group), write) || write.wait() != ErrorCode::kOk) break;
+    dropped.outcome = shard.submit(std::move(group), write);
+    if (!dropped.outcome) break;
+    if (const ErrorCode error = write.wait(); error != ErrorCode::kOk) {
+      dropped.outcome = fail(error, "rows of the due index could not be deleted");
+      break;
+    }
+    dropped.rows += rows;
   }
   return dropped;
 }
@@ -112,9 +154,23 @@ void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image) {
   std::size_t dropped = 0;
   for (auto id = next_with_due_rows(shard, 0); id && dropped < kMaxOrphanRows;
        id = next_with_due_rows(shard, *id + 1)) {
-    if (!known.contains(*id)) dropped += drop_due_rows(shard, *id, kMaxOrphanRows - dropped);
+    if (!known.contains(*id))
+      dropped += drop_due_rows(shard, *id, 0, kMaxOrphanRows - dropped).rows;
   }
   if (dropped != 0) log::info("delayed messages of deleted topics dropped", {{"rows", dropped}});
+}
+
+Status drop_lost_due_rows(storage::StorageShard& shard) {
+  std::size_t rows = 0;
+  for (auto id = next_with_due_rows(shard, 0); id; id = next_with_due_rows(shard, *id + 1)) {
+    const auto state = shard.log_state(data_log(*id));
+    const auto dropped = drop_due_rows(shard, *id, state ? state->end_offset : 0,
+                                       std::numeric_limits<std::size_t>::max());
+    if (!dropped.outcome) return dropped.outcome;
+    rows += dropped.rows;
+  }
+  if (rows != 0) log::warn("rows of lost delayed messages dropped", {{"rows", rows}});
+  return {};
 }
 
 }  // namespace andyx::server

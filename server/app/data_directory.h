@@ -10,11 +10,21 @@ namespace andyx::server {
 // The id of this data directory, made at its first start. Blocks until it is durable.
 Result<Uuid> disk_id_of(storage::StorageShard& shard);
 
+// Of this start: microseconds of the wall clock, but above those of every start before, also where
+// that clock was set back meanwhile: epochs of attached consumers grow with it. Blocks until it is
+// durable.
+Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_us);
+
 // Frees the logs of partitions that the image does not have: their topic was deleted, and the node
 // stopped before their space was free.
 void drop_orphan_logs(storage::StorageShard& shard, const Image& image);
 
 // The same for rows of their delayed messages. Blocks; bounded, what is left goes at later starts.
 void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image);
+
+// After a loss of data was accepted, before any partition is opened: rows of delayed messages that
+// the logs hold no more. Later messages get their offsets, and would be delivered at those times.
+// Blocks while it reads every row.
+Status drop_lost_due_rows(storage::StorageShard& shard);
 
 }  // namespace andyx::server

@@ -30,18 +30,19 @@ T run_on(net::Loop& loop, std::function<T()> work) {
 
 Server::Server(Config config) {
   node_.config = std::move(config);
-  node_.incarnation = static_cast<std::uint64_t>(net::wall_time_us());
   node_.started_ns = net::monotonic_ns();
 }
 
 Result<std::unique_ptr<Server>> Server::start(Config config,
                                               std::shared_ptr<rocksdb::FileSystem> file_system) {
   std::unique_ptr<Server> server(new Server(std::move(config)));
-  auto address = net::claim_address(server->node_.config.listen);
-  if (!address) return std::unexpected(address.error());
-  server->node_.address = *address;
+  auto claimed = net::claim_address(server->node_.config.listen);
+  if (!claimed) return std::unexpected(claimed.error());
+  const net::Address address = claimed->address();
+  server->claim_ = std::move(*claimed);
+  server->node_.address = address;
   server->node_.advertise =
-      server->node_.config.advertise.host.empty() ? *address : server->node_.config.advertise;
+      server->node_.config.advertise.host.empty() ? address : server->node_.config.advertise;
   if (auto opened = server->open_storage(std::move(file_system)); !opened)
     return std::unexpected(opened.error());
   if (auto started = server->start_controller(); !started) return std::unexpected(started.error());
@@ -71,6 +72,11 @@ Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
                                {"cut_batches", report.cut_batches}});
   if (!report.data_loss.empty())
     log::error("data lost", {{"accepted", "yes"}, {"what", report.data_loss}});
+  // Also when the loss was accepted by a start that ended before it came to this.
+  if (config.accept_data_loss || !report.data_loss.empty()) {
+    if (auto dropped = drop_lost_due_rows(*node_.shard); !dropped)
+      return std::unexpected(dropped.error());
+  }
   node_.read_pool = std::make_unique<ReadPool>(kReadThreads, kMaxQueuedReads);
   return {};
 }
@@ -83,6 +89,9 @@ Status Server::start_controller() {
   if (!metadata_log) return std::unexpected(metadata_log.error());
   auto disk_id = disk_id_of(*node_.shard);
   if (!disk_id) return std::unexpected(disk_id.error());
+  auto incarnation = next_incarnation(*node_.shard, net::wall_time_us());
+  if (!incarnation) return std::unexpected(incarnation.error());
+  node_.incarnation = *incarnation;
 
   ControllerOptions options;
   options.node = {.node_id = node_.config.node_id,

@@ -4,6 +4,7 @@
 #include <functional>
 #include <future>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -42,6 +43,7 @@ class Server {
   void publish(std::shared_ptr<const Image> image);
 
   Node node_;
+  std::optional<net::AddressClaim> claim_;  // as long as the loops may listen
   std::unique_ptr<net::Loop> control_loop_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<net::SignalWatch> signals_;  // of the control loop, as the flag

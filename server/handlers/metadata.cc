@@ -1,6 +1,7 @@
 // Where the mains of topics are; for producers it creates what is missing.
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/list_page.h"
 #include "server/handlers/routing.h"
 #include "server/handlers/topic_info.h"
 
@@ -14,11 +15,14 @@ struct Wanted {
   Result<std::shared_ptr<const Topic>> topic;
 };
 
+// As many of them as fit into one answer.
 void answer_metadata(CoreLoop& here, const std::vector<Wanted>& wanted, Reply reply) {
   const Image& image = here.image();
   reply.body(protocol::Body::MetadataReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    ListPage page(builder);
     std::vector<flatbuffers::Offset<protocol::TopicMetadata>> topics;
     for (const Wanted& one : wanted) {
+      if (!page.takes(one.topic ? 2 + (*one.topic)->partitions().size() : 2)) break;
       auto requested = builder.CreateString(one.requested);
       flatbuffers::Offset<protocol::TopicInfo> info;
       flatbuffers::Offset<protocol::ErrorReply> error;

@@ -16,10 +16,10 @@ flatbuffers::Offset<protocol::StorageStatus> make_storage(flatbuffers::FlatBuffe
                                                           const storage::ShardStatus& status) {
   auto state = builder.CreateString(status.state);
   auto crc32c = builder.CreateString(status.crc32c_hardware ? "hardware" : "software");
-  return protocol::CreateStorageStatus(builder, 0, state, status.fsync, status.generation,
-                                       status.unflushed_generations, status.written_bytes,
-                                       status.disk_bytes, status.free_bytes, status.syncs,
-                                       status.last_sync_us, crc32c, status.crc32c_calls);
+  return protocol::CreateStorageStatus(
+      builder, 0, state, status.fsync, status.generation, status.unflushed_generations,
+      status.written_bytes, status.disk_bytes, status.free_bytes, status.syncs, status.last_sync_us,
+      crc32c, status.crc32c_calls, status.reads);
 }
 
 void send_status(CoreLoop& here, const std::vector<LoopView>& views, Reply reply) {

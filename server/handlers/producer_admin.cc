@@ -2,6 +2,7 @@
 #include "data_generated.h"
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/list_page.h"
 #include "server/handlers/producer_open.h"
 #include "server/handlers/routing.h"
 
@@ -11,15 +12,16 @@ namespace {
 void send_producers(const std::vector<std::shared_ptr<const ProducerRecord>>& records,
                     const std::vector<std::uint32_t>& connected, Reply reply) {
   reply.body(protocol::Body::ProducerReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    ListPage page(builder);
     std::vector<flatbuffers::Offset<protocol::ProducerInfo>> infos;
-    for (std::size_t i = 0; i < records.size(); ++i) {
+    for (std::size_t i = 0; i < records.size() && page.takes(1); ++i) {
       const ProducerRecord& record = *records[i];
       auto name = builder.CreateString(record.name);
       infos.push_back(protocol::CreateProducerInfo(builder, name, record.instance,
                                                    record.producer_id, record.epoch,
                                                    record.created_us, connected[i]));
     }
-    return protocol::CreateProducerReply(builder, builder.CreateVector(infos));
+    return protocol::CreateProducerReply(builder, builder.CreateVector(infos), page.more());
   });
 }
 
@@ -83,7 +85,11 @@ void handle(ClientConnection& client, const protocol::ProducerList& body, Reply 
   auto topic = find_topic(here, body.topic()->string_view(), reply);
   if (!topic) return;
   std::vector<std::shared_ptr<const ProducerRecord>> records;
-  for (auto it = topic->producers.begin(); it != topic->producers.end(); ++it)
+  const std::string_view after =
+      body.after() == nullptr ? std::string_view{} : body.after()->string_view();
+  // One more than a page has, so that it says that there is more.
+  for (auto it = first_behind(topic->producers, after);
+       it != topic->producers.end() && records.size() <= limits::kMaxTablesOfList; ++it)
     records.push_back(it.item());
   describe(here, *topic, std::move(records), std::move(reply));
 }

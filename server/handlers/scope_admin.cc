@@ -1,29 +1,12 @@
 // Tenants, products, components: create, delete, list, describe; a tenant's activation.
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/list_page.h"
 #include "server/handlers/routing.h"
 #include "server/handlers/scope_info.h"
 #include "server/metadata/effective.h"
 
 namespace andyx::server {
-namespace {
-
-constexpr std::size_t kMaxListed = 10'000;  // each is a table of a frame that the client verifies
-
-// What stands directly in `parent`; without one, the tenants.
-std::vector<LevelPath> listed(const Image& image, const std::optional<LevelPath>& parent) {
-  const LevelPath first =
-      parent ? LevelPath{below(parent->level), parent->path + '/'} : LevelPath{Level::kTenant, ""};
-  std::vector<LevelPath> out;
-  for (auto it = image.scopes.lower_bound(first); it != image.scopes.end(); ++it) {
-    if (it->where.level != first.level || !it->where.path.starts_with(first.path)) break;
-    out.push_back(it->where);
-  }
-  return out;
-}
-
-}  // namespace
-
 void handle(ClientConnection& client, const protocol::ScopeCreate& body, Reply reply) {
   auto path = LevelPath::parse(body.path()->string_view(), Level::kComponent);
   if (!path) return reply.error(path.error());
@@ -43,25 +26,32 @@ void handle(ClientConnection& client, const protocol::ScopeDelete& body, Reply r
 void handle(ClientConnection& client, const protocol::ScopeList& body, Reply reply) {
   CoreLoop& here = client.loop();
   const Image& image = here.image();
-  std::optional<LevelPath> parent;
+  LevelPath all{Level::kTenant, ""};  // of what is listed, the level and what its paths begin with
   if (body.parent() != nullptr && body.parent()->size() > 0) {
     auto path = LevelPath::parse(body.parent()->string_view(), Level::kProduct);
     if (!path) return reply.error(path.error());
     if (auto there = check_exists(image, *path); !there) return reply.error(there.error());
-    parent = std::move(*path);
+    all = {below(path->level), path->path + '/'};
   }
-  const std::vector<LevelPath> scopes = listed(image, parent);
-  if (scopes.size() > kMaxListed) {
-    return reply.error({ErrorCode::kLimitReached,
-                        std::to_string(scopes.size()) + " are there, and one answer lists " +
-                            std::to_string(kMaxListed) + "; describe them one by one"});
+  auto first = image.scopes.lower_bound(all);
+  if (body.after() != nullptr && body.after()->size() > 0) {
+    const auto after = LevelPath::parse(body.after()->string_view(), Level::kComponent);
+    if (!after) return reply.error(after.error());
+    if (after->level != all.level || !after->path.starts_with(all.path)) {
+      return reply.error({ErrorCode::kBadArgument,
+                          after->describe() + " is not directly in what is to be listed"});
+    }
+    first = first_behind(image.scopes, *after);
   }
   reply.body(protocol::Body::ScopeReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    ListPage page(builder);
     std::vector<flatbuffers::Offset<protocol::ScopeInfo>> infos;
-    for (const LevelPath& path : scopes) {
-      infos.push_back(make_scope_info(builder, here.node(), image, path, ScopeDetail::kNone));
+    for (auto it = first; it != image.scopes.end(); ++it) {
+      if (it->where.level != all.level || !it->where.path.starts_with(all.path)) break;
+      if (!page.takes(1)) break;
+      infos.push_back(make_scope_info(builder, here.node(), image, it->where, ScopeDetail::kNone));
     }
-    return protocol::CreateScopeReply(builder, builder.CreateVector(infos));
+    return protocol::CreateScopeReply(builder, builder.CreateVector(infos), page.more());
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/list_page.h"
 #include "server/handlers/routing.h"
 #include "server/handlers/topic_info.h"
 
@@ -97,14 +98,22 @@ void handle(ClientConnection& client, const protocol::TopicList& body, Reply rep
   std::string_view prefix =
       body.prefix() == nullptr ? std::string_view{} : body.prefix()->string_view();
   const Image& image = client.loop().image();
+  auto first = image.topics.begin();
+  if (body.after() != nullptr && body.after()->size() > 0) {
+    const auto after = TopicName::parse(body.after()->string_view());
+    if (!after) return reply.error(after.error());
+    first = first_behind(image.topics, *after);
+  }
   reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    ListPage page(builder);
     std::vector<flatbuffers::Offset<protocol::TopicInfo>> topics;
-    for (const Topic& topic : image.topics) {
-      if (!topic.name.path().starts_with(prefix)) continue;
+    for (auto it = first; it != image.topics.end(); ++it) {
+      if (!it->name.path().starts_with(prefix)) continue;
+      if (!page.takes(1 + it->partitions().size())) break;
       topics.push_back(
-          make_topic_info(builder, topic, [](std::uint32_t, protocol::PartitionInfoBuilder&) {}));
+          make_topic_info(builder, *it, [](std::uint32_t, protocol::PartitionInfoBuilder&) {}));
     }
-    return protocol::CreateTopicReply(builder, builder.CreateVector(topics));
+    return protocol::CreateTopicReply(builder, builder.CreateVector(topics), page.more());
   });
 }
 

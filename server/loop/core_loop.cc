@@ -1,6 +1,7 @@
 #include "server/loop/core_loop.h"
 
 #include <cassert>
+#include <cstdlib>
 
 #include "server/app/log.h"
 #include "server/log_ids.h"
@@ -10,6 +11,7 @@ namespace andyx::server {
 namespace {
 
 constexpr std::uint64_t kShortTickMs = 20;
+constexpr TimeUs kClockJumpUs = 100'000;         // of the wall clock against the steady one
 constexpr std::size_t kBackgroundReads = 1'000;  // of retention, in a second
 constexpr std::size_t kCursorShare =
     4;  // of what messages may have under way, for cursors beside it
@@ -279,6 +281,7 @@ void CoreLoop::every_second() {
     if (auto* connection = find_connection(id))
       connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
   }
+  watch_clock();
   tend_watched();
   // Producer snapshots follow storage's generations: what recovery replays stays within a few of
   // them.
@@ -286,6 +289,16 @@ void CoreLoop::every_second() {
   if (std::exchange(seen_generation_, generation) != generation) {
     for (auto& [id, partition] : partitions_) partition->snapshot_producers();
   }
+}
+
+// Delayed messages are due by the wall clock and waited for by the steady one: after a jump
+// everybody looks again.
+void CoreLoop::watch_clock() {
+  const TimeUs difference_us =
+      net::wall_time_us() - static_cast<TimeUs>(net::monotonic_ns() / 1'000);
+  if (std::abs(difference_us - clock_difference_us_) < kClockJumpUs) return;
+  clock_difference_us_ = difference_us;
+  for (auto& [id, partition] : partitions_) partition->clock_moved();
 }
 
 // In turn: who finds the read pool's share used up comes first in the next second.

@@ -103,6 +103,7 @@ class CoreLoop {
   void accept(std::unique_ptr<net::Connection> connection);
   void every_second();
   void tend_watched();
+  void watch_clock();
   void check_drained();
   Status open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record);
 
@@ -123,6 +124,7 @@ class CoreLoop {
   std::vector<PartitionId> watched_;  // have retention, or delayed messages
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
+  TimeUs clock_difference_us_ = 0;  // wall less steady clock, when it was last looked at closely
   std::uint32_t seen_generation_ = 0;
   net::Task drained_, closed_;
   bool draining_ = false;

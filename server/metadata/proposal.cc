@@ -136,7 +136,7 @@ class Resolver {
     if (!there && !topic->effective.producer_auto_create) {
       return fail(ErrorCode::kCreationNotAllowed, "topic " + wish.topic.path() +
                                                       " has no producer " + command.name +
-                                                      ", and opening does not create it here");
+                                                      ", and producer-auto-create is false for it");
     }
     if (there && there->instance == command.instance && there->epoch > 0 &&
         there->session == command.session) {

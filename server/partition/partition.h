@@ -96,6 +96,9 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void due_passed(DueKey everybody) { due_.passed(everybody); }
   Offset oldest_delayed() const { return due_.oldest_delayed(); }
 
+  // The wall clock has jumped: what is due by it may be so now.
+  void clock_moved();
+
   // Retention: messages below `to` are gone. Never back, never past what is committed.
   void advance_start(Offset to);
 

@@ -20,6 +20,11 @@ bool Partition::every_second(TimeUs now_us, std::size_t& reads_left) {
   return watched_;
 }
 
+void Partition::clock_moved() {
+  if (due_.oldest_delayed() == kNoOffset) return;  // nothing waits
+  for (auto& [id, subscription] : subscriptions_) subscription->clock_moved();
+}
+
 void Partition::advance_start(Offset to) {
   to = std::min(to, core_.committed_offset());
   if (to <= core_.start_offset() || deleted_ || core_.failed()) return;

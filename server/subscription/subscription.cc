@@ -168,8 +168,6 @@ void Subscription::answer(StreamKey key, protocol::AnswerKind kind,
         {ErrorCode::kUnknownStream, partition_.describe() + ": the stream is not open"});
   if (auto answered = core_.answer(id, kind, ranges, delay_ms * 1'000, now()); !answered)
     return reply.error(answered.error());
-  check_drains();
-  pump_later();
   if (kind == protocol::AnswerKind::extend) return reply.done();
   partition_.cursor_log().changed(core_.id(), [reply = std::move(reply)](Status durable) mutable {
     if (durable)
@@ -177,6 +175,8 @@ void Subscription::answer(StreamKey key, protocol::AnswerKind kind,
     else
       reply.error(durable.error());
   });
+  check_drains();
+  pump_later();
 }
 
 void Subscription::reset(Offset to, std::move_only_function<void(Status)> done) {

@@ -60,6 +60,7 @@ class Subscription {
   void log_start_advanced(Offset start);  // retention
   // Delivers what it can, up to a budget for each turn of the loop.
   void pump();
+  void clock_moved() { wake(); }
   // A congested connection may take frames again.
   void resume();
 
@@ -88,6 +89,7 @@ class Subscription {
   void arm();
   void wake();
   void check_drains();
+  void end_retired();
   void mature();
   void matured(DueKey cursor, Result<std::vector<DueKey>> due);
   void make_matured_durable();

@@ -156,10 +156,24 @@ void SubscriptionCore::retire(std::uint64_t attach_epoch, Now now) {
   retired_epoch_ = std::max(retired_epoch_, attach_epoch);
   for (Stream& stream : streams_) {
     if (stream.attach_epoch > attach_epoch) continue;
+    stream.owes |= stream.held > 0;
     give_back_all(stream, now);
     change_stream(stream, [&] { stream.retired = true; });
   }
   streams_changed();
+}
+
+std::vector<StreamId> SubscriptionCore::end_retired() {
+  std::size_t owing = 0;
+  for (const Stream& stream : streams_) owing += stream.retired && stream.owes;
+  std::vector<StreamId> ended;
+  std::erase_if(streams_, [&](const Stream& stream) {
+    if (!stream.retired || (stream.owes && owing <= limits::kMaxRetiredStreams)) return false;
+    owing -= stream.owes;
+    ended.push_back(stream.id);
+    return true;
+  });
+  return ended;
 }
 
 bool SubscriptionCore::attached(StreamId stream) const {

@@ -56,13 +56,6 @@ struct Now {
   TimeUs steady_us = 0;
 };
 
-// Credit that `messages` of a batch cost: their share of its bytes, rounded up. A client grants
-// back the same, for each batch of a Deliver frame, from the ranges in it.
-constexpr std::uint64_t credit_charge(std::uint32_t batch_bytes, std::uint32_t batch_count,
-                                      std::uint64_t messages) {
-  return (std::uint64_t{batch_bytes} * messages + batch_count - 1) / batch_count;
-}
-
 class SubscriptionCore {
  public:
   // One of: create() for a new subscription, or apply() of its changes; then open(). `key_ordered`
@@ -134,6 +127,10 @@ class SubscriptionCore {
   void revoke(std::uint64_t attach_epoch);
   bool drained(std::uint64_t attach_epoch) const;
   void retire(std::uint64_t attach_epoch, Now now);
+  // Detaches retired streams that held nothing when they were retired, and of the others all but
+  // the latest limits::kMaxRetiredStreams (by id): a late answer would count for nothing, or has
+  // not come for as many changes of the consumer.
+  std::vector<StreamId> end_retired();
 
   // All or nothing, idempotent; the first answer to a message wins. Below the floor: answered
   // already, unless matured. Unacknowledging (again after `delay_us`) or extending (its ack timeout
@@ -269,6 +266,7 @@ class SubscriptionCore {
     bool paused = false;
     bool draining = false;
     bool retired = false;
+    bool owes = false;       // retired, and held something then
     std::uint64_t take = 0;  // of which the next two speak
     std::uint64_t allowed = 0;
     std::uint64_t taken = 0;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "protocol/batch/batch_reader.h"
+#include "server/subscription/credit.h"
 #include "server/subscription/subscription_core_parts.h"
 
 namespace andyx::server {

@@ -7,6 +7,7 @@
 #include "server/app/log.h"
 #include "server/loop/core_loop.h"
 #include "server/partition/partition.h"
+#include "server/subscription/credit.h"
 #include "server/subscription/subscription.h"
 
 namespace andyx::server {

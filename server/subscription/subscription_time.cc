@@ -54,7 +54,18 @@ void Subscription::check_drains() {
     core_.retire(drain.attach_epoch, now());
     drain.drained();
   }
-  if (!over.empty()) note_changes();
+  if (over.empty()) return;
+  // Behind the confirmations of what was answered on them.
+  partition_.cursor_log().changed(core_.id(), [this, alive = std::weak_ptr(alive_)](const Status&) {
+    if (!alive.expired()) end_retired();
+  });
+}
+
+void Subscription::end_retired() {
+  for (const StreamId id : core_.end_retired())
+    end_stream(id, {ErrorCode::kStaleAttach,
+                    "the partition has gone to another consumer of " + record_->name});
+  if (streams_.empty()) read_ahead_ = {};
 }
 
 // Delayed messages whose time has come: found in the partition's index, noted durably, then

@@ -13,7 +13,7 @@ ClientOptions to(std::initializer_list<std::string> servers) {
   return {.servers = servers, .backoff_min_ms = 1, .backoff_max_ms = 20};
 }
 
-std::string nobody() { return net::claim_address({"127.0.0.1", 0}).value().text(); }
+std::string nobody() { return net::claim_address({"127.0.0.1", 0}).value().address().text(); }
 
 }  // namespace
 
@@ -123,6 +123,26 @@ TEST_CASE("closing the client ends those who wait") {
   client.close();
   waiter.join();
   CHECK(client.admin().list_topics().error().code == ErrorCode::kShuttingDown);
+}
+
+TEST_CASE("a list that says that there is more, and has nothing more, is an error") {
+  FakeServer server;
+  auto client = Client::connect({.servers = {server.address()}}).value();
+  std::atomic<int> asked = 0;
+  server.intercept([&](FakeServer::Session& session, const protocol::Frame& root) {
+    const auto* list = root.body_as_TopicList();
+    if (list == nullptr) return false;
+    const bool first = asked++ == 0;
+    CHECK(list->after()->str() == (first ? "" : "a/b/c/d"));
+    session.reply(root.correlation_id(), Body::TopicReply, [&](auto& b) {
+      std::vector<flatbuffers::Offset<protocol::TopicInfo>> topics;
+      if (first) topics.push_back(protocol::CreateTopicInfoDirect(b, "a/b/c/d"));
+      return protocol::CreateTopicReplyDirect(b, &topics, true);
+    });
+    return true;
+  });
+  CHECK(client.admin().list_topics().error().code == ErrorCode::kInternal);
+  CHECK(asked == 2);
 }
 
 }  // namespace andyx::client

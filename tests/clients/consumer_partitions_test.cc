@@ -1,8 +1,7 @@
 // A consumer whose partitions come and go.
 #include <atomic>
 
-#include "andyx/client.h"
-#include "tests/clients/fake_server.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {
@@ -10,43 +9,12 @@ namespace {
 using protocol::Body;
 using test::FakeServer;
 
-struct Setup {
-  explicit Setup(std::uint32_t partitions) : server(partitions) {
-    auto producer = client.producer({.topic = "t"}).value();
-    for (int i = 0; i < 40; ++i) {
-      const auto text = std::to_string(i);
-      REQUIRE(producer.send({.payload = text}));
-      REQUIRE(producer.flush());  // a batch for each
-    }
-  }
+struct Setup : ConsumerSetup {
+  explicit Setup(std::uint32_t partitions) : ConsumerSetup(partitions, 40) {}
   Consumer subscribe(ConsumerOptions options = {}) {
-    options.topic = "t";
-    options.subscription = "s";
-    options.on_assigned = [this](const std::vector<std::uint32_t>& partitions) {
-      std::lock_guard lock(mutex);
-      assigned.push_back(partitions);
-    };
-    return client.subscribe(std::move(options)).value();
+    return ConsumerSetup::subscribe(std::move(options)).value();
   }
-  template <typename Condition>
-  void wait_for(Condition condition) {
-    while (!server.on([&] { return condition(); })) std::this_thread::yield();
-  }
-
-  FakeServer server;
-  std::mutex mutex;
-  std::vector<std::vector<std::uint32_t>> assigned;
-  Client client =
-      Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-          .value();
 };
-
-MessageBatch next(Consumer& consumer) {
-  auto batch = consumer.poll(60'000);
-  REQUIRE(batch.has_value());
-  REQUIRE_FALSE(batch->empty());
-  return std::move(*batch);
-}
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 #include <atomic>
+#include <chrono>
 
-#include "andyx/client.h"
-#include "tests/clients/fake_server.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {
@@ -9,33 +9,9 @@ namespace {
 using protocol::Body;
 using test::FakeServer;
 
-struct Setup {
-  explicit Setup(std::uint32_t partitions = 1) : server(partitions) {
-    auto producer = client.producer({.topic = "t"}).value();
-    for (int i = 0; i < 20; ++i) {
-      const auto text = std::to_string(i);
-      REQUIRE(producer.send({.payload = text}));
-      REQUIRE(producer.flush());  // a batch for each
-    }
-  }
-  Result<Consumer> subscribe(ConsumerOptions options = {}) {
-    options.topic = "t";
-    options.subscription = "s";
-    return client.subscribe(std::move(options));
-  }
-
-  FakeServer server;
-  Client client =
-      Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-          .value();
+struct Setup : ConsumerSetup {
+  explicit Setup(std::uint32_t partitions = 1) : ConsumerSetup(partitions, 20) {}
 };
-
-MessageBatch next(Consumer& consumer) {
-  auto batch = consumer.poll(60'000);
-  REQUIRE(batch.has_value());
-  REQUIRE_FALSE(batch->empty());
-  return std::move(*batch);
-}
 
 }  // namespace
 
@@ -144,6 +120,23 @@ TEST_CASE("after a lost connection: the same session, answers again, stale messa
   setup.server.deliver(0, 5, 9);
   CHECK(next(consumer).ranges()[0].first == 5);
   CHECK(consumer.stats().reconnects == 1);
+}
+
+TEST_CASE("the time to come back begins with the loss, however long a consumer was attached") {
+  constexpr std::uint32_t kRequestMs = 500;
+  Setup setup;
+  FakeServer& server = setup.server;
+  auto client =
+      Client::connect({.servers = {server.address()}, .request_timeout_ms = kRequestMs}).value();
+  auto consumer = client.subscribe({.topic = "t", .subscription = "s"}).value();
+  // Longer than a request may take.
+  const auto attached = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - attached < std::chrono::milliseconds(2 * kRequestMs))
+    REQUIRE(consumer.poll(20).has_value());
+  server.drop_connections();
+  while (consumer.stats().reconnects == 0) REQUIRE(consumer.poll(20).has_value());
+  server.deliver(0, 0, 0);
+  CHECK(next(consumer).count() == 1);
 }
 
 TEST_CASE("a consumer that was taken over ends with the reason") {

@@ -1,20 +1,14 @@
 // Producers with a name, and producers of a topic that grows.
 #include <atomic>
 
-#include "andyx/client.h"
 #include "protocol/batch/key_hash.h"
-#include "tests/clients/fake_server.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {
 
 using protocol::Body;
 using test::FakeServer;
-
-Client client_of(const FakeServer& server) {
-  return Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-      .value();
-}
 
 ProducerOptions single(std::uint64_t session = 0) {
   return {.topic = "t",

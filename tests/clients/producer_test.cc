@@ -2,20 +2,14 @@
 #include <atomic>
 #include <set>
 
-#include "andyx/client.h"
 #include "protocol/batch/key_hash.h"
-#include "tests/clients/fake_server.h"
+#include "tests/clients/client_setup.h"
 
 namespace andyx::client {
 namespace {
 
 using protocol::Body;
 using test::FakeServer;
-
-Client client_of(const FakeServer& server) {
-  return Client::connect({.servers = {server.address()}, .backoff_min_ms = 1, .backoff_max_ms = 20})
-      .value();
-}
 
 std::vector<std::string> all_payloads(FakeServer& server) {
   return server.on([&] {

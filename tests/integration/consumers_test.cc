@@ -11,6 +11,7 @@
 #include "andyx/client.h"
 #include "protocol/base/limits.h"
 #include "tests/integration/support/cli.h"
+#include "tests/integration/support/raw_connection.h"
 
 namespace andyx::test {
 namespace {
@@ -155,6 +156,51 @@ TEST_CASE("failover: partitions are spread evenly, and go to the next one when t
     }
     return true;
   }));
+}
+
+Received subscribe_failover(RawConnection& connection, const char* topic, std::int32_t priority) {
+  return connection.request<protocol::Subscribe>([&](Builder& builder) {
+    const std::string consumer = "c" + std::to_string(priority);
+    return protocol::CreateSubscribeDirect(
+        builder, topic, "s", protocol::SubscriptionType::failover,
+        protocol::SubscriptionMode::nonresilient, nullptr, true, consumer.c_str(),
+        static_cast<std::uint64_t>(priority) + 1, priority);
+  });
+}
+
+TEST_CASE("failover: a stream without messages ends when its partition goes, behind its answers") {
+  const Cli cli(shared_server());
+  create(cli, "taken", "failover");
+  RawConnection first(shared_server().port()), second(shared_server().port());
+  first.hello();
+  second.hello();
+  const TopicId topic = cli.json({"topic", "describe", "taken"}).at("topic_id");
+  const Received lower = subscribe_failover(first, "taken", 0);
+  const auto* mine = lower.as<protocol::SubscribeReply>();
+  REQUIRE(mine != nullptr);
+  REQUIRE(mine->partition_epochs()->size() == 1);
+  std::vector<protocol::Body> pushed;
+  first.on_pushed([&](const Received& frame) { pushed.push_back(frame.frame->body_type()); });
+  const Received opened = first.request<protocol::StreamOpen>([&](Builder& builder) {
+    return protocol::CreateStreamOpen(builder, topic, 0, mine->subscription_id(),
+                                      mine->partition_epochs()->Get(0), 7, 1 << 20, 100);
+  });
+  REQUIRE(opened.as<protocol::StreamOpenReply>() != nullptr);
+  first.produce_text({topic, 0}, "held");
+  REQUIRE(wait_until([&] { return first.ping(), !pushed.empty(); }));
+  REQUIRE(subscribe_failover(second, "taken", 1).as<protocol::SubscribeReply>() != nullptr);
+  REQUIRE(wait_until([&] { return first.ping(), pushed.size() == 2; }));
+  CHECK(pushed == std::vector{protocol::Body::Deliver, protocol::Body::Assigned});
+
+  const Received answered = first.request<protocol::Answer>([&](Builder& builder) {
+    const protocol::OffsetRange all(0, 0);
+    return protocol::CreateAnswer(builder, 7, protocol::AnswerKind::acknowledge,
+                                  builder.CreateVectorOfStructs(&all, 1));
+  });
+  CHECK(answered.as<protocol::Done>() != nullptr);
+  const auto closed = [&] { return std::ranges::count(pushed, protocol::Body::StreamClosed) > 0; };
+  CHECK_FALSE(closed());  // the answer came first
+  CHECK(wait_until([&] { return first.ping(), closed(); }));
 }
 
 TEST_CASE("failover: the highest priority is active, the others stand by in that order") {

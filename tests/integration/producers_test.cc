@@ -109,6 +109,34 @@ TEST_CASE("four unkeyed messages on two partitions are two and two, from one com
   }
 }
 
+TEST_CASE("where producers do not come by themselves, one has to be created first") {
+  const Cli cli(shared_server());
+  cli.ok({"topic", "create", "no/p/c/registered"});
+  cli.ok({"topic", "create", "no/p/free/t"});
+  cli.ok({"tenant", "settings", "no", "--set", "producer-auto-create=false"});
+  cli.ok({"component", "settings", "no/p/free", "--set", "producer-auto-create=true"});  // nearer
+  for (const std::string instance : {"single", "multiple"}) {
+    INFO(instance);
+    const auto produce = [&](const std::string& topic) {
+      return std::vector<std::string>{"produce", topic,        "--producer",
+                                      instance,  "--instance", instance};
+    };
+    cli.refused(ErrorCode::kCreationNotAllowed, produce("no/p/c/registered"), "early\n");
+    cli.ok({"producer", "create", "no/p/c/registered", instance, "--instance", instance});
+    cli.ok(produce("no/p/c/registered"), instance + "\n");
+    cli.ok(produce("no/p/free/t"), "free\n");
+    // Deleted, it is as if it had never been.
+    cli.ok({"producer", "delete", "no/p/c/registered", instance});
+    cli.refused(ErrorCode::kCreationNotAllowed, produce("no/p/c/registered"), "late\n");
+  }
+  const CommandResult refused =
+      cli.run({"produce", "no/p/c/registered", "--producer", "nobody"}, "x\n");
+  CHECK(refused.err.find("nobody") != std::string::npos);
+  CHECK(refused.err.find("producer-auto-create") != std::string::npos);
+  cli.ok({"produce", "no/p/c/registered"}, "nameless\n");  // leaves no record
+  CHECK(cli.ok({"read", "no/p/c/registered"}) == "single\nmultiple\nnameless\n");
+}
+
 TEST_CASE("the second single producer is refused; kill -9 of the first frees the place") {
   const Cli cli(shared_server());
   CliProducer first(cli, single("killed"));

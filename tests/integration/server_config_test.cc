@@ -1,6 +1,8 @@
 // andyx-server: settings from file, environment and flags, and starts that must be refused.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -133,6 +135,33 @@ TEST_CASE("a second server on the port is refused, and the first goes on") {
   CHECK(second.err.find(first.address()) != std::string::npos);
   CHECK(second.out.empty());
   Cli(first).ok({"topic", "list"});
+}
+
+TEST_CASE("of two servers that start on one port at the same instant exactly one serves") {
+  const std::string address = "127.0.0.1:" + std::to_string(free_port());
+  for (int round = 0; round < 20; ++round) {
+    INFO("round ", round);
+    const TempDir directory;
+    Launch launch{.argv = {server_binary(), "--cores", "2", "--listen", address, "--data-dir", ""}};
+    std::vector<std::unique_ptr<Process>> servers;
+    for (const std::string name : {"one", "other"}) {
+      launch.argv.back() = directory.file(name);
+      servers.push_back(std::make_unique<Process>(launch));
+    }
+    const auto ready = [](const auto& server) { return !server->out().empty(); };
+    const auto ended = [](const auto& server) { return !server->running(); };
+    REQUIRE(wait_until([&] {
+      return std::ranges::all_of(servers, [&](auto& s) { return ready(s) || ended(s); });
+    }));
+    REQUIRE(std::ranges::count_if(servers, ready) == 1);
+    REQUIRE(std::ranges::count_if(servers, ended) == 1);
+    Process& refused = **std::ranges::find_if(servers, ended);
+    CHECK(refused.wait().value_or(0) > 0);
+    check_error_text(refused.err(), ErrorCode::kAddressInUse);
+    CHECK(refused.err().find(address) != std::string::npos);
+    CHECK(run_command({.argv = {cli_binary(), "--server", address, "topic", "list"}}).exit_code ==
+          kDone);
+  }
 }
 
 TEST_CASE("a second server on the data directory is refused, and the first goes on") {

@@ -6,12 +6,16 @@
 #include <memory>
 #include <string>
 
+#include "protocol/batch/batch_builder.h"
 #include "server/app/log.h"
+#include "server/partition/due_row.h"
+#include "storage/rocksdb_shard.h"
 #include "tests/integration/support/local_server.h"
 #include "tests/integration/support/raw_consumer.h"
 #include "tests/integration/support/temp_dir.h"
 #include "tests/integration/support/topic_reader.h"
 #include "tests/storage/support/fault_fs.h"
+#include "tests/storage/support/test_batches.h"
 
 namespace andyx::test {
 namespace {
@@ -174,6 +178,48 @@ TEST_CASE("a subscribe is answered, wherever in it the disk fails") {
       require_error(answer, ErrorCode::kStorageFailed);
     }
   }
+}
+
+// As a log that was cut leaves it; that such a row is harmful is shown by due_restart_test.cc.
+TEST_CASE("a start with --accept-data-loss drops the times of delayed messages that are lost") {
+  server::log::setup("critical", "text");
+  const TempDir directory;
+  const TimeUs hour_us = 3'600'000'000;
+  const server::DueKey kept{net::wall_time_us() + hour_us, 0}, lost{kept.at_us, 5};
+  {
+    auto server = start_local_server(directory.path());
+    REQUIRE(server.has_value());
+    RawConnection connection = open_local(**server);
+    const TopicId topic = connection.create_topic("t");
+    batch::BatchBuilder builder;
+    REQUIRE(builder.add({.payload = "later", .deliver_at_us = kept.at_us}));
+    const SharedBytes bytes = builder.build({});
+    const Received answer = connection.produce({topic, 0}, bytes.span());
+    REQUIRE(answer.as<protocol::ProduceReply>() != nullptr);
+  }
+  const auto rows = [&](std::optional<server::DueKey> added) {
+    auto shard = storage::open_rocksdb_shard({.directory = directory.path()});
+    REQUIRE(shard);
+    std::vector<std::string> keys;
+    const std::string all = server::due_prefix(0).substr(0, 1);
+    CHECK((*shard)->scan(storage::Table::kCursor, all,
+                         [&](std::string_view key, auto) { return keys.emplace_back(key), true; }));
+    if (added) {
+      const auto id = server::partition_of_state_key(keys.at(0));
+      storage::WriteGroup group;
+      group.puts.push_back(
+          {storage::Table::kCursor, server::due_row_key(id, *added), std::string()});
+      CHECK(storage::test::write(**shard, std::move(group)) == ErrorCode::kOk);
+    }
+    std::vector<server::DueKey> found;
+    for (const auto& key : keys) found.push_back(*server::decode_due_row_key(key));
+    return found;
+  };
+  CHECK(rows(lost) == std::vector{kept});
+  REQUIRE(start_local_server(directory.path()).has_value());
+  CHECK(rows(std::nullopt) == std::vector{kept, lost});
+  REQUIRE(start_local_server(directory.path(), nullptr, true).has_value());
+  CHECK(rows(std::nullopt) == std::vector{kept});
 }
 
 }  // namespace

@@ -44,7 +44,8 @@ class DeafServer {
 
 TEST_CASE("nobody listens: kUnreachable, with the address") {
   LoopThread thread;
-  const auto free = claim_address({"127.0.0.1", 0}).value();
+  const auto claim = claim_address({"127.0.0.1", 0}).value();
+  const Address& free = claim.address();
   Slot<Error> failed;
   std::unique_ptr<Connecting> connecting;
   thread.on([&] {

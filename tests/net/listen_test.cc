@@ -1,5 +1,9 @@
+#include <algorithm>
 #include <array>
 #include <csignal>
+#include <latch>
+#include <optional>
+#include <thread>
 
 #include "tests/net/net_fixture.h"
 
@@ -7,7 +11,8 @@ namespace andyx::net {
 
 TEST_CASE("two loops share one port, a connection goes to one of them") {
   constexpr int kConnections = 64;
-  const auto address = claim_address({"127.0.0.1", 0}).value();
+  const auto claim = claim_address({"127.0.0.1", 0}).value();
+  const Address& address = claim.address();
   CHECK(address.port != 0);
   std::array<LoopThread, 2> loops;
   std::array<std::unique_ptr<Listener>, 2> listeners;
@@ -55,6 +60,44 @@ TEST_CASE("a port that somebody listens on cannot be claimed, and is named") {
   CHECK(claim_address({"127.0.0.1", port}).has_value());
 }
 
+TEST_CASE("a claim keeps others away before anybody listens, and lets its owner's loops listen") {
+  auto claim = claim_address({"127.0.0.1", 0});
+  REQUIRE(claim.has_value());
+  const Address address = claim->address();
+  const auto second = claim_address(address);
+  REQUIRE_FALSE(second.has_value());
+  CHECK(second.error().code == ErrorCode::kAddressInUse);
+  CHECK_FALSE(claim_address({"0.0.0.0", address.port}).has_value());
+  LoopThread thread;
+  std::unique_ptr<Listener> listener;
+  thread.on([&] { listener = listen(thread.loop(), address, [](auto) {}).value(); });
+  CHECK_FALSE(claim_address(address).has_value());
+  thread.on([&] { listener.reset(); });
+  thread.stop();
+  CHECK_FALSE(claim_address(address).has_value());  // it may listen again
+  {
+    const auto ended = std::move(claim);
+  }
+  CHECK(claim_address(address).has_value());
+}
+
+TEST_CASE("of many that claim one address at the same instant exactly one gets it") {
+  const std::uint16_t port = claim_address({"127.0.0.1", 0})->address().port;
+  for (int round = 0; round < 20; ++round) {
+    std::latch start(4);
+    std::array<std::optional<AddressClaim>, 4> claims;
+    std::vector<std::thread> threads;
+    for (auto& mine : claims) {
+      threads.emplace_back([&] {
+        start.arrive_and_wait();
+        if (auto claim = claim_address({"127.0.0.1", port})) mine = std::move(*claim);
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(std::ranges::count_if(claims, [](const auto& c) { return c.has_value(); }) == 1);
+  }
+}
+
 TEST_CASE("IPv6 works where the machine has it") {
   const auto address = claim_address({"::1", 0});
   if (!address.has_value()) return;
@@ -64,14 +107,15 @@ TEST_CASE("IPv6 works where the machine has it") {
   std::unique_ptr<Connection> accepted, connected;
   Slot<std::string> peer;
   thread.on([&] {
-    listener = listen(thread.loop(), *address, [&](auto c) { accepted = std::move(c); }).value();
-    connecting = connect(thread.loop(), *address, 30'000, [&](auto made) {
+    listener =
+        listen(thread.loop(), address->address(), [&](auto c) { accepted = std::move(c); }).value();
+    connecting = connect(thread.loop(), address->address(), 30'000, [&](auto made) {
       REQUIRE(made.has_value());
       connected = std::move(*made);
       peer.put(connected->peer());
     });
   });
-  CHECK(peer.take() == address->text());
+  CHECK(peer.take() == address->address().text());
   thread.stop();
 }
 

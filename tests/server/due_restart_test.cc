@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "server/app/data_directory.h"
+#include "server/log_ids.h"
 #include "server/partition/due_row.h"
 #include "storage/rocksdb_shard.h"
 #include "tests/server/partition_harness.h"
@@ -113,4 +114,33 @@ TEST_CASE("rows of a topic that was deleted just before the node stopped go at t
   CHECK(stored_rows(*shard) == kRows);
   drop_orphan_due_rows(*shard, Image{});
   CHECK(stored_rows(*shard) == 0);
+}
+
+TEST_CASE(
+    "rows above the end of a log that was cut go, and later messages come at their own time") {
+  const TempDir directory;
+  const TimeUs soon_us = net::wall_time_us() + kHour;
+  const TimeUs later_us = soon_us + kHour;
+  {
+    PartitionHarness harness(open_shard(directory));
+    harness.open();
+    harness.produce({soon_us, soon_us + 1}, 1);
+    harness.produce({soon_us + 2, soon_us + 3}, 1);
+  }
+  auto shard = open_shard(directory);
+  SUBCASE("a part of the log is lost") { REQUIRE(shard->truncate(data_log(kPartition), 2)); }
+  SUBCASE("all of the log is lost") { REQUIRE(shard->truncate(data_log(kPartition), 0)); }
+  const Offset end = shard->log_state(data_log(kPartition))->end_offset;
+  REQUIRE(stored_rows(*shard) == 4);
+  REQUIRE(drop_lost_due_rows(*shard));
+  CHECK(stored_rows(*shard) == end);
+
+  PartitionHarness harness(std::move(shard));
+  harness.open();
+  harness.produce({later_us, later_us, later_us}, 1);
+  std::vector<DueKey> expected;
+  if (end > 0) expected = {{soon_us, 0}, {soon_us + 1, 1}};
+  CHECK(harness.due({}, later_us - 1) == expected);
+  for (Offset offset = end; offset < end + 3; ++offset) expected.push_back({later_us, offset});
+  CHECK(harness.due({}, later_us) == expected);
 }

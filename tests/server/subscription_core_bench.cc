@@ -4,6 +4,7 @@
 #include <string>
 
 #include "protocol/batch/batch_format.h"
+#include "server/subscription/credit.h"
 #include "tests/server/subscription_core_fixture.h"
 
 namespace andyx::server {

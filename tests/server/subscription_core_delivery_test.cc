@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "server/subscription/credit.h"
 #include "tests/server/subscription_core_fixture.h"
 
 namespace andyx::server {

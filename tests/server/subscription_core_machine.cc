@@ -46,6 +46,7 @@ void Machine::step() {
     acknowledge_from_floor();
   } else if (event < 21) {
     if (pick(10) == 0) revoke_or_retire();
+    if (pick(10) == 0) end_retired();
   } else if (event < 22) {
     if (pick(20) == 0) advance_start();
     if (pick(60) == 0) reset();
@@ -185,13 +186,23 @@ void Machine::revoke_or_retire() {
   bool holds = false;
   for (auto& [id, stream] : streams_) {
     if (stream.epoch > epoch) continue;
-    if (retires) give_back_all(id);
+    const auto is_held = [&](const auto& m) { return m.state == State::kHeld && m.holder == id; };
+    if (retires) {
+      stream.owes = stream.owes || std::ranges::any_of(model_.messages, is_held);
+      give_back_all(id);
+    }
     (retires ? stream.retired : stream.draining) = true;
-    holds = holds ||
-            std::any_of(model_.messages.begin(), model_.messages.end(),
-                        [&](const auto& m) { return m.state == State::kHeld && m.holder == id; });
+    holds = holds || std::ranges::any_of(model_.messages, is_held);
   }
   REQUIRE(core_.drained(epoch) == !holds);
+}
+
+void Machine::end_retired() {
+  std::vector<StreamId> ended;
+  for (const auto& [id, stream] : streams_)
+    if (stream.retired && !stream.owes) ended.push_back(id);
+  REQUIRE(core_.end_retired() == ended);
+  for (const StreamId id : ended) streams_.erase(id);
 }
 
 ErrorCode Machine::expected_error(StreamId stream, Kind kind, const Ranges& ranges) {

@@ -53,7 +53,7 @@ struct ModelStream {
   std::uint64_t messages = 0;
   std::uint64_t ack_timeout_us = 0;
   std::uint32_t max_deliveries = 0;
-  bool paused = false, draining = false, retired = false;
+  bool paused = false, draining = false, retired = false, owes = false;
 
   bool live() const { return !draining && !retired; }
   bool able() const { return live() && !paused && bytes > 0 && messages > 0; }
@@ -94,6 +94,7 @@ class Machine {
   void credit();
   void pause();
   void revoke_or_retire();
+  void end_retired();
   void answer_some(Kind kind);
   void acknowledge_from_floor();
   void answer(Kind kind, StreamId stream, const Ranges& ranges, std::uint64_t delay_us);

@@ -1,6 +1,7 @@
 // Delivery in the machine, and what must hold.
 #include <algorithm>
 
+#include "server/subscription/credit.h"
 #include "tests/server/subscription_core_machine.h"
 
 namespace andyx::server {

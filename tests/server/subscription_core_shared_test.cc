@@ -108,6 +108,33 @@ TEST_CASE("revoke, drain, grant: the old consumer gets nothing more, and its lat
   CHECK(f.core.attach(kCarol, options(1, 1, 1), f.now).error().code == ErrorCode::kStaleAttach);
 }
 
+TEST_CASE(
+    "a retired stream ends when it held nothing; others stay for late answers, a few of them") {
+  CoreFixture f(Mode::nonresilient, 100, 0, Type::failover);
+  f.attach(kAlice, 1, 10);
+  f.core.retire(1, f.now);
+  CHECK(f.core.attached(kAlice));
+  CHECK(f.core.end_retired() == std::vector{kAlice});
+  CHECK_FALSE(f.core.attached(kAlice));
+  CHECK(f.answer(Kind::acknowledge, {{0, 0}}) == ErrorCode::kUnknownStream);
+
+  constexpr StreamId kFirst = 10, kLast = kFirst + limits::kMaxRetiredStreams;
+  for (StreamId stream = kFirst; stream <= kLast; ++stream) {
+    CHECK(f.core.end_retired().empty());
+    f.attach(stream, stream, 10);
+    REQUIRE_FALSE(f.deliver().empty());
+    f.core.retire(stream, f.now);
+    f.core.retire(stream, f.now);  // and not taken for one without messages then
+  }
+  CHECK(f.core.end_retired() == std::vector{kFirst});
+  CHECK(f.core.streams() == limits::kMaxRetiredStreams);
+  for (StreamId stream = kFirst + 1; stream <= kLast; ++stream) {
+    const Offset late = stream - kFirst - 1;
+    CHECK(f.answer(Kind::acknowledge, {{late, late}}, stream) == ErrorCode::kOk);
+    CHECK(f.core.floor() == late + 1);
+  }
+}
+
 // ---- Order by key ----
 
 struct Keyed {

@@ -298,6 +298,32 @@ TEST_CASE("small state: put, overwrite, delete, scan in order") {
   });
 }
 
+TEST_CASE("every call that looks for data or state is counted, and writes are not") {
+  with_each_shard([](StorageShard& shard) {
+    WriteGroup group;
+    group.appends.push_back({7, make_batch(7, 0)});
+    group.puts = {{Table::kMeta, "key", "value"}};
+    const std::uint64_t opened = shard.status().reads;
+    REQUIRE(write(shard, std::move(group)) == ErrorCode::kOk);
+    CHECK(shard.log_state(7).has_value());  // known without a look
+    CHECK(shard.status().reads == opened);
+    std::uint64_t looks = 0;
+    const auto counted = [&] { return shard.status().reads == opened + ++looks; };
+    REQUIRE(shard.read(7, 0, 1'000));
+    CHECK(counted());
+    REQUIRE(shard.find_time(7, 0));
+    CHECK(counted());
+    REQUIRE(shard.find_size(7, 1'000));
+    CHECK(counted());
+    REQUIRE(shard.bytes_from(7, 0));
+    CHECK(counted());
+    REQUIRE(shard.get(Table::kMeta, "key"));
+    CHECK(counted());
+    REQUIRE(shard.scan(Table::kMeta, "k", [](std::string_view, std::string_view) { return true; }));
+    CHECK(counted());
+  });
+}
+
 TEST_CASE("each observer gets its results in the order of submission") {
   with_each_shard([](StorageShard& shard) {
     constexpr std::uint64_t kGroups = 2'000;

@@ -1,9 +1,9 @@
-#include "tools/cli/table.h"
+#include "tools/common/table.h"
 
 #include <doctest/doctest.h>
 
 TEST_CASE("columns are as wide as their widest cell, numbers to the right, no trailing blanks") {
-  andyx::cli::Table table({"NAME", ">COUNT", "STATE"});
+  andyx::tools::Table table({"NAME", ">COUNT", "STATE"});
   table.add({"a", "1", "ok"});
   table.add({"longer", "12345678", ""});
   CHECK(table.text() ==

@@ -4,8 +4,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "tools/cli/table.h"
 #include "tools/common/progress.h"
+#include "tools/common/table.h"
 
 namespace andyx::bench {
 namespace {
@@ -87,9 +87,9 @@ void set_runs(SuiteRow& row, std::vector<Load> with, std::vector<Load> without) 
 }
 
 std::string to_table(const SuiteReport& report) {
-  cli::Table table({"PART", "LOAD", ">MESSAGES/S", ">WITHOUT", ">RATIO", ">CPU-US", ">WITHOUT",
-                    ">RATIO", ">ADDED-US", ">BYTES/S", ">RSS-BEFORE", ">AFTER", ">PEAK",
-                    ">BYTES-EACH", "GOAL"});
+  tools::Table table({"PART", "LOAD", ">MESSAGES/S", ">WITHOUT", ">RATIO", ">CPU-US", ">WITHOUT",
+                      ">RATIO", ">ADDED-US", ">BYTES/S", ">RSS-BEFORE", ">AFTER", ">PEAK",
+                      ">BYTES-EACH", "GOAL"});
   for (const SuiteRow& row : report.rows) {
     table.add({row.part, row.load, fixed(row.messages_per_s, 0),
                fixed(row.without_messages_per_s, 0), fixed(row.rate_ratio(), 2),

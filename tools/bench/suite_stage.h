@@ -11,8 +11,8 @@
 #include "tools/bench/options.h"
 #include "tools/bench/suite_report.h"
 #include "tools/bench/workers.h"
-#include "tools/cli/stop_signal.h"
 #include "tools/common/progress.h"
+#include "tools/common/stop_signal.h"
 
 namespace andyx::bench {
 
@@ -72,7 +72,7 @@ class SuiteStage {
 
   const Options& options_;
   client::Client& control_;
-  cli::StopSignal signal_;
+  tools::StopSignal signal_;
   tools::Progress progress_;
   std::string doing_;
   std::string name_;  // of topics, with the random suffix

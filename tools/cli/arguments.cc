@@ -3,6 +3,8 @@
 #include <charconv>
 
 #include "protocol/base/limits.h"
+#include "tools/cli/command_options.h"
+#include "tools/cli/dead_options.h"
 #include "tools/cli/scope_options.h"
 #include "tools/common/options.h"
 
@@ -43,33 +45,14 @@ struct Values {
   SubscriptionDescribe subscription_describe;
   SubscriptionReset subscription_reset;
   SubscriptionDelete subscription_delete;
-  DeadList dead_list;
-  DeadRedrive dead_redrive;
+  DeadValues dead;
   ProducerCreate producer_create;
   ProducerList producer_list;
   ProducerDelete producer_delete;
   NodeStatus node_status;
   ScopeValues scopes;
-  std::optional<Command> chosen;
+  Chosen chosen;
 };
-
-template <typename Value>
-CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& what,
-                      Values& values, Value& value) {
-  CLI::App* app = parent.add_subcommand(name, what);
-  app->callback([&values, &value] { values.chosen = value; });
-  return *app;
-}
-
-CLI::App& add_group(CLI::App& parent, const std::string& name, const std::string& what) {
-  return *parent.add_subcommand(name, what)->require_subcommand(1);
-}
-
-void add_topic_name(CLI::App& app, std::string& topic) {
-  app.add_option("TOPIC", topic, "NAME or andyx://tenant/product/component/NAME")
-      ->required()
-      ->type_name("");
-}
 
 void add_subscription_name(CLI::App& app, std::string& name) {
   app.add_option("SUBSCRIPTION", name, "name of the subscription")->required()->type_name("");
@@ -77,16 +60,17 @@ void add_subscription_name(CLI::App& app, std::string& name) {
 
 CLI::App& add_topic_commands(CLI::App& app, Values& values) {
   CLI::App& group = add_group(app, "topic", "Create, list, describe, alter and delete topics");
-  CLI::App& create = add_command(group, "create", "Create a topic", values, values.topic_create);
+  CLI::App& create =
+      add_command(group, "create", "Create a topic", values.chosen, values.topic_create);
   add_topic_name(create, values.topic_create.topic);
   add_number<std::uint32_t>(create, "--partitions", values.topic_create.partitions, "N",
                             "how many partitions (default 1)", 1, limits::kMaxPartitionsPerTopic);
-  add_command(group, "list", "List all topics", values, values.topic_list);
-  CLI::App& describe = add_command(group, "describe", "Show a topic and its partitions", values,
-                                   values.topic_describe);
+  add_command(group, "list", "List all topics", values.chosen, values.topic_list);
+  CLI::App& describe = add_command(group, "describe", "Show a topic and its partitions",
+                                   values.chosen, values.topic_describe);
   add_topic_name(describe, values.topic_describe.topic);
-  CLI::App& remove = add_command(group, "delete", "Delete a topic with all its messages", values,
-                                 values.topic_delete);
+  CLI::App& remove = add_command(group, "delete", "Delete a topic with all its messages",
+                                 values.chosen, values.topic_delete);
   add_topic_name(remove, values.topic_delete.topic);
   return group;
 }
@@ -104,7 +88,7 @@ void add_produce(CLI::App& parent, Values& values) {
   CLI::App& app = add_command(
       parent, "produce",
       "Send every line of a file or of standard input as a message; ends when all are acknowledged",
-      values, produce);
+      values.chosen, produce);
   add_topic_name(app, produce.topic);
   app.add_option("--file", produce.file, "what to send; - is standard input")
       ->capture_default_str()
@@ -155,18 +139,18 @@ void add_producer_commands(CLI::App& app, Values& values) {
   };
   ProducerCreate& create = values.producer_create;
   CLI::App& create_app =
-      add_command(group, "create", "Register a producer with a topic", values, create);
+      add_command(group, "create", "Register a producer with a topic", values.chosen, create);
   add_topic_name(create_app, create.topic);
   add_name(create_app, create.producer);
   add_choice(create_app, "--instance", create.instance, tools::instance_choices(),
              "one at a time, or any number (default multiple)");
 
-  CLI::App& list =
-      add_command(group, "list", "List the producers of a topic", values, values.producer_list);
+  CLI::App& list = add_command(group, "list", "List the producers of a topic", values.chosen,
+                               values.producer_list);
   add_topic_name(list, values.producer_list.topic);
 
   CLI::App& remove = add_command(group, "delete", "Delete a producer: it can produce no longer",
-                                 values, values.producer_delete);
+                                 values.chosen, values.producer_delete);
   add_topic_name(remove, values.producer_delete.topic);
   add_name(remove, values.producer_delete.producer);
 }
@@ -181,7 +165,7 @@ void add_read(CLI::App& parent, Values& values) {
   CLI::App& app = add_command(
       parent, "read",
       "Print messages without a subscription: to the end as it was at the start, or --follow",
-      values, read);
+      values.chosen, read);
   add_topic_name(app, read.topic);
   add_number<std::uint32_t>(app, "--partition", read.partition, "P",
                             "only this one (default: all)");
@@ -221,7 +205,7 @@ void add_consume(CLI::App& parent, Values& values) {
   CLI::App& app = add_command(
       parent, "consume",
       "Print and answer the messages of a subscription; creates the subscription when it is missing",
-      values, consume);
+      values.chosen, consume);
   add_topic_name(app, consume.topic);
   app.add_option("--subscription", consume.subscription, "name of the subscription")
       ->required()
@@ -267,7 +251,8 @@ void add_subscription_commands(CLI::App& app, Values& values) {
   CLI::App& group =
       add_group(app, "subscription", "Create, list, describe, reset and delete subscriptions");
   SubscriptionCreate& create = values.subscription_create;
-  CLI::App& create_app = add_command(group, "create", "Create a subscription", values, create);
+  CLI::App& create_app =
+      add_command(group, "create", "Create a subscription", values.chosen, create);
   add_topic_name(create_app, create.topic);
   add_subscription_name(create_app, create.subscription);
   add_choice(create_app, "--type", create.type, tools::type_choices(), "(default unique)");
@@ -277,19 +262,19 @@ void add_subscription_commands(CLI::App& app, Values& values) {
   create_app.add_flag("--key-ordered", create.key_ordered,
                       "shared only: messages of one key stay in order");
 
-  CLI::App& list = add_command(group, "list", "List the subscriptions of a topic", values,
+  CLI::App& list = add_command(group, "list", "List the subscriptions of a topic", values.chosen,
                                values.subscription_list);
   add_topic_name(list, values.subscription_list.topic);
 
   CLI::App& describe = add_command(group, "describe", "Show a subscription, its position and lag",
-                                   values, values.subscription_describe);
+                                   values.chosen, values.subscription_describe);
   add_topic_name(describe, values.subscription_describe.topic);
   add_subscription_name(describe, values.subscription_describe.subscription);
   add_watch(describe, values.subscription_describe);
 
   SubscriptionReset& reset = values.subscription_reset;
   CLI::App& reset_app =
-      add_command(group, "reset", "Move a subscription to another position", values, reset);
+      add_command(group, "reset", "Move a subscription to another position", values.chosen, reset);
   add_topic_name(reset_app, reset.topic);
   add_subscription_name(reset_app, reset.subscription);
   add_parsed(reset_app, "--to", reset.to, &tools::parse_start, kStartType, "the next message")
@@ -297,31 +282,10 @@ void add_subscription_commands(CLI::App& app, Values& values) {
   add_number<std::uint32_t>(reset_app, "--partition", reset.partition, "P",
                             "only this one (default: all)", 0, limits::kMaxPartitionsPerTopic - 1);
 
-  CLI::App& remove = add_command(group, "delete", "Delete a subscription and its position", values,
-                                 values.subscription_delete);
+  CLI::App& remove = add_command(group, "delete", "Delete a subscription and its position",
+                                 values.chosen, values.subscription_delete);
   add_topic_name(remove, values.subscription_delete.topic);
   add_subscription_name(remove, values.subscription_delete.subscription);
-}
-
-template <typename Dead>
-void add_dead_options(CLI::App& app, Dead& dead) {
-  add_topic_name(app, dead.topic);
-  app.add_option("--subscription", dead.subscription, "only what this subscription gave up on")
-      ->type_name("NAME");
-  add_number<std::uint64_t>(app, "--count", dead.count, "N", "at most this many");
-}
-
-void add_dead_commands(CLI::App& app, Values& values) {
-  CLI::App& group = add_group(app, "dead", "List messages that failed too often, send them back");
-  add_dead_options(add_command(group, "list",
-                               "List the dead letters of a topic: where, subscription, origin, "
-                               "deliveries, key and payload",
-                               values, values.dead_list),
-                   values.dead_list);
-  add_dead_options(
-      add_command(group, "redrive", "Send dead letters back to their topic, to all subscriptions",
-                  values, values.dead_redrive),
-      values.dead_redrive);
 }
 
 void add_global_options(CLI::App& app, GlobalOptions& global) {
@@ -388,11 +352,11 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   add_read(app, values);
   add_consume(app, values);
   add_subscription_commands(app, values);
-  add_dead_commands(app, values);
+  add_dead_commands(app, values.dead, values.chosen);
   add_scope_commands(app, topics, values.scopes, values.chosen);
   add_producer_commands(app, values);
   CLI::App& node = add_group(app, "node", "Show the state of a node");
-  add_command(node, "status", "Show the state of the node", values, values.node_status);
+  add_command(node, "status", "Show the state of the node", values.chosen, values.node_status);
 
   if (const auto status = tools::run_parser(app, argc, argv)) return *status;
   arguments.command = std::move(*values.chosen);

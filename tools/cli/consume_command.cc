@@ -5,8 +5,8 @@
 
 #include "protocol/net/loop.h"
 #include "tools/cli/session.h"
-#include "tools/cli/stop_signal.h"
 #include "tools/common/output.h"
+#include "tools/common/stop_signal.h"
 
 namespace andyx::cli {
 namespace {
@@ -127,7 +127,7 @@ class Consuming {
   client::Consumer& consumer_;
   const Consume& command_;
   tools::Output output_;
-  StopSignal signal_;
+  tools::StopSignal signal_;
   std::uint64_t consumed_ = 0;
   std::uint64_t last_message_ms_ = 0;
   std::uint64_t reconnects_ = 0;

@@ -9,8 +9,6 @@
 namespace andyx::cli {
 namespace {
 
-using Chosen = std::optional<Command>;
-
 constexpr const char* kAnyPath =
     "TENANT, TENANT/PRODUCT, TENANT/PRODUCT/COMPONENT or one with /TOPIC";
 
@@ -22,14 +20,6 @@ constexpr const char* kSettingsHelp =
     "             authorization, schema-validation\n"
     "  topic      default-partitions, max-message-bytes, dedup-window-ms\n"
     "KEY= without a value removes what this level says. Several --set are all done, or none.";
-
-template <typename Value>
-CLI::App& add_command(CLI::App& parent, const std::string& name, const std::string& what,
-                      Chosen& chosen, Value& value) {
-  CLI::App* app = parent.add_subcommand(name, what);
-  app->callback([&chosen, &value] { chosen = value; });
-  return *app;
-}
 
 std::string form_of(ScopeLevel level) {
   switch (level) {
@@ -61,12 +51,6 @@ CLI::Option* add_path(CLI::App& app, ScopeLevel level, std::string& path) {
 
 void add_any_path(CLI::App& app, std::string& path) {
   app.add_option("PATH", path, kAnyPath)->required()->type_name("");
-}
-
-void add_topic_name(CLI::App& app, std::string& topic) {
-  app.add_option("TOPIC", topic, "NAME or andyx://tenant/product/component/NAME")
-      ->required()
-      ->type_name("");
 }
 
 void add_set(CLI::App& app, SettingList& set) {

@@ -1,11 +1,9 @@
 // Declares the options of scope_arguments.h. For the argument parser only: CLI11 is a heavy header.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <map>
-#include <optional>
 
-#include "tools/cli/arguments.h"
+#include "tools/cli/command_options.h"
 
 namespace andyx::cli {
 
@@ -28,7 +26,6 @@ struct ScopeValues {
 };
 
 // `topics` is the group of topic commands, to which settings and alter are added.
-void add_scope_commands(CLI::App& app, CLI::App& topics, ScopeValues& values,
-                        std::optional<Command>& chosen);
+void add_scope_commands(CLI::App& app, CLI::App& topics, ScopeValues& values, Chosen& chosen);
 
 }  // namespace andyx::cli

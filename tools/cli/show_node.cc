@@ -1,7 +1,7 @@
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
 #include "tools/common/progress.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -17,20 +17,22 @@ std::string node_table(const client::NodeStatus& node) {
   out += number(node.connections) + " connections, " + number(node.topics) + " topics, " +
          number(node.partitions) + " partitions, metadata version " +
          number(node.metadata_version) + '\n';
-  Table loops({">LOOP", ">CONNECTIONS", ">PARTITIONS", ">MAILBOX", ">CACHED"});
+  tools::Table loops({">LOOP", ">CONNECTIONS", ">PARTITIONS", ">MAILBOX", ">CACHED"});
   for (const client::LoopStatus& loop : node.loops) {
     loops.add({number(loop.loop), number(loop.connections), number(loop.partitions),
                number(loop.mailbox), tools::short_bytes(static_cast<double>(loop.cached_bytes))});
   }
-  Table storage({">SHARD", "STATE", "FSYNC", ">GENERATION", ">UNFLUSHED", ">WRITTEN", ">DISK",
-                 ">FREE", ">SYNCS", ">LAST-SYNC-US", "CRC32C", ">CRC32C-CALLS"});
+  tools::Table storage({">SHARD", "STATE", "FSYNC", ">GENERATION", ">UNFLUSHED", ">WRITTEN",
+                        ">DISK", ">FREE", ">READS", ">SYNCS", ">LAST-SYNC-US", "CRC32C",
+                        ">CRC32C-CALLS"});
   for (const client::StorageStatus& shard : node.storage) {
     storage.add({number(shard.shard), shard.state, shard.fsync ? "on" : "off",
                  number(shard.generation), number(shard.unflushed_generations),
                  tools::short_bytes(static_cast<double>(shard.written_bytes)),
                  tools::short_bytes(static_cast<double>(shard.disk_bytes)),
-                 tools::short_bytes(static_cast<double>(shard.free_bytes)), number(shard.syncs),
-                 number(shard.last_sync_us), shard.crc32c, number(shard.crc32c_calls)});
+                 tools::short_bytes(static_cast<double>(shard.free_bytes)), number(shard.reads),
+                 number(shard.syncs), number(shard.last_sync_us), shard.crc32c,
+                 number(shard.crc32c_calls)});
   }
   return out + '\n' + loops.text() + '\n' + storage.text();
 }
@@ -63,7 +65,8 @@ std::string node_json(const client::NodeStatus& node) {
                                    {"syncs", shard.syncs},
                                    {"last_sync_us", shard.last_sync_us},
                                    {"crc32c", shard.crc32c},
-                                   {"crc32c_calls", shard.crc32c_calls}});
+                                   {"crc32c_calls", shard.crc32c_calls},
+                                   {"reads", shard.reads}});
   }
   return json_line(json);
 }

@@ -1,7 +1,7 @@
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
 #include "tools/common/choices.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -22,7 +22,7 @@ Json json_of(const client::ProducerInfo& producer) {
 }  // namespace
 
 std::string producers_table(const std::vector<client::ProducerInfo>& producers) {
-  Table table({"PRODUCER", "INSTANCE", ">ID", ">EPOCH", ">CONNECTED", "CREATED"});
+  tools::Table table({"PRODUCER", "INSTANCE", ">ID", ">EPOCH", ">CONNECTED", "CREATED"});
   for (const client::ProducerInfo& p : producers) {
     const bool single = p.instance == client::ProducerInstance::kSingle;
     table.add({p.name, std::string(tools::instance_choices().word_of(p.instance)),

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
 #include "tools/common/progress.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -53,7 +53,7 @@ Json retention_of(const client::ScopeInfo& scope) {
 }
 
 std::string settings_rows(const client::ScopeInfo& scope) {
-  Table table({"SETTING", "VALUE", "FROM"});
+  tools::Table table({"SETTING", "VALUE", "FROM"});
   for (const client::Setting& setting : scope.settings) {
     table.add({setting.key, setting.value, setting.origin.empty() ? "default" : setting.origin});
   }
@@ -100,7 +100,7 @@ std::string scopes_table(ScopeLevel level, const std::vector<client::ScopeInfo>&
   constexpr const char* kColumns[][2] = {
       {"TENANT", ">PRODUCTS"}, {"PRODUCT", ">COMPONENTS"}, {"COMPONENT", ">TOPICS"}};
   const auto& columns = kColumns[static_cast<std::size_t>(level) - 1];
-  Table table({columns[0], "ACTIVE", columns[1], "CREATED", "DESCRIPTION"});
+  tools::Table table({columns[0], "ACTIVE", columns[1], "CREATED", "DESCRIPTION"});
   for (const client::ScopeInfo& scope : scopes) {
     table.add({scope.path, scope.active ? "yes" : "no", number(scope.children),
                tools::format_time(scope.created_us), scope.description});

@@ -1,7 +1,7 @@
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
 #include "tools/common/choices.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -37,7 +37,7 @@ std::string ranges_text(const std::vector<std::uint32_t>& numbers) {
 }
 
 std::string consumers_table(const client::SubscriptionInfo& subscription) {
-  Table table({"CONSUMER", "ADDRESS", ">PRIORITY", "ATTACHED", "ACTIVE-ON"});
+  tools::Table table({"CONSUMER", "ADDRESS", ">PRIORITY", "ATTACHED", "ACTIVE-ON"});
   for (const client::ConsumerInfo& consumer : subscription.consumers) {
     table.add({consumer.name, consumer.address, std::to_string(consumer.priority),
                tools::format_time(consumer.attached_us), ranges_text(consumer.active)});
@@ -77,9 +77,9 @@ std::string subscription_table(const client::SubscriptionInfo& subscription) {
                     std::string(tools::mode_choices().word_of(subscription.mode)) + "  created " +
                     tools::format_time(subscription.created_us) + "  lag " +
                     number(total_lag(subscription)) + '\n';
-  Table table({">PARTITION", ">FLOOR", ">COMMITTED", ">LAG", ">LAG-BYTES", ">LAG-TIME",
-               ">ABOVE-FLOOR", ">IN-FLIGHT", ">REDELIVERY", ">DELAYED", ">SKIPPED", ">DEAD",
-               "CONSUMER", "BLOCKED"});
+  tools::Table table({">PARTITION", ">FLOOR", ">COMMITTED", ">LAG", ">LAG-BYTES", ">LAG-TIME",
+                      ">ABOVE-FLOOR", ">IN-FLIGHT", ">REDELIVERY", ">DELAYED", ">SKIPPED", ">DEAD",
+                      "CONSUMER", "BLOCKED"});
   for (const client::SubscriptionPartitionInfo& p : subscription.partitions) {
     table.add({number(p.partition), number(p.floor), number(p.committed_offset),
                number(p.lag_messages), number(p.lag_bytes), seconds(p.lag_ms),
@@ -121,7 +121,7 @@ std::string subscription_json(const client::SubscriptionInfo& subscription) {
 }
 
 std::string subscriptions_table(const std::vector<client::SubscriptionInfo>& subscriptions) {
-  Table table({"SUBSCRIPTION", "TYPE", "MODE", "CREATED"});
+  tools::Table table({"SUBSCRIPTION", "TYPE", "MODE", "CREATED"});
   for (const client::SubscriptionInfo& subscription : subscriptions) {
     table.add({subscription.name, kind_of(subscription),
                std::string(tools::mode_choices().word_of(subscription.mode)),

@@ -1,6 +1,6 @@
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
-#include "tools/cli/table.h"
+#include "tools/common/table.h"
 #include "tools/common/time_text.h"
 
 namespace andyx::cli {
@@ -16,8 +16,8 @@ Json summary(const client::TopicInfo& topic) {
 }  // namespace
 
 std::string topic_table(const client::TopicInfo& topic) {
-  Table table({">PARTITION", ">MAIN", ">EPOCH", "REPLICAS", "IN-SYNC", ">START", ">COMMITTED",
-               ">MESSAGES", ">BYTES"});
+  tools::Table table({">PARTITION", ">MAIN", ">EPOCH", "REPLICAS", "IN-SYNC", ">START",
+                      ">COMMITTED", ">MESSAGES", ">BYTES"});
   for (const client::PartitionInfo& p : topic.partitions) {
     table.add({number(p.partition), number(p.main), number(p.main_epoch), number_list(p.replicas),
                number_list(p.in_sync), number(p.start_offset), number(p.committed_offset),
@@ -45,7 +45,7 @@ std::string topic_json(const client::TopicInfo& topic) {
 }
 
 std::string topics_table(const std::vector<client::TopicInfo>& topics) {
-  Table table({"TOPIC", ">PARTITIONS", "CREATED"});
+  tools::Table table({"TOPIC", ">PARTITIONS", "CREATED"});
   for (const client::TopicInfo& topic : topics) {
     table.add({topic_url(topic.topic), number(topic.partitions.size()),
                tools::format_time(topic.created_us)});

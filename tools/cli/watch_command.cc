@@ -8,8 +8,8 @@
 
 #include "tools/cli/session.h"
 #include "tools/cli/show.h"
-#include "tools/cli/stop_signal.h"
 #include "tools/common/output.h"
+#include "tools/common/stop_signal.h"
 
 namespace andyx::cli {
 namespace {
@@ -19,7 +19,7 @@ constexpr std::chrono::milliseconds kStep{50};  // how soon a signal is noticed
 // To the upper left corner, and everything below gone.
 constexpr const char* kRedraw = "\x1b[H\x1b[J";
 
-void pause(const StopSignal& signal, std::chrono::milliseconds interval) {
+void pause(const tools::StopSignal& signal, std::chrono::milliseconds interval) {
   const auto end = std::chrono::steady_clock::now() + interval;
   while (!signal.stopped()) {
     const auto left = end - std::chrono::steady_clock::now();
@@ -32,7 +32,7 @@ void pause(const StopSignal& signal, std::chrono::milliseconds interval) {
 
 Outcome watch_subscription(Session& session, const SubscriptionDescribe& command) {
   tools::Output output(STDOUT_FILENO);
-  const StopSignal signal;
+  const tools::StopSignal signal;
   const bool redraw = !session.json() && ::isatty(STDOUT_FILENO) == 1;
   for (std::uint64_t shown = 0; !signal.stopped();) {
     const auto now =

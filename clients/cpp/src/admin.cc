@@ -15,14 +15,17 @@ Result<std::string> path_of(const std::string& topic) {
   return name->path();
 }
 
-Result<std::vector<TopicInfo>> topics_of(const ReplyFrame& reply) {
+Result<Page<TopicInfo>> topic_page(const ReplyFrame& reply) {
   const auto* body = reply.frame->body_as_TopicReply();
   if (body == nullptr) return fail(ErrorCode::kInternal, "the answer has another type");
-  std::vector<TopicInfo> out;
+  Page<TopicInfo> out{.entries = {}, .more = body->more()};
   if (body->topics() != nullptr) {
-    for (const auto* topic : *body->topics()) out.push_back(topic_info(*topic));
+    for (const auto* topic : *body->topics()) out.entries.push_back(topic_info(*topic));
   }
   return out;
+}
+Result<std::vector<TopicInfo>> topics_of(const ReplyFrame& reply) {
+  return entries_of(topic_page(reply));
 }
 
 Result<std::vector<SubscriptionInfo>> subscriptions_of(const ReplyFrame& reply) {
@@ -35,14 +38,17 @@ Result<std::vector<SubscriptionInfo>> subscriptions_of(const ReplyFrame& reply) 
   return out;
 }
 
-Result<std::vector<ProducerInfo>> producers_of(const ReplyFrame& reply) {
+Result<Page<ProducerInfo>> producer_page(const ReplyFrame& reply) {
   const auto* body = reply.frame->body_as_ProducerReply();
   if (body == nullptr) return fail(ErrorCode::kInternal, "the answer has another type");
-  std::vector<ProducerInfo> out;
+  Page<ProducerInfo> out{.entries = {}, .more = body->more()};
   if (body->producers() != nullptr) {
-    for (const auto* one : *body->producers()) out.push_back(producer_info(*one));
+    for (const auto* one : *body->producers()) out.entries.push_back(producer_info(*one));
   }
   return out;
+}
+Result<std::vector<ProducerInfo>> producers_of(const ReplyFrame& reply) {
+  return entries_of(producer_page(reply));
 }
 
 struct Target {
@@ -144,11 +150,16 @@ Status Admin::delete_topic(const std::string& topic) {
 }
 
 Result<std::vector<TopicInfo>> Admin::list_topics(const std::string& prefix) {
-  auto fill = [prefix](Builder& builder) {
-    const auto text = builder.CreateString(prefix);
-    return body_of(protocol::Body::TopicList, protocol::CreateTopicList(builder, text));
+  const auto fill_after = [prefix](const std::string& after) {
+    return [prefix, after](Builder& builder) {
+      const auto text = builder.CreateString(prefix);
+      const auto after_text = builder.CreateString(after);
+      return body_of(protocol::Body::TopicList,
+                     protocol::CreateTopicList(builder, text, after_text));
+    };
   };
-  return ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kYes, topics_of);
+  return ask_pages<TopicInfo>(*impl_, fill_after, topic_page,
+                              [](const TopicInfo& topic) { return topic.topic; });
 }
 
 Result<TopicInfo> Admin::describe_topic(const std::string& topic) {
@@ -264,11 +275,16 @@ Status Admin::delete_producer(const std::string& topic, const std::string& name)
 Result<std::vector<ProducerInfo>> Admin::list_producers(const std::string& topic) {
   const auto path = path_of(topic);
   if (!path) return std::unexpected(path.error());
-  auto fill = [path = *path](Builder& builder) {
-    const auto topic_text = builder.CreateString(path);
-    return body_of(protocol::Body::ProducerList, protocol::CreateProducerList(builder, topic_text));
+  const auto fill_after = [path = *path](const std::string& after) {
+    return [path, after](Builder& builder) {
+      const auto topic_text = builder.CreateString(path);
+      const auto after_text = builder.CreateString(after);
+      return body_of(protocol::Body::ProducerList,
+                     protocol::CreateProducerList(builder, topic_text, after_text));
+    };
   };
-  return ask<std::vector<ProducerInfo>>(*impl_, 0, fill, Repeat::kYes, producers_of);
+  return ask_pages<ProducerInfo>(*impl_, fill_after, producer_page,
+                                 [](const ProducerInfo& producer) { return producer.name; });
 }
 
 // ---- Data and the node ----

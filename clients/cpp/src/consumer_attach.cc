@@ -128,6 +128,7 @@ void ConsumerImpl::check_attached() {
 void ConsumerImpl::attach_failed(std::uint64_t attempt, const Error& error, bool retriable) {
   if (attempt_ != attempt || ended_) return;
   const auto now_ms = client_->loop().now_ms();
+  if (std::exchange(attached_, false)) detached_at_ms_ = now_ms;  // time to come back begins here
   const bool lost = error.code == ErrorCode::kConnectionLost || error.code == ErrorCode::kTimedOut;
   if ((!retriable && !lost) || now_ms - detached_at_ms_ > client_->options().request_timeout_ms) {
     stop(error);

@@ -44,7 +44,8 @@ StorageStatus storage_status(const protocol::StorageStatus& in) {
           .syncs = in.syncs(),
           .last_sync_us = in.last_sync_us(),
           .crc32c = text(in.crc32c()),
-          .crc32c_calls = in.crc32c_calls()};
+          .crc32c_calls = in.crc32c_calls(),
+          .reads = in.reads()};
 }
 
 }  // namespace

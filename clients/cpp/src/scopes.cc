@@ -27,14 +27,17 @@ ScopeInfo scope_info(const protocol::ScopeInfo& in) {
   return out;
 }
 
-Result<std::vector<ScopeInfo>> scopes_of(const ReplyFrame& reply) {
+Result<Page<ScopeInfo>> scope_page(const ReplyFrame& reply) {
   const auto* body = reply.frame->body_as_ScopeReply();
   if (body == nullptr) return fail(ErrorCode::kInternal, "the answer has another type");
-  std::vector<ScopeInfo> out;
+  Page<ScopeInfo> out{.entries = {}, .more = body->more()};
   if (body->scopes() != nullptr) {
-    for (const auto* scope : *body->scopes()) out.push_back(scope_info(*scope));
+    for (const auto* scope : *body->scopes()) out.entries.push_back(scope_info(*scope));
   }
   return out;
+}
+Result<std::vector<ScopeInfo>> scopes_of(const ReplyFrame& reply) {
+  return entries_of(scope_page(reply));
 }
 
 Result<ScopeInfo> ask_one(ClientImpl& client, Fill fill, Repeat repeat) {
@@ -62,11 +65,16 @@ Status Scopes::remove(const std::string& path) {
 }
 
 Result<std::vector<ScopeInfo>> Scopes::list(const std::string& parent) {
-  auto fill = [parent](Builder& builder) {
-    const auto text = builder.CreateString(parent);
-    return body_of(protocol::Body::ScopeList, protocol::CreateScopeList(builder, text));
+  const auto fill_after = [parent](const std::string& after) {
+    return [parent, after](Builder& builder) {
+      const auto text = builder.CreateString(parent);
+      const auto after_text = builder.CreateString(after);
+      return body_of(protocol::Body::ScopeList,
+                     protocol::CreateScopeList(builder, text, after_text));
+    };
   };
-  return ask<std::vector<ScopeInfo>>(*impl_, 0, fill, Repeat::kYes, scopes_of);
+  return ask_pages<ScopeInfo>(*impl_, fill_after, scope_page,
+                              [](const ScopeInfo& scope) { return scope.path; });
 }
 
 Result<ScopeInfo> Scopes::describe(const std::string& path) {

@@ -17,13 +17,15 @@ inline constexpr std::uint64_t kSmallGeneration = 1 << 20;
 inline constexpr std::uint64_t kMinFreeBytes = 64 << 20;
 
 inline Result<std::unique_ptr<server::Server>> start_local_server(
-    const std::string& data_dir, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr) {
+    const std::string& data_dir, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr,
+    bool accept_data_loss = false) {
   server::Config config;
   config.data_dir = data_dir;
   config.listen = {"127.0.0.1", 0};
   config.cores = 2;
   config.generation_bytes = kSmallGeneration;
   config.min_free_bytes = kMinFreeBytes;
+  config.accept_data_loss = accept_data_loss;
   return server::Server::start(std::move(config), std::move(file_system));
 }
 

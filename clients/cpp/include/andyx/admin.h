@@ -105,6 +105,7 @@ struct StorageStatus {
   std::uint64_t written_bytes = 0, disk_bytes = 0, free_bytes = 0, syncs = 0, last_sync_us = 0;
   std::string crc32c;
   std::uint64_t crc32c_calls = 0;
+  std::uint64_t reads = 0;  // look-ups of messages and of state, since the server's start
 };
 
 struct NodeStatus {

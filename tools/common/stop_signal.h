@@ -2,7 +2,7 @@
 // program ends. The second one ends the program as usual. Process-wide; one object at a time.
 #pragma once
 
-namespace andyx::cli {
+namespace andyx::tools {
 
 class StopSignal {
  public:
@@ -15,4 +15,4 @@ class StopSignal {
   bool stopped() const;
 };
 
-}  // namespace andyx::cli
+}  // namespace andyx::tools

@@ -1,9 +1,9 @@
-#include "tools/cli/table.h"
+#include "tools/common/table.h"
 
 #include <algorithm>
 #include <cassert>
 
-namespace andyx::cli {
+namespace andyx::tools {
 namespace {
 
 constexpr std::size_t kGap = 2;
@@ -49,4 +49,4 @@ std::string Table::text() const {
   return out;
 }
 
-}  // namespace andyx::cli
+}  // namespace andyx::tools

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace andyx::cli {
+namespace andyx::tools {
 
 class Table {
  public:
@@ -22,4 +22,4 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-}  // namespace andyx::cli
+}  // namespace andyx::tools

@@ -1,8 +1,8 @@
-#include "tools/cli/stop_signal.h"
+#include "tools/common/stop_signal.h"
 
 #include <csignal>
 
-namespace andyx::cli {
+namespace andyx::tools {
 namespace {
 
 volatile std::sig_atomic_t g_stopped = 0;
@@ -27,4 +27,4 @@ StopSignal::~StopSignal() {
 
 bool StopSignal::stopped() const { return g_stopped != 0; }
 
-}  // namespace andyx::cli
+}  // namespace andyx::tools
