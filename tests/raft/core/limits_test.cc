@@ -279,4 +279,35 @@ TEST_CASE("a snapshot waits for entries that the host is applying") {
   CHECK(group.core(3).conf_state().learners == std::vector<PeerId>{4, 5});
 }
 
+TEST_CASE("who stays can elect a leader although only the removed one knows of its removal") {
+  Group group(3);
+  group.elect(1);
+  ConfChange change;
+  change.changes.push_back({ConfChangeType::kRemove, 1});
+  REQUIRE(group.core(1).propose_conf_change(change));
+  REQUIRE(group.core(1).propose(bytes_of("longer than what the others have")));
+  // The others store the change; that it is committed, and what comes after it, is lost.
+  const Index removal = group.core(1).last_index() - 1;
+  const Index known = removal - 1;
+  group.lose = [&](const Message& message) {
+    return message.from == 1 && (message.commit > known || message.index >= removal);
+  };
+  group.settle();
+  REQUIRE(group.core(1).hard_state().commit >= removal);
+  REQUIRE(group.core(2).hard_state().commit < removal);
+  REQUIRE(group.core(3).hard_state().commit < removal);
+  group.lose = [](const Message& message) { return message.to == 3 && message.from == 2; };
+
+  // Of three voters, as peer 2 believes, peer 1 refuses and peer 3 is not heard: it learns from the
+  // refusal that two are voters.
+  group.core(1).step_down();
+  REQUIRE(group.core(2).campaign());
+  group.settle();
+  CHECK(group.core(2).conf_state().voters == std::vector<PeerId>{2, 3});
+  group.lose = {};
+  REQUIRE(group.core(2).campaign());
+  group.settle();
+  CHECK(group.core(2).soft_state().role == Role::kLeader);
+}
+
 }  // namespace andyx::raft
