@@ -38,6 +38,8 @@ class Checker {
   void writing(PeerId id, const Disk& disk, const std::vector<Entry>& entries);
   void synced(PeerId id, const Disk& disk);
   void sending(const Message& message, const Disk& disk);
+  // What a leader believes of a follower's log after its answer.
+  void matched(const RawNode& leader, const Disk& disk, PeerId follower);
   void installing(PeerId id, const SnapshotMeta& meta);
 
   void applied(PeerId id, const Entry& entry, const Machine& machine);

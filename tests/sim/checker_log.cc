@@ -91,6 +91,25 @@ void Checker::writing(PeerId id, const Disk& disk, const std::vector<Entry>& ent
   }
 }
 
+// A match is a promise of the follower: it holds the leader's entry, as long as it knows of no
+// later term.
+void Checker::matched(const RawNode& leader, const Disk& disk, PeerId follower) {
+  const Disk* const theirs = durable_(follower);
+  const NodeStatus status = leader.status();
+  const auto progress = status.progress.find(follower);
+  if (theirs == nullptr || progress == status.progress.end() ||
+      theirs->durable_hard().term > status.hard.term) {
+    return;
+  }
+  const Index match = progress->second.match;
+  const auto ours = disk.term(match);
+  const auto found = theirs->durable().term(match);
+  if (match > theirs->durable().last_index() || (ours && found && *ours != *found)) {
+    violated("matched entries are there", place(status.id, match) + " believes that peer " +
+                                              std::to_string(follower) + " holds its entry");
+  }
+}
+
 void Checker::installing(PeerId id, const SnapshotMeta& meta) {
   if (meta.index > committed() || meta.index < first_ || at(meta.index).term != meta.term) {
     violated("state machine safety", place(id, meta.index) + ": a snapshot of term " +

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kClientStream = 3;
 constexpr std::uint32_t kMaxAttempts = 4;
+constexpr std::size_t kAudits = 16;  // whose answers are waited for
 
 }  // namespace
 
@@ -18,7 +19,8 @@ Clients::Clients(const Options& options, const Checker& checker)
     : options_(options),
       checker_(checker),
       rng_(options.seed, kClientStream),
-      clients_(options.clients) {}
+      clients_(options.clients),
+      audits_(kAudits) {}
 
 void Clients::invent(std::uint32_t id, Client& client) {
   const std::uint32_t sequence = client.request.command.sequence;
@@ -95,15 +97,32 @@ void Clients::applied(PeerId peer, const Command& command, const Machine& machin
   finish(client, outcome.index);
 }
 
+void Clients::check_index(PeerId peer, Index index, Index committed) const {
+  if (index < committed) {
+    violated("no stale read", "peer " + std::to_string(peer) + " reads at index " +
+                                  std::to_string(index) + ", committed when asked was index " +
+                                  std::to_string(committed));
+  }
+}
+
 void Clients::read_indexed(PeerId peer, std::uint64_t context, Index index) {
   for (const Client& client : clients_) {
     if (client.waiting && client.request.read && client.request.context == context &&
-        client.request.peer == peer && index < client.committed) {
-      violated("no stale read", "peer " + std::to_string(peer) + " reads at index " +
-                                    std::to_string(index) + ", committed when asked was index " +
-                                    std::to_string(client.committed));
+        client.request.peer == peer) {
+      check_index(peer, index, client.committed);
     }
   }
+  for (const Audit& audit : audits_) {
+    if (audit.context == context && audit.peer == peer) {
+      check_index(peer, index, audit.committed);
+    }
+  }
+}
+
+std::uint64_t Clients::audit(PeerId peer) {
+  audits_[next_audit_++ % audits_.size()] = {
+      .peer = peer, .context = ++contexts_, .committed = checker_.committed()};
+  return contexts_;
 }
 
 void Clients::read_done(PeerId peer, std::uint64_t context, const Machine& machine) {

@@ -40,6 +40,9 @@ class Clients {
   // `peer` has applied that index: the answer is its state.
   void read_done(PeerId peer, std::uint64_t context, const Machine& machine);
 
+  // A read at a peer that may be an outdated leader: only its index is looked at.
+  std::uint64_t audit(PeerId peer);
+
   std::uint64_t answered() const { return answered_; }
   // Clients that were answered since the last call.
   std::vector<std::uint32_t> take_done() { return std::exchange(done_, {}); }
@@ -62,6 +65,15 @@ class Clients {
   std::vector<Client> clients_;
   PeerId leader_ = kNone;
   Index finished_ = 0;  // the furthest position of an operation that was answered
+  struct Audit {
+    PeerId peer = kNone;
+    std::uint64_t context = 0;
+    Index committed = 0;
+  };
+  void check_index(PeerId peer, Index index, Index committed) const;
+
+  std::vector<Audit> audits_;  // a ring of the newest
+  std::size_t next_audit_ = 0;
   std::uint64_t contexts_ = 0;
   std::uint64_t values_ = 0;
   std::uint64_t answered_ = 0;

@@ -20,7 +20,7 @@ const std::vector<Nemesis::Weighted>& Nemesis::faults() {
       {&Nemesis::pause_one, 6, "pause"},
       {&Nemesis::slow_disk, 6, "slow-disk"},
       {&Nemesis::fail_disk, 2, "fail-disk"},
-      {&Nemesis::lose_disk, 1, "lose-disk"},
+      {&Nemesis::lose_disk, 3, "lose-disk"},
       {&Nemesis::snapshot_not_ready, 2, "snapshot-not-ready"},
       {&Nemesis::isolate, 10, "isolate"},
       {&Nemesis::split, 8, "split"},
@@ -34,13 +34,34 @@ const std::vector<Nemesis::Weighted>& Nemesis::faults() {
       {&Nemesis::step_down, 2, "step-down"},
       {&Nemesis::unreachable, 3, "unreachable"},
       {&Nemesis::drift, 3, "drift"},
+      {&Nemesis::transfer_deaf, 4, "transfer-deaf"},
+      {&Nemesis::coup, 5, "coup"},
   };
   return kFaults;
 }
 
-Time Nemesis::pause() { return rng_.below(2 * world_.options().fault_mean) + 1; }
+Time Nemesis::pause() {
+  const Options& options = world_.options();
+  return deafen_next_
+             ? options.tick * rng_.between(options.election_ticks, 3 * options.election_ticks)
+             : rng_.below(2 * options.fault_mean) + 1;
+}
 
 void Nemesis::strike() {
+  if (deafen_next_) {
+    deafen_next_ = false;
+    world_.trace().add({.at = world_.now(), .what = "deafen"});
+    deafen();
+    return;
+  }
+  if (world_.options().restless && rng_.permille(700)) {
+    world_.trace().add({.at = world_.now(), .what = "restless"});
+    rng_.permille(700) ? campaign() : cut_one_way();
+    if (rng_.permille(400)) {
+      heal();
+    }
+    return;
+  }
   std::uint32_t total = 0;
   for (const Weighted& each : faults()) {
     total += each.weight;
@@ -210,7 +231,8 @@ void Nemesis::forget() {
 }
 
 void Nemesis::campaign() {
-  if (Node* node = any()) {
+  // An order to campaign breaks the lease that the peer itself has promised.
+  if (Node* node = world_.options().lease ? nullptr : any()) {
     node->with_core([](RawNode& core) { static_cast<void>(core.campaign()); });
   }
 }
@@ -227,6 +249,37 @@ void Nemesis::unreachable() {
     const PeerId peer = rng_.pick(all());
     node->with_core([peer](RawNode& core) { core.report_unreachable(peer); });
   }
+}
+
+void Nemesis::deafen() {
+  if (const Node* leader = world_.leader()) {
+    for (const PeerId id : all()) {
+      world_.network().cut(id, leader->id());
+    }
+  }
+}
+
+void Nemesis::transfer_deaf() {
+  Node* leader = world_.leader();
+  if (leader != nullptr && !world_.conf().voters.empty()) {
+    world_.network().heal();
+    deafen();
+    const PeerId to = rng_.pick(world_.conf().voters);
+    leader->with_core([to](RawNode& core) { core.transfer_leader(to); });
+  }
+}
+
+void Nemesis::coup() {
+  const Node* leader = world_.leader();
+  const ConfState& conf = world_.conf();
+  if (leader == nullptr || conf.voters.empty()) {
+    return;
+  }
+  world_.network().heal();
+  const PeerId rival = rng_.pick(conf.voters);
+  world_.network().cut(leader->id(), rival);
+  world_.network().cut(rival, leader->id());
+  deafen_next_ = true;
 }
 
 void Nemesis::drift() {

@@ -50,8 +50,12 @@ class Nemesis {
   void step_down();
   void unreachable();
   void drift();
+  void deafen();         // the leader hears nobody
+  void transfer_deaf();  // …and hands over
+  void coup();           // one that the leader cannot reach will campaign; then as deafen()
 
   World& world_;
+  bool deafen_next_ = false;
   Rng rng_;
 };
 

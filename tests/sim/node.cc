@@ -147,7 +147,12 @@ void Node::receive(Message message) {
     }
     return;
   }
+  const bool acknowledged = message.type == MessageType::kAppendReply && !message.reject;
+  const PeerId from = message.from;
   const StepResult result = core_->step(std::move(message));
+  if (acknowledged && core_->soft_state().role == Role::kLeader) {
+    environment_.checker().matched(*core_, disk_, from);
+  }
   if (!result && result.error() == StepError::kLocalMessage) {
     violated("no local message", "peer " + std::to_string(id_) + " was sent one");
   }

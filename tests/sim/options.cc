@@ -50,6 +50,11 @@ void draw_world(Rng& rng, Options& options) {
   options.delay_min = rng.between(100, 2000);
   options.delay_max = options.delay_min + rng.between(1, 80) * kMillisecond;
   options.fault_mean = rng.between(300, 3000) * kMillisecond;
+  options.restless = rng.permille(200);
+  if (options.restless) {
+    options.fault_mean = rng.between(100, 600) * kMillisecond;
+    options.straggle = static_cast<std::uint32_t>(rng.between(20, 150));
+  }
   options.change_mean = rng.between(500, 8000) * kMillisecond;
   options.clients = static_cast<std::uint32_t>(rng.between(2, 6));
   options.think_max = rng.between(50, 1000) * kMillisecond;
@@ -117,6 +122,7 @@ std::string describe(const Options& options) {
   number("delay-us-max", options.delay_max);
   number("sync-us-max", options.sync_max);
   number("apply-us-max", options.apply_max);
+  flag("restless", options.restless);
   number("fault-ms", options.fault_mean / kMillisecond);
   number("change-ms", options.change_mean / kMillisecond);
   number("clients", options.clients);

@@ -56,8 +56,9 @@ struct Options {
   Time sync_min = 0;
   Time sync_max = 0;
   Time apply_max = 0;
-  Time fault_mean = 0;   // between faults
-  Time change_mean = 0;  // between membership changes
+  bool restless = false;  // campaigns and cuts all the time
+  Time fault_mean = 0;    // between faults
+  Time change_mean = 0;   // between membership changes
   std::uint32_t clients = 4;
   Time think_max = 0;
 };

@@ -61,6 +61,7 @@ World::World(const Options& options)
   for (std::uint32_t client = 0; client < options_.clients; client++) {
     push({.kind = Kind::kClient, .more = client}, rng_.below(kSecond));
   }
+  push({.kind = Kind::kAudit}, kSecond);
   push({.kind = Kind::kFault}, nemesis_->pause());
   push({.kind = Kind::kAdmin}, admin_->pause());
 }

@@ -82,6 +82,7 @@ class World final : public Environment {
     kRestart,
     kResume,
     kClient,
+    kAudit,
     kFault,
     kAdmin,
   };
@@ -115,6 +116,7 @@ class World final : public Environment {
   bool settled();
   bool stranded() const;
   void help();
+  void audit_leaders();
 
   Options options_;
   std::unique_ptr<Logger> logger_;

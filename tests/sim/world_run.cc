@@ -13,6 +13,7 @@ namespace {
 
 constexpr Time kPoll = 5 * kMillisecond;        // of a paused peer whose disk is done
 constexpr Time kLivenessBound = 120 * kSecond;  // after healing
+constexpr Time kAuditEvery = 40 * kMillisecond;
 constexpr Time kProbeEvery = 500 * kMillisecond;
 
 }  // namespace
@@ -64,6 +65,10 @@ void World::handle(const Event& event) {
     case Kind::kClient:
       client_turn(event);
       return;
+    case Kind::kAudit:
+      audit_leaders();
+      push(event, kAuditEvery);
+      return;
     case Kind::kFault:
       if (!healing_) {
         nemesis_->strike();
@@ -74,6 +79,17 @@ void World::handle(const Event& event) {
       admin_->act();
       push(event, admin_->pause());
       return;
+  }
+}
+
+// Reads at every leader but the newest: those that could answer with what is outdated.
+void World::audit_leaders() {
+  const Node* const newest = leader();
+  for (PeerId id = 1; id < peers_.size(); id++) {
+    Node& each = *peers_[id].node;
+    if (&each != newest && each.running() && each.core().soft_state().role == Role::kLeader) {
+      each.read(clients_.audit(id));
+    }
   }
 }
 
