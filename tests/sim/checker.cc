@@ -77,7 +77,7 @@ void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft, I
   }
   const bool led = peer.led == hard.term && peer.led != 0;
   if (soft.role == Role::kLeader && !led) {
-    elected(id, peer, hard.term);
+    elected(id, peer, hard.term, conf());
   }
   if (hard.commit > peer.hard.commit) {
     if (soft.role == Role::kLeader || led) {
@@ -95,11 +95,23 @@ void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft, I
   peer.hard = hard;
 }
 
-void Checker::elected(PeerId id, Seen& peer, Term term) {
+bool Checker::quorum_voted(const std::vector<PeerId>& voters, Term term, PeerId vote) const {
+  std::size_t count = 0;
+  for (const PeerId voter : voters) {
+    const auto cast = votes_.find(pair_key(voter, term));
+    count += cast != votes_.end() && cast->second == vote ? 1 : 0;
+  }
+  return voters.empty() || count > voters.size() / 2;
+}
+
+void Checker::elected(PeerId id, Seen& peer, Term term, const ConfState& conf) {
   const auto [leader, first] = leaders_.try_emplace(term, id);
   if (!first && leader->second != id) {
     violated("election safety",
              say(id) + " and" + say("peer", leader->second) + " both lead" + say("term", term));
+  }
+  if (!quorum_voted(conf.voters, term, id) || !quorum_voted(conf.voters_outgoing, term, id)) {
+    violated("elected by a quorum", say(id) + " leads" + say("term", term) + " without its votes");
   }
   peer.led = term;
   Index last = committed();

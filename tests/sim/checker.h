@@ -82,7 +82,8 @@ class Checker {
   Seen& seen(PeerId id);
   Committed& at(Index index) { return committed_[index - first_]; }
   const Committed& at(Index index) const { return committed_[index - first_]; }
-  void elected(PeerId id, Seen& peer, Term term);
+  void elected(PeerId id, Seen& peer, Term term, const ConfState& conf);
+  bool quorum_voted(const std::vector<PeerId>& voters, Term term, PeerId vote) const;
   void prove_leader(PeerId id, Seen& peer, const Disk& disk, const Entry& entry);
   void leader_commits(PeerId id, Index index, Term term, const ConfState& conf);
   bool quorum_holds(const std::vector<PeerId>& voters, Index index, Term term) const;

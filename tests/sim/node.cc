@@ -84,6 +84,7 @@ void Node::crash() {
   core_.reset();
   paused_ = false;
   missed_ticks_ = 0;
+  ticks_ = heard_tick_ = 0;
   inbox_.clear();
   requests_.clear();
   ready_.clear();
@@ -112,6 +113,7 @@ void Node::flush_inbox() {
   const std::uint32_t ticks = std::min(missed_ticks_, 2 * options_.election_ticks);
   missed_ticks_ = 0;
   for (std::uint32_t i = 0; i < ticks; i++) {
+    ticks_++;
     core_->tick();
     observe();
   }
@@ -119,7 +121,7 @@ void Node::flush_inbox() {
     if (!inbox_.empty()) {
       Message message = std::move(inbox_.front());
       inbox_.pop_front();
-      static_cast<void>(core_->step(std::move(message)));
+      step(std::move(message));
     } else {
       const std::function<void(RawNode&)> act = std::move(requests_.front());
       requests_.pop_front();
@@ -136,6 +138,7 @@ void Node::tick() {
     missed_ticks_++;
     return;
   }
+  ticks_++;
   core_->tick();
   after_input();
 }
@@ -147,16 +150,40 @@ void Node::receive(Message message) {
     }
     return;
   }
-  const bool acknowledged = message.type == MessageType::kAppendReply && !message.reject;
+  step(std::move(message));
+  after_input();
+}
+
+void Node::step(Message message) {
+  const MessageType type = message.type;
   const PeerId from = message.from;
+  const Term term = message.term;
+  const bool votes_free = message.transfer;
+  const HardState before = core_->hard_state();
+  const SoftState knew = core_->soft_state();
   const StepResult result = core_->step(std::move(message));
-  if (acknowledged && core_->soft_state().role == Role::kLeader) {
-    environment_.checker().matched(*core_, disk_, from);
-  }
   if (!result && result.error() == StepError::kLocalMessage) {
     violated("no local message", "peer " + std::to_string(id_) + " was sent one");
   }
-  after_input();
+  const HardState after = core_->hard_state();
+  const SoftState knows = core_->soft_state();
+  if (type == MessageType::kAppendReply && knows.role == Role::kLeader) {
+    environment_.checker().matched(*core_, disk_, from);
+  }
+  if (knows.leader == from && after.term == term &&
+      (type == MessageType::kAppend || type == MessageType::kHeartbeat)) {
+    heard_tick_ = ticks_ + 1;
+  }
+  // The promise that check-quorum gives: who has heard from a leader elects no other for a while.
+  const bool promised = options_.check_quorum && knew.role == Role::kFollower &&
+                        knew.leader != kNone && heard_tick_ != 0 &&
+                        ticks_ + 1 - heard_tick_ < options_.election_ticks;
+  if (type == MessageType::kVote && !votes_free && promised && after.vote == from &&
+      (after.vote != before.vote || after.term != before.term)) {
+    violated("no vote while a leader lives", "peer " + std::to_string(id_) + " votes for peer " +
+                                                 std::to_string(from) + " in term " +
+                                                 std::to_string(after.term));
+  }
 }
 
 void Node::with_core(std::function<void(RawNode&)> act) {

@@ -56,6 +56,7 @@ class Node {
   void fail_disk() { disk_fails_ = true; }
 
  private:
+  void step(Message message);
   void after_input();
   void observe();
   bool step_hits_crash();  // one storage step was done; true: the node is down now
@@ -95,6 +96,8 @@ class Node {
   Time tick_period_ = 0;
   bool paused_ = false;
   std::uint32_t missed_ticks_ = 0;
+  std::uint64_t ticks_ = 0;       // of this process
+  std::uint64_t heard_tick_ = 0;  // the newest message of a leader; 0: none yet
   // What came while paused, or while a ready is handled.
   std::deque<Message> inbox_;
   std::deque<std::function<void(RawNode&)>> requests_;

@@ -162,8 +162,8 @@ bool World::settled() {
 }
 
 // Without pre-vote two peers whose memberships differ may raise their terms side by side for ever:
-// as in etcd, nobody tells a candidate that its term is too low. An operator would make the one
-// with the longer log campaign.
+// as in etcd, nobody tells a candidate that its term is too low, or a leader. An operator would
+// make the one with the longer log campaign.
 void World::help() {
   Node* best = nullptr;
   for (const PeerId id : conf_.voters) {
@@ -173,9 +173,19 @@ void World::help() {
       best = each;
     }
   }
-  if (leader() == nullptr && best != nullptr) {
+  if (best == nullptr) {
+    return;
+  }
+  const Term term = best->core().hard_state().term;
+  const bool behind = std::any_of(conf_.voters.begin(), conf_.voters.end(), [&](PeerId id) {
+    return !gone(id) && node(id)->up() && node(id)->core().hard_state().term > term;
+  });
+  if (leader() == nullptr || behind) {
     helped_ = true;
-    best->with_core([](RawNode& core) { static_cast<void>(core.campaign()); });
+    best->with_core([](RawNode& core) {
+      core.step_down();
+      static_cast<void>(core.campaign());
+    });
   }
 }
 
