@@ -92,6 +92,7 @@ void Checker::observe(PeerId id, const HardState& hard, const SoftState& soft, I
              say(id) + " cut off" + say("index", last + 1) + " in" + say("term", hard.term));
   }
   peer.last = last;
+  peer.highest = std::max(peer.highest, hard.term);
   peer.hard = hard;
 }
 

@@ -74,6 +74,7 @@ class Checker {
     Index needs = 0;        // a new leader's log has to hold this entry…
     Term needs_term = 0;    // …of this term
     bool unproven = false;  // …which is checked when it has written its first entry
+    Term highest = 0;       // term of any of its processes, durable or not
     Index last = 0;
     Term durable_term = 0;
     Index durable_commit = 0;

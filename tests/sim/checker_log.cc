@@ -91,14 +91,14 @@ void Checker::writing(PeerId id, const Disk& disk, const std::vector<Entry>& ent
   }
 }
 
-// A match is a promise of the follower: it holds the leader's entry, as long as it knows of no
-// later term.
+// A match is a promise of the follower: it holds the leader's entry, as long as it has not
+// heard of a later term (it may have crashed since, with the entries cut off and that term lost).
 void Checker::matched(const RawNode& leader, const Disk& disk, PeerId follower) {
   const Disk* const theirs = durable_(follower);
   const NodeStatus status = leader.status();
   const auto progress = status.progress.find(follower);
   if (theirs == nullptr || progress == status.progress.end() ||
-      theirs->durable_hard().term > status.hard.term) {
+      seen(follower).highest > status.hard.term) {
     return;
   }
   const Index match = progress->second.match;

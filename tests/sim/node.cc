@@ -31,7 +31,13 @@ void Node::format(SnapshotPtr snapshot) {
 
 void Node::start() {
   if (!disk_.recover()) {
-    violated("synced entries stay", "peer " + std::to_string(id_) + " lost what it had synced");
+    violated(
+        "synced entries stay",
+        "peer " + std::to_string(id_) + " lost what it had synced: commit " +
+            std::to_string(disk_.durable_hard().commit) + ", snapshot " +
+            std::to_string(disk_.snapshot_index()) + ", state machine " +
+            std::to_string(disk_.saved_machine() ? disk_.saved_machine()->machine.applied() : 0) +
+            ", log ends at " + std::to_string(disk_.last_index()));
   }
   incarnation_++;
   machine_ = {};

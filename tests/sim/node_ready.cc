@@ -25,7 +25,12 @@ bool Node::write(const std::vector<Entry>& entries, const std::optional<HardStat
   if (snapshot) {
     environment_.checker().installing(id_, snapshot->meta);
     environment_.counts().snapshots++;
-    disk_.write(snapshot, hard);
+    // With entries in the same ready the commit index may be behind the snapshot: not before them.
+    std::optional<HardState> with_snapshot = hard;
+    if (with_snapshot) {
+      with_snapshot->commit = snapshot->meta.index;
+    }
+    disk_.write(snapshot, with_snapshot);
     if (step_hits_crash()) {
       return false;
     }
@@ -37,7 +42,7 @@ bool Node::write(const std::vector<Entry>& entries, const std::optional<HardStat
       return false;
     }
   }
-  if (hard && !snapshot) {
+  if (hard) {
     disk_.write(*hard);
     if (step_hits_crash()) {
       return false;
