@@ -173,7 +173,8 @@ void Node::step(Message message) {
   }
   const HardState after = core_->hard_state();
   const SoftState knows = core_->soft_state();
-  if (type == MessageType::kAppendReply && knows.role == Role::kLeader) {
+  // What the leader has sent may still wait for its own disk: then that cannot be compared.
+  if (type == MessageType::kAppendReply && knows.role == Role::kLeader && append_queue_.empty()) {
     environment_.checker().matched(*core_, disk_, from);
   }
   if (knows.leader == from && after.term == term &&
