@@ -48,7 +48,9 @@ TEST_CASE("a failed sync ends the store: told once, nothing done, nothing tried 
     {
       auto store = open_or_fail(fixture.options, fixture.disk);
       const Told told(*store);
+      const std::uint64_t before = fixture.disk->written_bytes(FileKind::kWatermark);
       write_and_wait(*store, {.entries = entries_from(1, 1, 1)});
+      const std::uint64_t marked = fixture.disk->written_bytes(FileKind::kWatermark);
       fixture.disk->fail_syncs(kind, true);
       store->write({.entries = entries_from(2, 1, 1)}, done.one());
       const Error error = told.wait();
@@ -63,6 +65,8 @@ TEST_CASE("a failed sync ends the store: told once, nothing done, nothing tried 
       }
       store.reset();
       CHECK(all_syncs(fixture) == syncs);
+      const std::uint64_t last_marked = fixture.disk->written_bytes(FileKind::kWatermark);
+      CHECK(last_marked - marked == (kind == FileKind::kWal ? 0 : marked - before));
       CHECK(told.count() == 1);
       CHECK(done.count() == 0);
     }
@@ -71,6 +75,29 @@ TEST_CASE("a failed sync ends the store: told once, nothing done, nothing tried 
     CHECK(store->last_index() <= 2);
     write_and_wait(*store, {.entries = entries_from(2, 1, 2)});
   }
+}
+
+// The vote was written, and the process died before it was marked: whoever reads it then relies on
+// it, so it must not get lost unnoticed from there on.
+TEST_CASE("what is found when a store is opened counts as synced from then on") {
+  FaultStore fixture;
+  const std::string db = fixture.options.path + "/db", old_db = fixture.directory.path() + "/old";
+  {
+    auto store = open_or_fail(fixture.options, fixture.disk);
+    const Told told(*store);
+    write_and_wait(*store, {.hard = HardState{.term = 1, .vote = 1}});
+    copy_as_killed(db, old_db);
+    fixture.disk->fail_writes(FileKind::kWatermark, rocksdb::IOStatus::IOError("injected"));
+    store->write({.hard = HardState{.term = 2, .vote = 2}}, {});
+    told.wait();
+  }
+  fixture.disk->fail_writes(FileKind::kWatermark, std::nullopt);
+  CHECK(open_or_fail(fixture.options)->initial_state().hard == HardState{.term = 2, .vote = 2});
+  copy_as_killed(old_db, db);
+  const Error error = open_error(fixture.options);
+  INFO(error.message);
+  CHECK(error.code == ErrorCode::kDataLoss);
+  CHECK(says(error, "term 2, vote 2"));
 }
 
 TEST_CASE("a full disk ends the store, and it opens again when there is room") {
