@@ -51,9 +51,9 @@ struct StoreWrite {
 
 class RaftStore : public LogStorage {
  public:
-  // Blocks. kDataDirLocked, kDataDirVersion, kBadArgument (identity), kCorrupt, kDataLoss, kIo:
-  // each message says what to do. A store that never finished its first open is made anew.
-  // `fs`: for tests.
+  // Blocks. kDataDirLocked, kDataDirVersion, kBadArgument (identity), kCorrupt, kDataLoss,
+  // kDiskFull, kIo: each message says what to do. A store that never finished its first open is
+  // made anew. `fs`: for tests.
   static Result<std::unique_ptr<RaftStore>> open(const StoreOptions& options,
                                                  std::shared_ptr<rocksdb::FileSystem> fs = nullptr);
   // Finishes what is queued; waits for a disk that hangs.

@@ -120,7 +120,7 @@ TEST_CASE("a full disk ends the store, and it opens again when there is room") {
       INFO(error.message);
       CHECK(says(error, "No space left"));
       CHECK(says(error, "start again"));
-      if (kind != FileKind::kTable) CHECK(error.code == ErrorCode::kDiskFull);
+      CHECK(error.code == ErrorCode::kDiskFull);
     }
     fixture.disk->fail_writes(kind, std::nullopt);
     auto store = open_or_fail(fixture.options, fixture.disk);
