@@ -84,7 +84,6 @@ std::uint64_t run_and_lose_power(std::uint64_t at, std::uint64_t seed) {
     check_after(**store, done);
     done = (*store)->initial_state().hard.term;  // what was read once stays
     if (start == 1) {
-      Workload again;
       const Index next = (*store)->last_index();
       if (done > 0) {
         write_and_wait(**store,
