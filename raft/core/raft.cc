@@ -15,7 +15,7 @@ Config normalized(Config config) {
     config.max_uncommitted_bytes = kNoLimit;
   }
   if (config.max_applying_bytes == 0) {
-    config.max_applying_bytes = config.max_append_bytes;
+    config.max_applying_bytes = std::max<std::uint64_t>(config.max_append_bytes, 1);
   }
   return config;
 }

@@ -81,6 +81,7 @@ class Raft {
   void campaign(Campaign campaign);
   StepResult step_candidate(Message& message);
   void count_vote(const Message& message);
+  bool learn_commit(const Message& refusal);
   void consider_vote(const Message& message);
 
   // raft_leader.cc

@@ -93,10 +93,15 @@ void Raft::consider_vote(const Message& message) {
         term_);
   }
   // A granted pre-vote answers with the term it was asked for, or the candidate would ignore it.
-  send({.type = pre ? MessageType::kPreVoteReply : MessageType::kVoteReply,
-        .to = message.from,
-        .term = granted ? message.term : term_,
-        .reject = !granted});
+  Message reply{.type = pre ? MessageType::kPreVoteReply : MessageType::kVoteReply,
+                .to = message.from,
+                .term = granted ? message.term : term_,
+                .reject = !granted};
+  if (!granted && !membership_.config.voters.contains(id())) {
+    reply.commit = log_.committed();  // see learn_commit
+    reply.log_term = log_.term_or_zero(log_.committed());
+  }
+  send(std::move(reply));
   if (granted && !pre) {
     election_elapsed_ = 0;
     vote_ = message.from;
@@ -130,9 +135,29 @@ StepResult Raft::step_candidate(Message& message) {
   }
 }
 
+// Changes of membership take effect when they are applied. A removed peer with a longer log refuses
+// its vote to those who stay; if none of them knows that the removal is committed, they ask for its
+// vote for ever, while it does not campaign any more. So it tells them what it knows to be
+// committed. False: that holds a change of membership, to be applied before anything else.
+bool Raft::learn_commit(const Message& refusal) {
+  if (refusal.commit <= log_.committed() ||
+      !log_.matches({.term = refusal.log_term, .index = refusal.commit})) {
+    return true;
+  }
+  log_.commit_to(refusal.commit);
+  if (!unapplied_conf_changes()) {
+    return true;
+  }
+  become_follower(term_, kNone);
+  return false;
+}
+
 void Raft::count_vote(const Message& message) {
   say(LogLevel::kInfo, Hex{id()}, " received ", text(message.type),
       message.reject ? " rejection" : "", " from ", Hex{message.from}, " at term ", term_);
+  if (message.reject && !learn_commit(message)) {
+    return;
+  }
   votes_.try_emplace(message.from, !message.reject);
   std::uint64_t granted = 0;
   std::uint64_t rejected = 0;

@@ -146,6 +146,13 @@ bool Raft::restore(const SnapshotPtr& snapshot) {
         "; should never happen");
     return false;
   }
+  if (log_.applying() > log_.applied()) {
+    // The host is applying older entries. A membership change among them would be applied to the
+    // snapshot's membership, which holds it already. The leader will send the snapshot again.
+    say(LogLevel::kInfo, Hex{id()}, " ignored a snapshot while entries up to ", log_.applying(),
+        " are being applied (applied: ", log_.applied(), ")");
+    return false;
+  }
   const bool have = planted(Bug::kSnapshotKeepsDivergent)
                         ? meta.index <= log_.last_index()
                         : log_.matches({.term = meta.term, .index = meta.index});

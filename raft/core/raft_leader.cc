@@ -140,7 +140,8 @@ bool Raft::account_uncommitted(std::span<const Entry> entries) {
 
 void Raft::step_append_reply(const Message& message, Progress& from) {
   from.recent_active = true;
-  if (message.reject) {
+  const bool taken = planted(Bug::kMatchFromStaleReply) && message.term < term_;
+  if (message.reject && !taken) {
     append_rejected(message, from);
   } else {
     append_accepted(message, from);

@@ -163,6 +163,9 @@ std::expected<Index, RaftLog::Refusal> RaftLog::try_append(EntryId previous,
                                                            std::span<const Entry> entries,
                                                            Index commit) {
   if (!matches(previous)) {
+    if (planted(Bug::kCommitBeyondMatch)) {
+      commit_to(std::max(committed_, std::min(commit, last_index())));
+    }
     return std::unexpected(Refusal::kNoMatch);
   }
   const Index last_new = previous.index + entries.size();
@@ -177,8 +180,7 @@ std::expected<Index, RaftLog::Refusal> RaftLog::try_append(EntryId previous,
     }
     append(entries.subspan(conflict - previous.index - 1));
   }
-  const Index bound = planted(Bug::kCommitBeyondMatch) ? last_index() : last_new;
-  commit_to(std::min(commit, bound));
+  commit_to(std::min(commit, last_new));
   return last_new;
 }
 

@@ -149,6 +149,7 @@ struct Message {
   Term term = 0;      // 0: a local message, or one that holds in any term
   Term log_term = 0;  // of the entry at `index`
   Index index = 0;
+  // In a refused vote by a peer that is no voter any more: committed, of term log_term.
   Index commit = 0;
   PeerId vote = kNone;  // kStorageAppend only
   bool reject = false;

@@ -229,4 +229,85 @@ TEST_CASE("what cannot work is said before it starts") {
   CHECK(with([](Config& c) { c.read_only = ReadOnly::kLease; }));
 }
 
+TEST_CASE("entries are applied also where one entry is the limit of everything") {
+  Group group(1, [](Config& config) {
+    config.max_append_bytes = 0;
+    config.max_applying_bytes = 0;
+  });
+  group.elect(1);
+  REQUIRE(group.core(1).propose(bytes_of("a")));
+  group.settle();
+  CHECK(group.core(1).applied() == group.core(1).last_index());
+}
+
+TEST_CASE("a snapshot waits for entries that the host is applying") {
+  Group group(3);
+  group.elect(1);
+  ConfChange change;
+  change.changes.push_back({ConfChangeType::kAddLearner, 4});
+  REQUIRE(group.core(1).propose_conf_change(change));
+  group.lose = [](const Message& message) {
+    return message.type == MessageType::kAppend && message.entries.empty() && message.to == 3;
+  };
+  group.settle();
+  group.lose = {};
+
+  // Peer 3 has the change and learns now that it is committed; its host takes it and is slow.
+  const HardState leads = group.core(1).hard_state();
+  REQUIRE(group.core(3).hard_state().commit < leads.commit);
+  REQUIRE(group.core(3).step({.type = MessageType::kHeartbeat,
+                              .from = 1,
+                              .to = 3,
+                              .term = leads.term,
+                              .commit = leads.commit}));
+  Ready ready;
+  group.core(3).ready(ready);
+  REQUIRE(ready.committed.size() == 1);
+  const auto snapshot = std::make_shared<const Snapshot>(
+      Snapshot{.meta = {.index = leads.commit + 5,
+                        .term = leads.term,
+                        .conf = {.voters = {1, 2, 3}, .learners = {4, 5}}},
+               .data = {}});
+  const Message message{
+      .type = MessageType::kSnapshot, .from = 1, .to = 3, .term = leads.term, .snapshot = snapshot};
+  REQUIRE(group.core(3).step(message));
+  CHECK(group.core(3).conf_state().learners.empty());
+  CHECK(group.core(3).apply_conf_change(change).learners == std::vector<PeerId>{4});
+  group.core(3).advance();
+
+  REQUIRE(group.core(3).step(message));  // the leader sends it again
+  CHECK(group.core(3).conf_state().learners == std::vector<PeerId>{4, 5});
+}
+
+TEST_CASE("who stays can elect a leader although only the removed one knows of its removal") {
+  Group group(3);
+  group.elect(1);
+  ConfChange change;
+  change.changes.push_back({ConfChangeType::kRemove, 1});
+  REQUIRE(group.core(1).propose_conf_change(change));
+  REQUIRE(group.core(1).propose(bytes_of("longer than what the others have")));
+  // The others store the change; that it is committed, and what comes after it, is lost.
+  const Index removal = group.core(1).last_index() - 1;
+  const Index known = removal - 1;
+  group.lose = [&](const Message& message) {
+    return message.from == 1 && (message.commit > known || message.index >= removal);
+  };
+  group.settle();
+  REQUIRE(group.core(1).hard_state().commit >= removal);
+  REQUIRE(group.core(2).hard_state().commit < removal);
+  REQUIRE(group.core(3).hard_state().commit < removal);
+  group.lose = [](const Message& message) { return message.to == 3 && message.from == 2; };
+
+  // Of three voters, as peer 2 believes, peer 1 refuses and peer 3 is not heard: it learns from the
+  // refusal that two are voters.
+  group.core(1).step_down();
+  REQUIRE(group.core(2).campaign());
+  group.settle();
+  CHECK(group.core(2).conf_state().voters == std::vector<PeerId>{2, 3});
+  group.lose = {};
+  REQUIRE(group.core(2).campaign());
+  group.settle();
+  CHECK(group.core(2).soft_state().role == Role::kLeader);
+}
+
 }  // namespace andyx::raft
