@@ -58,6 +58,10 @@ struct Config {
   bool forward_proposals = true;      // a follower passes proposals to its leader
   bool validate_conf_changes = true;  // when proposed; off only where something else orders them
   bool step_down_on_removal = false;  // also on demotion to learner
+  // For transcripts of etcd's raft: leaves out what this core says and does beyond it on the wire
+  // (ARCHITECTURE.md lists it: a removed peer's refusal tells what is committed, a snapshot waits
+  // for entries being applied). Never in use.
+  bool as_etcd = false;
 };
 
 // Nothing, or what is wrong with it.

@@ -97,7 +97,7 @@ void Raft::consider_vote(const Message& message) {
                 .to = message.from,
                 .term = granted ? message.term : term_,
                 .reject = !granted};
-  if (!granted && !membership_.config.voters.contains(id())) {
+  if (!granted && !membership_.config.voters.contains(id()) && !config_.as_etcd) {
     reply.commit = log_.committed();  // see learn_commit
     reply.log_term = log_.term_or_zero(log_.committed());
   }

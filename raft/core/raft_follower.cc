@@ -146,7 +146,7 @@ bool Raft::restore(const SnapshotPtr& snapshot) {
         "; should never happen");
     return false;
   }
-  if (log_.applying() > log_.applied()) {
+  if (log_.applying() > log_.applied() && !config_.as_etcd) {
     // The host is applying older entries. A membership change among them would be applied to the
     // snapshot's membership, which holds it already. The leader will send the snapshot again.
     say(LogLevel::kInfo, Hex{id()}, " ignored a snapshot while entries up to ", log_.applying(),

@@ -19,6 +19,10 @@
 #include "protocol/base/error.h"
 #include "raft/core/log_storage.h"
 
+namespace rocksdb {
+class FileSystem;
+}  // namespace rocksdb
+
 namespace andyx::raft {
 
 // Who this store belongs to. A store that says otherwise is not opened (kBadArgument names both).
@@ -39,28 +43,34 @@ struct StoreOptions {
 struct StoreWrite {
   std::optional<HardState> hard;
   std::vector<Entry> entries;  // overwrite what stands from entries[0].index on
-  SnapshotPtr snapshot;        // replaces the log (received from the leader); excludes entries
-  bool sync = true;            // must be durable before `done`
+  // Received from the leader: replaces log and snapshot at once, and `entries` continue it. One
+  // that is not newer than the present snapshot is left out.
+  SnapshotPtr snapshot;
+  bool sync = true;  // must be durable before `done`; else it rides along with a later one
 };
 
 class RaftStore : public LogStorage {
  public:
-  // Blocks. kDataDirLocked, kDataDirVersion, kBadArgument (identity), kCorrupt, kDataLoss, kIo:
-  // each message says what to do. A store that never finished its first open is made anew.
-  static Result<std::unique_ptr<RaftStore>> open(const StoreOptions& options);
-  // Finishes what is queued.
+  // Blocks. kDataDirLocked, kDataDirVersion, kBadArgument (identity), kCorrupt, kDataLoss,
+  // kDiskFull, kIo: each message says what to do. A store that never finished its first open is
+  // made anew. `fs`: for tests.
+  static Result<std::unique_ptr<RaftStore>> open(const StoreOptions& options,
+                                                 std::shared_ptr<rocksdb::FileSystem> fs = nullptr);
+  // Finishes what is queued; waits for a disk that hangs.
   ~RaftStore() override = default;
 
   // Never blocks. Several writes may share one sync.
   using Done = std::move_only_function<void()>;
   virtual void write(StoreWrite write, Done done) = 0;
-  // The state machine as of `snapshot->meta.index`, which was applied here; the log stays.
+  // The state machine as of `snapshot->meta.index`, which was applied here; the log stays. One that
+  // is not newer than the present snapshot is left out. The newest one is kept in memory too.
   virtual void save_snapshot(SnapshotPtr snapshot, Done done) = 0;
   // Forgets entries up to `index`, for which a saved snapshot exists; else nothing.
   virtual void compact(Index index) = 0;
 
-  // After a failed write or sync nothing is written any more and no `done` is called again: the
-  // peer must stop. Called once, on the store's thread. Set before the first write.
+  // After a failed write or sync, or an old entry that cannot be read (entries() answers
+  // kUnavailable then), nothing is written any more and no `done` is called again: the peer must
+  // stop. Called once, on the store's thread. Set before the first write.
   virtual void on_failure(std::function<void(Error)> failed) = 0;
 
   // Any thread. Age of the oldest write that was asked for and is not done, on the monotonic clock;

@@ -71,6 +71,7 @@ class InteractionCase final : public Case {
   Outcome add_nodes(const Directive& directive) {
     Config config{.election_ticks = kElectionTicks, .heartbeat_ticks = kHeartbeatTicks};
     config.max_inflight_appends = INT32_MAX;
+    config.as_etcd = true;
     Snapshot snapshot;
     for (const Argument& argument : directive.arguments) {
       for (const std::string& value : argument.values) {
