@@ -310,4 +310,23 @@ TEST_CASE("who stays can elect a leader although only the removed one knows of i
   CHECK(group.core(2).soft_state().role == Role::kLeader);
 }
 
+TEST_CASE("a candidate leads only once its own vote is durable, whoever else votes for it") {
+  Group group(3, [](Config& config) { config.async_storage_writes = true; });
+  RawNode& core = group.core(1);
+  REQUIRE(core.campaign());
+  Ready ready;
+  core.ready(ready);
+  const Term term = core.hard_state().term;
+  for (const PeerId voter : {2, 3}) {
+    REQUIRE(core.step({.type = MessageType::kVoteReply, .from = voter, .to = 1, .term = term}));
+  }
+  CHECK(core.soft_state().role == Role::kCandidate);
+  for (const Message& message : ready.messages) {
+    for (const Message& response : message.responses) {
+      REQUIRE(core.step(response));  // the append thread is done
+    }
+  }
+  CHECK(core.soft_state().role == Role::kLeader);
+}
+
 }  // namespace andyx::raft
