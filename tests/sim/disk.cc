@@ -65,6 +65,14 @@ void Disk::apply(MemoryLogStorage& log, const Record& record) {
 void Disk::put(Record record) {
   apply(seen_, record);
   pending_.push_back(std::move(record));
+  if (!in_batch_) {
+    ends_.push_back(pending_.size());
+  }
+}
+
+void Disk::end_batch() {
+  in_batch_ = false;
+  ends_.push_back(pending_.size());
 }
 
 void Disk::write(const std::vector<Entry>& entries) {
@@ -90,6 +98,7 @@ void Disk::sync() {
     apply(durable_, record);
   }
   pending_.clear();
+  ends_.clear();
 }
 
 void Disk::save_machine(const Machine& machine, const ConfState& conf) {
@@ -103,8 +112,9 @@ void Disk::save_machine(const Machine& machine, const ConfState& conf) {
 
 void Disk::crash(Rng& rng, bool atomic) {
   std::size_t kept = pending_.empty() ? 0 : rng.below(pending_.size() + 1);
-  if (atomic && kept < pending_.size()) {
-    kept = 0;
+  if (atomic) {
+    const std::size_t batches = rng.below(ends_.size() + 1);
+    kept = batches == 0 ? 0 : ends_[batches - 1];
   }
   kept_unsynced_ = 0;
   for (std::size_t i = 0; i < kept; i++) {
@@ -119,6 +129,8 @@ void Disk::crash(Rng& rng, bool atomic) {
     durable_.set_hard_state(hard);
   }
   pending_.clear();
+  ends_.clear();
+  in_batch_ = false;
   seen_ = durable_;
   snapshot_ready_ = true;
   changed_at_ = 0;

@@ -36,12 +36,14 @@ class Disk final : public LogStorage {
   void write(SnapshotPtr snapshot, const std::optional<HardState>& hard);
   void save_snapshot(Index index, const ConfState& conf, SharedBytes data);
   void compact(Index index);
+  // Between these, what is written survives a crash together or not at all, where that is promised.
+  void begin_batch() { in_batch_ = true; }
+  void end_batch();
   void sync();
   // Machine and membership as applied; atomic, durable at once (a database of its own).
   void save_machine(const Machine& machine, const ConfState& conf);
 
-  // Everything since the last sync is at stake. `atomic`: what was written between two syncs
-  // survives together or not at all.
+  // Everything since the last sync is at stake. `atomic`: batches are kept whole.
   void crash(Rng& rng, bool atomic);
   // What a start does before the core reads: holds the parts against each other. False: a part that
   // was synced is missing.
@@ -83,7 +85,9 @@ class Disk final : public LogStorage {
 
   MemoryLogStorage seen_;
   MemoryLogStorage durable_;
-  std::vector<Record> pending_;  // seen_ = durable_ + these
+  std::vector<Record> pending_;    // seen_ = durable_ + these
+  std::vector<std::size_t> ends_;  // of batches among them
+  bool in_batch_ = false;
   std::optional<SavedMachine> machine_;
   bool snapshot_ready_ = true;
   Index changed_at_ = 0;

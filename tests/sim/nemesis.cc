@@ -143,7 +143,8 @@ void Nemesis::fail_disk() {
 void Nemesis::lose_disk() {
   const Node* leader = world_.leader();
   const ConfState& conf = world_.conf();
-  if (leader == nullptr || conf.voters.size() < 3 || !conf.voters_outgoing.empty() ||
+  if (!world_.options().atomic_writes ||  // see there: it will be replaced by a change
+      leader == nullptr || conf.voters.size() < 3 || !conf.voters_outgoing.empty() ||
       leader->conf() != conf || leader->machine().applied() != leader->core().last_index() ||
       std::any_of(conf.voters.begin(), conf.voters.end(),
                   [this](PeerId id) { return !world_.knows_membership(id); })) {

@@ -22,6 +22,7 @@ std::optional<HardState> hard_state_of(const Message& message) {
 // touched then.
 bool Node::write(const std::vector<Entry>& entries, const std::optional<HardState>& hard,
                  const SnapshotPtr& snapshot) {
+  disk_.begin_batch();
   if (snapshot) {
     environment_.checker().installing(id_, snapshot->meta);
     environment_.counts().snapshots++;
@@ -44,11 +45,9 @@ bool Node::write(const std::vector<Entry>& entries, const std::optional<HardStat
   }
   if (hard) {
     disk_.write(*hard);
-    if (step_hits_crash()) {
-      return false;
-    }
   }
-  return true;
+  disk_.end_batch();
+  return !hard || !step_hits_crash();
 }
 
 bool Node::sync() {

@@ -31,7 +31,7 @@ void draw_core(Rng& rng, Options& options) {
 void draw_host(Rng& rng, Options& options) {
   options.step_during_ready = rng.permille(500);
   options.durable_machine = rng.permille(400);
-  options.atomic_writes = rng.permille(500);
+  options.atomic_writes = rng.permille(500) || options.membership;
   options.snapshot_every =
       static_cast<std::uint32_t>(rng.permille(300) ? rng.between(5, 20) : rng.between(20, 200));
   options.snapshot_keeps = static_cast<std::uint32_t>(rng.permille(400) ? 0 : rng.between(1, 20));

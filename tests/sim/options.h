@@ -41,7 +41,10 @@ struct Options {
   bool step_during_ready = false;  // input between ready() and advance(), instead of waiting
   bool durable_machine =
       false;  // the state machine has a disk of its own; else rebuilt from snapshots
-  bool atomic_writes = false;        // entries and hard state of one ready survive together or not
+  // Entries and hard state of one ready survive together or not at all. Always with changes of
+  // membership: a log with two of them that lost the commit index which came with the second would
+  // let its peer campaign by a membership two changes old.
+  bool atomic_writes = false;
   std::uint32_t snapshot_every = 0;  // applied entries
   std::uint32_t snapshot_keeps = 0;  // entries before the snapshot that stay in the log
 

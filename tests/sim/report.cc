@@ -66,7 +66,7 @@ void Report::print_violation(const RunResult& result) const {
       << "\n  options: " << describe(result.options) << "\n  commit: " << commit_of_build()
       << "\n  again: " << (bug.empty() ? "raft-sim" : "raft-sim-planted") << " --seed "
       << result.options.seed << std::defaultfloat << " --hours " << hours_
-      << (bug.empty() ? "" : " --bug " + bug) << "\n  the last events:\n"
+      << (bug.empty() ? "" : " --bug " + bug) << "\n  the peers, and the last events:\n"
       << result.trace;
   print(out);
 }

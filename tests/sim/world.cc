@@ -153,6 +153,7 @@ void World::changed(Index index, const ConfState& conf) {
     return;
   }
   conf_index_ = index;
+  trace_.add({.at = now_, .what = "membership", .index = index, .more = conf.voters.size()});
   counts_.changes += conf == conf_ ? 0 : 1;
   conf_ = conf;
   for (const auto* ids : {&conf.voters, &conf.learners}) {

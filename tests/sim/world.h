@@ -38,6 +38,7 @@ class World final : public Environment {
 
   void run();  // throws Violation
   RunResult result() const;
+  std::string describe_peers() const;  // a line for each that is up
 
   // Environment.
   Time now() const override { return now_; }

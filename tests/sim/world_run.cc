@@ -219,18 +219,24 @@ void World::run() {
   std::string detail = "120 s after healing ";
   Node* const first = leader();
   detail += first == nullptr ? "nobody leads" : "peer " + std::to_string(first->id()) + " leads";
-  detail += " and members differ; " + andyx::raft::describe(conf_);
+  detail += " and members differ";
+  violated("liveness", detail);
+}
+
+std::string World::describe_peers() const {
+  std::string detail = "  newest membership: " + andyx::raft::describe(conf_) + ", of index " +
+                       std::to_string(conf_index_) + '\n';
   for (PeerId id = 1; id < peers_.size(); id++) {
     const Node& each = *peers_[id].node;
     if (each.up()) {
-      detail += "\n  peer " + std::to_string(id) + ": " +
+      detail += "  peer " + std::to_string(id) + ": " +
                 andyx::raft::describe(each.core().hard_state()) +
                 " applied:" + std::to_string(each.machine().applied()) +
                 " last:" + std::to_string(each.core().last_index()) + " " +
-                andyx::raft::describe(each.conf());
+                andyx::raft::describe(each.conf()) + '\n';
     }
   }
-  violated("liveness", detail);
+  return detail;
 }
 
 RunResult World::result() const {
@@ -255,7 +261,7 @@ RunResult run_seed(const Options& options, std::size_t trace_lines) {
   }
   RunResult result = world->result();
   if (violation) {
-    result.trace = world->trace().tail(trace_lines);
+    result.trace = world->describe_peers() + world->trace().tail(trace_lines);
     result.violation = std::move(violation);
   }
   return result;
