@@ -205,6 +205,13 @@ constexpr ErrorInfo kTable[] = {
     {ErrorCode::kIo, "io", "an operation on a file or a socket failed",
      "See the message for the operation and the system's reason; correct it and try again.",
      kMaybeStored, false},
+    {ErrorCode::kUnknownPeer, "unknown_peer", "the peer is not one of this group",
+     "Check the peer's id and address; to join, it is added to the group first.", kNotStored,
+     false},
+    {ErrorCode::kPeerConflict, "peer_conflict", "the peer's id belongs to another disk",
+     "A peer that lost its disk does not come back as itself: remove it from the group and add it "
+     "under a new id. If two nodes were given the same id, correct one.",
+     kNotStored, false},
     {ErrorCode::kInternal, "internal", "an error inside Andy X, or a code unknown here",
      "Report it with the message and the node's log; a newer client may know the code.",
      kMaybeStored, false},

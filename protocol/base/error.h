@@ -74,6 +74,9 @@ enum class ErrorCode : std::uint16_t {
   kConnectionLost = 90,  // client side: the answer will never come
   kUnreachable = 91,     // client side
   kIo = 92,
+  // Raft peers.
+  kUnknownPeer = 93,   // no peer of this group
+  kPeerConflict = 94,  // another peer, or another disk, had this id before
   kInternal = 99,
 };
 

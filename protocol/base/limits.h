@@ -100,4 +100,20 @@ inline constexpr std::size_t kMaxMetadataAppendBytes = 1 * kMiB;     // but at l
 inline constexpr std::uint64_t kMetadataSnapshotEntries = 20'000;
 inline constexpr std::uint64_t kMetadataSnapshotBytes = 8 * kMiB;
 
+// Raft.
+inline constexpr std::uint32_t kMaxRaftPeers = 1'000;   // a host remembers, members or not
+inline constexpr std::uint32_t kMaxRaftStrangers = 64;  // connections before their hello
+inline constexpr std::uint32_t kMaxRaftMessagesPerFrame = 1'024;
+inline constexpr std::uint32_t kMaxRaftEntriesPerFrame = 256 * 1'024;
+inline constexpr std::size_t kMaxRaftEntryBytes = 8 * kMiB;         // payload of one entry
+inline constexpr std::size_t kMaxRaftAppendBytes = 1 * kMiB;        // of one append, or one entry
+inline constexpr std::size_t kMaxRaftInflightBytes = 8 * kMiB;      // of one peer, not answered
+inline constexpr std::size_t kMaxRaftUncommittedBytes = 64 * kMiB;  // payload
+inline constexpr std::uint32_t kMaxRaftProposals = 128 * 1'024;     // open at a time, of a host
+inline constexpr std::uint32_t kMaxRaftReads = 128 * 1'024;         // likewise
+inline constexpr std::size_t kMaxRaftQueuedSendBytes = 16 * kMiB;   // of one peer; then no appends
+inline constexpr std::size_t kMaxRaftSnapshotBytes = 1'024 * kMiB;
+inline constexpr std::size_t kMaxRaftSnapshotChunkBytes = 256 * kKiB;
+inline constexpr std::uint64_t kMaxRaftTermJump = 1ull << 32;  // of a message ahead of our term
+
 }  // namespace andyx::limits

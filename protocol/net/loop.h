@@ -59,5 +59,7 @@ class Loop {
 std::int64_t wall_time_us();
 // Monotonic nanoseconds. Any thread.
 std::uint64_t monotonic_ns();
+// The same, but also while the machine sleeps (CLOCK_BOOTTIME). Any thread.
+std::uint64_t boottime_ns();
 
 }  // namespace andyx::net

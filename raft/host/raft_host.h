@@ -54,14 +54,18 @@ struct HostOptions {
   bool pre_vote = true;
   bool check_quorum = true;
   std::function<void(LogLevel, std::string_view)> log;  // raft thread
+  // How the store is opened; empty: RaftStore::open. For tests.
+  std::function<Result<std::unique_ptr<RaftStore>>(const StoreOptions&)> open_store;
 };
 
 // What became of a proposal.
 enum class ProposalOutcome : std::uint8_t {
-  kApplied,        // committed and applied here, at `index`
-  kNotProposed,    // not in any log: no leader known, transfer under way, too much uncommitted
-  kLost,           // another entry stands in its place: it never will be applied
-  kIndeterminate,  // may or may not be committed later (leadership lost, host stopped)
+  kApplied,      // committed and applied here, at `index`
+  kNotProposed,  // not in any log: no leader known, transfer under way, too much uncommitted
+  kLost,         // another entry stands in its place: it never will be applied
+  // May or may not be committed later: leadership was lost and ten election timeouts have not
+  // shown what became of it, a snapshot took its place, or the host stopped.
+  kIndeterminate,
 };
 struct ProposalResult {
   ProposalOutcome outcome = ProposalOutcome::kApplied;
@@ -71,11 +75,14 @@ struct ProposalResult {
 
 class RaftHost {
  public:
-  // Opens the store, listens, starts the thread. `machine` outlives the host.
+  // Opens the store, listens, starts the thread. `machine` outlives the host. Which disk each peer
+  // has is remembered in the file `<store.path>.peers`. Blocks; the errors are those of
+  // RaftStore::open and StateMachine::restore, kAddressInUse, kBadArgument.
   static Result<std::unique_ptr<RaftHost>> start(const HostOptions& options, StateMachine& machine);
   virtual ~RaftHost() = default;  // stops; what is open is answered kIndeterminate
 
-  // Any thread; never block. Callbacks once each, on the raft thread.
+  // Any thread; never block. Callbacks once each, on the raft thread; but where the host has
+  // stopped or too many requests wait for it, at once on the caller's, as refused.
   using ProposalDone = std::move_only_function<void(ProposalResult)>;
   virtual void propose(SharedBytes data, ProposalDone done) = 0;  // proposals are not forwarded
   virtual void propose_conf_change(ConfChange change, ProposalDone done) = 0;

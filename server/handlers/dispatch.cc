@@ -118,7 +118,14 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::Detached:
     case Body::ProducerReply:
     case Body::ScopeReply:
-      break;
+    // Between Raft peers, on connections of their own.
+    case Body::PeerHello:
+    case Body::PeerHelloReply:
+    case Body::RaftMessages:
+    case Body::RaftSnapshotHead:
+    case Body::RaftSnapshotChunk:
+    case Body::RaftSnapshotAck:
+    case Body::RaftSnapshotRefused:
       break;
   }
   reply.none();
