@@ -176,7 +176,7 @@ void Raft::count_vote(const Message& message) {
   switch (vote_result(membership_.config.voters, cast_by)) {
     case VoteResult::kWon:
       if (role_ == Role::kCandidate && membership_.config.voters.contains(id()) &&
-          !votes_.contains(id())) {
+          !votes_.contains(id()) && !config_.as_etcd) {
         // The term is not durable here yet, which the own vote waits for. A leader that forgot its
         // term in a crash could be elected to it again and give its indexes to other entries.
         break;
