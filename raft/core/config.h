@@ -60,7 +60,7 @@ struct Config {
   bool step_down_on_removal = false;  // also on demotion to learner
   // For transcripts of etcd's raft: leaves out what this core says and does beyond it on the wire
   // (ARCHITECTURE.md lists it: a removed peer's refusal tells what is committed, a snapshot waits
-  // for entries being applied, a candidate for its own vote). Never in use.
+  // for entries being applied, a candidate for its own vote and term). Never in use.
   bool as_etcd = false;
 };
 

@@ -287,7 +287,8 @@ void Raft::applied_to(Index index, std::uint64_t bytes) {
 }
 
 // Votes and acknowledgements must not leave before what they stand for is durable; all rejections
-// too, as they may follow from state that is not.
+// too, as they may follow from state that is not. Nor may a candidate ask: a grant for the log's
+// end of now could come back after a crash that has cut it.
 void Raft::send(Message message) {
   if (message.from == kNone) {
     message.from = id();
@@ -300,8 +301,9 @@ void Raft::send(Message message) {
   if (!election && !forwarded) {
     message.term = term_;
   }
+  const bool asks = message.type == MessageType::kVote && config_.async_storage_writes;
   if (message.type == MessageType::kAppendReply || message.type == MessageType::kVoteReply ||
-      message.type == MessageType::kPreVoteReply) {
+      message.type == MessageType::kPreVoteReply || (asks && !config_.as_etcd)) {
     messages_after_append_.push_back(std::move(message));
   } else {
     messages_.push_back(std::move(message));

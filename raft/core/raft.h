@@ -39,8 +39,9 @@ class Raft {
 
   // To be sent at once; to other peers only.
   std::vector<Message>& messages() { return messages_; }
-  // Replies that stand for something persisted (votes, acknowledged entries): to be sent, or
-  // delivered to this peer itself, when all unstable state of now is durable.
+  // What stands for something persisted (votes, acknowledged entries, with asynchronous writes
+  // requests for votes too): to be sent, or delivered to this peer itself, when all unstable state
+  // of now is durable.
   std::vector<Message>& messages_after_append() { return messages_after_append_; }
   std::vector<ReadState>& read_states() { return read_states_; }
   const std::vector<Message>& messages() const { return messages_; }

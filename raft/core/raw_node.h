@@ -33,7 +33,9 @@ struct Ready {
   std::optional<HardState> hard_state;
   std::vector<ReadState> read_states;
   // To be appended to stable storage, overwriting what stands from entries[0].index on. BEFORE any
-  // of `messages` is sent (without async_storage_writes).
+  // of `messages` is sent (without async_storage_writes). In one atomic write with hard_state and
+  // snapshot: entries that survive a crash without the commit index that came with them could let
+  // this peer campaign by an outdated membership.
   std::vector<Entry> entries;
   // To be made stable BEFORE `messages` are sent; replaces log and state machine.
   SnapshotPtr snapshot;

@@ -14,8 +14,8 @@ using tests::Group;
 using tests::Peer;
 
 bool stands_for_state(const Message& message) {
-  return message.type == MessageType::kVoteReply || message.type == MessageType::kPreVoteReply ||
-         message.type == MessageType::kAppendReply;
+  return message.type == MessageType::kVote || message.type == MessageType::kVoteReply ||
+         message.type == MessageType::kPreVoteReply || message.type == MessageType::kAppendReply;
 }
 
 // After the Ready was persisted and before anything of it is sent.
@@ -71,7 +71,7 @@ void disturb(Group& group, std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("no vote, acknowledgement or entry leaves before it is persisted") {
+TEST_CASE("no vote, acknowledgement or campaign leaves before it is persisted") {
   const auto seed = std::random_device{}();
   INFO("seed ", seed);
   std::mt19937_64 random(seed);
