@@ -47,37 +47,6 @@ bool well_formed(const Message& message) {
 
 }  // namespace
 
-const char* invalid(const Config& config) {
-  if (config.id == kNone) {
-    return "cannot use none as id";
-  }
-  if (is_storage_thread(config.id)) {
-    return "cannot use local target as id";
-  }
-  if (config.heartbeat_ticks == 0) {
-    return "heartbeat tick must be greater than 0";
-  }
-  if (config.election_ticks <= config.heartbeat_ticks) {
-    return "election tick must be greater than heartbeat tick";
-  }
-  if (config.storage == nullptr) {
-    return "storage cannot be nil";
-  }
-  if (config.logger == nullptr || !config.draw) {
-    return "logger and draw must be set";
-  }
-  if (config.max_inflight_appends == 0) {
-    return "max inflight messages must be greater than 0";
-  }
-  if (config.max_inflight_bytes != 0 && config.max_inflight_bytes < config.max_append_bytes) {
-    return "max inflight bytes must be >= max message size";
-  }
-  if (config.read_only == ReadOnly::kLease && !config.check_quorum) {
-    return "CheckQuorum must be enabled when ReadOnlyOption is ReadOnlyLeaseBased";
-  }
-  return nullptr;
-}
-
 Raft::Raft(const Config& config)
     : config_(normalized(config)),
       log_(*config.storage, *config.logger, config_.max_applying_bytes) {
@@ -319,75 +288,6 @@ Progress Raft::fresh_progress(Index next) const {
   return {next, config_.max_inflight_appends, config_.max_inflight_bytes};
 }
 
-void Raft::reset(Term term) {
-  if (term_ != term) {
-    term_ = term;
-    vote_ = kNone;
-  }
-  leader_ = kNone;
-  election_elapsed_ = 0;
-  heartbeat_elapsed_ = 0;
-  randomized_timeout_ = config_.election_ticks + config_.draw(config_.election_ticks);
-  transferee_ = kNone;
-  lease_void_ = false;
-  votes_.clear();
-  const Index last = log_.last_index();
-  for (auto& [peer, progress] : membership_.progress) {
-    const bool learner = progress.learner;
-    progress = fresh_progress(last + 1);
-    progress.learner = learner;
-    progress.match = peer == id() ? last : 0;
-  }
-  pending_conf_index_ = 0;
-  uncommitted_bytes_ = 0;
-  reads_ = {};
-  pending_reads_.clear();
-}
-
-void Raft::become_follower(Term term, PeerId leader) {
-  reset(term);
-  leader_ = leader;
-  role_ = Role::kFollower;
-  say(LogLevel::kInfo, Hex{id()}, " became follower at term ", term_);
-}
-
-void Raft::become_candidate() {
-  reset(term_ + 1);
-  vote_ = id();
-  role_ = Role::kCandidate;
-  say(LogLevel::kInfo, Hex{id()}, " became candidate at term ", term_);
-}
-
-// Changes neither term nor vote.
-void Raft::become_pre_candidate() {
-  votes_.clear();
-  leader_ = kNone;
-  role_ = Role::kPreCandidate;
-  say(LogLevel::kInfo, Hex{id()}, " became pre-candidate at term ", term_);
-}
-
-void Raft::become_leader() {
-  reset(term_);
-  leader_ = id();
-  role_ = Role::kLeader;
-  if (Progress* own = progress(id())) {
-    own->become_replicate();
-    own->recent_active = true;
-  }
-  // There may be a conf change among what is not applied yet; looking for it could be expensive.
-  pending_conf_index_ = log_.last_index();
-  std::vector<Entry> empty(1);
-  append_entries(empty);  // has no size: never refused
-  say(LogLevel::kInfo, Hex{id()}, " became leader at term ", term_);
-}
-
-void Raft::step_down() {
-  if (role_ == Role::kLeader) {
-    say(LogLevel::kWarn, Hex{id()}, " steps down at term ", term_, ", as its host asks");
-    become_follower(term_, kNone);
-  }
-}
-
 // The leader acknowledges its own entries like a follower, once they are durable.
 bool Raft::append_entries(std::vector<Entry>& entries) {
   const Index last = log_.last_index();
@@ -404,44 +304,6 @@ bool Raft::append_entries(std::vector<Entry>& entries) {
   log_.append(entries);
   send({.type = MessageType::kAppendReply, .to = id(), .index = last + entries.size()});
   return true;
-}
-
-void Raft::tick() {
-  ticks_++;
-  if (role_ == Role::kLeader) {
-    tick_leader();
-  } else {
-    tick_election();
-  }
-}
-
-void Raft::tick_election() {
-  election_elapsed_++;
-  if (election_elapsed_ >= config_.election_ticks) {
-    restart_lease_ = false;
-  }
-  if (promotable() && election_elapsed_ >= randomized_timeout_) {
-    election_elapsed_ = 0;
-    static_cast<void>(step({.type = MessageType::kHup, .from = id()}));
-  }
-}
-
-void Raft::tick_leader() {
-  heartbeat_elapsed_++;
-  election_elapsed_++;
-  if (election_elapsed_ >= config_.election_ticks) {
-    election_elapsed_ = 0;
-    if (config_.check_quorum) {
-      static_cast<void>(step({.type = MessageType::kCheckQuorum, .from = id()}));
-    }
-    if (role_ == Role::kLeader) {
-      transferee_ = kNone;  // it had its time
-    }
-  }
-  if (role_ == Role::kLeader && heartbeat_elapsed_ >= config_.heartbeat_ticks) {
-    heartbeat_elapsed_ = 0;
-    static_cast<void>(step({.type = MessageType::kBeat, .from = id()}));
-  }
 }
 
 std::string Raft::log_position(EntryId last) const {

@@ -1,7 +1,8 @@
 // The protocol itself; RawNode is the way in. For this library only.
 //
-// Split by role: raft.cc (terms, transitions, sending), raft_election.cc (campaigns and votes),
-// raft_leader.cc, raft_follower.cc, raft_membership.cc.
+// Split by meaning: raft.cc (terms, storage), raft_roles.cc (transitions, ticks), raft_election.cc
+// (campaigns and votes), raft_leader.cc, raft_send.cc, raft_reads.cc, raft_follower.cc,
+// raft_membership.cc.
 #pragma once
 
 #include <string>
@@ -58,13 +59,6 @@ class Raft {
   void storage_append_done(const Message& message);
   void storage_apply_done(const Message& message);
   void send(Message message);
-  void reset(Term term);
-  void become_follower(Term term, PeerId leader);
-  void become_candidate();
-  void become_pre_candidate();
-  void become_leader();
-  void tick_election();
-  void tick_leader();
   bool append_entries(std::vector<Entry>& entries);
   void applied_to(Index index, std::uint64_t bytes);
   void applied_snapshot(const Snapshot& snapshot);
@@ -73,6 +67,15 @@ class Raft {
   template <typename... Parts>
   void say(LogLevel level, const Parts&... parts) const;
   std::string log_position(EntryId last) const;
+
+  // raft_roles.cc
+  void reset(Term term);
+  void become_follower(Term term, PeerId leader);
+  void become_candidate();
+  void become_pre_candidate();
+  void become_leader();
+  void tick_election();
+  void tick_leader();
 
   // raft_election.cc
   bool promotable() const;
@@ -96,20 +99,24 @@ class Raft {
   void step_heartbeat_reply(const Message& message, Progress& from);
   void step_snapshot_status(const Message& message, Progress& from);
   void step_transfer(const Message& message, const Progress& to);
-  void step_read_index(const Message& message);
-  void answer_read(PeerId from, std::uint64_t context, Index index);
-  void confirm_reads();
-  void release_pending_reads();
-  bool lease_holds() const;
-  bool committed_in_this_term() const;
+  bool try_commit();
+  bool account_uncommitted(std::span<const Entry> entries);
+
+  // raft_send.cc
   bool send_append(PeerId to, bool even_if_empty);
   bool send_snapshot(PeerId to, Progress& progress);
   void send_heartbeat(PeerId to, Progress& progress, std::uint64_t round);
   void send_timeout_now(PeerId to);
   void broadcast_append();
   void broadcast_heartbeat();
-  bool try_commit();
-  bool account_uncommitted(std::span<const Entry> entries);
+
+  // raft_reads.cc
+  void step_read_index(const Message& message);
+  void answer_read(PeerId from, std::uint64_t context, Index index);
+  void confirm_reads();
+  void release_pending_reads();
+  bool lease_holds() const;
+  bool committed_in_this_term() const;
 
   // raft_follower.cc
   StepResult step_follower(Message& message);

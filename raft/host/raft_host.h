@@ -93,8 +93,8 @@ class RaftHost {
   virtual void add_peer(PeerAddress peer) = 0;  // or its new address
   virtual void remove_peer(PeerId peer) = 0;    // its connection closes
   virtual void status(std::move_only_function<void(NodeStatus)> done) = 0;
-  // Runs on the raft thread with every change of leader or role. Set before start's thread matters:
-  // may be called at once.
+  // `changed` runs on the raft thread: first with what is, then with every change of leader or
+  // role.
   virtual void on_leader_change(std::function<void(SoftState, Term)> changed) = 0;
   virtual std::uint16_t port() const = 0;
   // Set once the host stopped by itself (failed disk, damaged snapshot): what and what to do.
