@@ -102,6 +102,7 @@ std::string replay(const fs::path& path, const Options& options) {
   return "";
 }
 
+// Texts that describe the transcripts stand beside them: `FOLDER/*` names them too.
 std::vector<fs::path> files_of(const std::vector<std::string>& paths) {
   std::vector<fs::path> files;
   for (const std::string& path : paths) {
@@ -110,11 +111,12 @@ std::vector<fs::path> files_of(const std::vector<std::string>& paths) {
       continue;
     }
     for (const auto& entry : fs::recursive_directory_iterator(path)) {
-      if (entry.is_regular_file() && entry.path().filename() != "README.md") {
+      if (entry.is_regular_file()) {
         files.push_back(entry.path());
       }
     }
   }
+  std::erase_if(files, [](const fs::path& file) { return file.extension() == ".md"; });
   std::ranges::sort(files);
   return files;
 }
