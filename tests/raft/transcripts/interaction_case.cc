@@ -21,11 +21,10 @@ constexpr std::uint32_t kElectionTicks = 3;
 constexpr std::uint32_t kHeartbeatTicks = 1;
 
 std::uint64_t first_id(const Directive& directive) {
-  const auto ids = directive.ids();
-  if (ids.empty()) {
+  if (directive.arguments.empty()) {
     throw BadDirective{"the id of a node is missing"};
   }
-  return ids[0];
+  return number(directive.arguments[0].key);
 }
 
 Outcome outcome_of(const StepResult& result) {
