@@ -40,6 +40,8 @@ struct FetchAnswer {
   };
   Kind kind = Kind::kRefused;
   MainEpoch main_epoch = 0;
+  // Of the entry. Both: a late answer to an earlier life of the replica may speak of another disk.
+  Incarnation incarnation = 0;
   std::uint64_t request = 0;
   FetchRefusal refusal = FetchRefusal::kWrongEpoch;
   Offset from = 0, to = 0;

@@ -105,7 +105,7 @@ void MainCore::durable(Offset end, std::uint64_t now_ms) {
   advance_committed(now_ms);
 }
 
-void MainCore::append_refused(Offset from) {
+void MainCore::append_refused(Offset from, std::uint64_t now_ms) {
   if (resigned_ || from >= copy_.end) return;
   assert(from >= copy_.durable);
   const bool sent = sent_end_ > from;
@@ -117,6 +117,11 @@ void MainCore::append_refused(Offset from) {
   election_end_ = std::min(election_end_, from);
   if (!sent || spent_ || planted(ReplicationBug::kReusesSentOffsets)) return;
   spent_ = true;
+  ask_for_new_epoch(now_ms);
+}
+
+void MainCore::ask_for_new_epoch(std::uint64_t now_ms) {
+  asked_ms_ = now_ms;
   actions_.push_back(AskForNewEpoch{});
 }
 
@@ -170,6 +175,7 @@ void MainCore::tick(std::uint64_t now_ms) {
   if (resigned_) return;
   wake_parked(now_ms, true);
   change_set(now_ms);
+  if (spent_ && now_ms - asked_ms_ >= options_.proposal_retry_ms) ask_for_new_epoch(now_ms);
 }
 
 // `needs_controller` at the moment of answering: a process that was stopped wakes up stale (5).

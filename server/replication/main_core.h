@@ -32,9 +32,9 @@ namespace andyx::server {
 struct MainOptions {
   std::uint64_t session_ms = 1'500;       // of nodes with the controller
   std::uint64_t max_lag_ms = 3'000;       // behind for longer: out of the set
-  std::uint64_t join_lag_ms = 1'000;      // behind for less, and that ...
+  std::uint64_t join_lag_ms = 500;        // behind for less, and that ...
   std::uint64_t join_after_ms = 1'000;    // ... for so long: into the set
-  std::uint64_t proposal_retry_ms = 500;  // a proposal without an outcome is sent again
+  std::uint64_t proposal_retry_ms = 500;  // what the controller does not act on is sent again
 };
 
 // Answer this replica's fetch. The batches of [answer.from, answer.to) go along as far as the
@@ -56,7 +56,8 @@ struct CommittedMoved {
   Offset committed = 0;
 };
 struct ServingBegins {};  // reads and deliveries may be answered from here on
-// This epoch cannot go on here: ask the controller for another main, or another epoch.
+// This epoch cannot go on here: ask the controller for another main, or another epoch. Comes again
+// until it has.
 struct AskForNewEpoch {};
 using MainAction = std::variant<AnswerFetch, AnswerProducer, ProposeSet, CommittedMoved,
                                 ServingBegins, AskForNewEpoch>;
@@ -80,7 +81,7 @@ class MainCore {
   // Storage has refused what was appended from `from` on (PartitionCore::append_refused). Answered
   // as not stored, unless a replica was sent some of it: then it may come to be stored all the
   // same, and the epoch takes no more appends.
-  void append_refused(Offset from);
+  void append_refused(Offset from, std::uint64_t now_ms);
   // Retention; not above what is committed.
   void start_advanced(Offset start);
 
@@ -151,6 +152,8 @@ class MainCore {
   std::uint64_t lag_ms(const Peer& peer, std::uint64_t now_ms) const;
   bool must_leave(NodeId node, std::uint64_t now_ms) const;
   bool may_join(Peer& peer, std::uint64_t now_ms);
+  bool holds_enough(const Peer& peer) const;
+  void admit(std::uint64_t now_ms);
   void change_set(std::uint64_t now_ms);
   void pursue_pending(std::uint64_t now_ms);
   void propose(const std::vector<NodeId>& members, std::uint64_t now_ms);
@@ -158,6 +161,7 @@ class MainCore {
   void answer_waiters(Waiters& waiters, Offset reached, bool needs_controller,
                       std::uint64_t now_ms);
   void fail_waiters(Waiters& waiters, Offset from, ErrorCode error);
+  void ask_for_new_epoch(std::uint64_t now_ms);
   void resign();
 
   NodeId self_;
@@ -175,10 +179,12 @@ class MainCore {
   // Not in the record's set, but perhaps in the controller's: of pending_, and of what pending_
   // withdraws.
   std::vector<NodeId> joiners_;
+  NodeId admitted_ = 0;  // to be proposed as soon as it holds all; commits wait for it already
   std::vector<MainAction> actions_;
   bool serving_ = false;
   bool resigned_ = false;
   bool spent_ = false;  // no offset may be given any more
+  std::uint64_t asked_ms_ = 0;
 };
 
 }  // namespace andyx::server

@@ -83,6 +83,7 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
 // The entry by value: it may be the one that is parked.
 void MainCore::answer(Peer& peer, FetchEntry entry, FetchAnswer answer) {
   answer.main_epoch = epoch_;
+  answer.incarnation = entry.incarnation;
   answer.request = entry.request;
   answer.start = copy_.start;
   answer.durable = copy_.durable;
@@ -120,6 +121,7 @@ void MainCore::reached(Peer& peer, Offset durable, std::uint64_t now_ms) {
     peer.probe_end = copy_.end;
   }
   advance_committed(now_ms);
+  if (peer.node == admitted_) change_set(now_ms);
 }
 
 }  // namespace andyx::server

@@ -19,7 +19,7 @@ bool MainCore::required(NodeId node) const {
       std::ranges::find(pending_->in_sync, node, &SetProposal::Member::node) ==
           pending_->in_sync.end())
     return false;
-  if (record_.is_in_sync(node)) return true;
+  if (record_.is_in_sync(node) || node == admitted_) return true;
   return std::ranges::find(joiners_, node) != joiners_.end() &&
          !planted(ReplicationBug::kJoinerNotRequired);
 }
@@ -62,22 +62,27 @@ bool MainCore::must_leave(NodeId node, std::uint64_t now_ms) const {
   return lag_ms(*peer, now_ms) > options_.max_lag_ms;
 }
 
-// It has to hold all that was ever committed. The new main does not know how much that is until its
-// log end at election is committed, but it is not more than that (4).
+// Has it kept up, for long enough? Where copies are missing nothing is waited for.
 bool MainCore::may_join(Peer& peer, std::uint64_t now_ms) {
   const ReplicaMember* member = record_.find(peer.node);
-  const Offset needed = planted(ReplicationBug::kJoinsBelowElectionEnd)
-                            ? copy_.committed
-                            : std::max(copy_.committed, election_end_);
-  const bool ready = member != nullptr && member->alive && !member->observer && peer.matched &&
-                     peer.durable >= needed && lag_ms(peer, now_ms) <= options_.join_lag_ms;
-  if (!ready) {
+  const bool keeps_up = member != nullptr && member->alive && !member->observer && peer.matched &&
+                        lag_ms(peer, now_ms) <= options_.join_lag_ms;
+  if (!keeps_up) {
     peer.joinable_since_ms.reset();
     return false;
   }
   if (!peer.joinable_since_ms) peer.joinable_since_ms = now_ms;
   return record_.in_sync.size() < record_.min_in_sync ||
          now_ms - *peer.joinable_since_ms >= options_.join_after_ms;
+}
+
+// It has to hold all that was ever committed. The new main does not know how much that is until its
+// log end at election is committed, but it is not more than that (4).
+bool MainCore::holds_enough(const Peer& peer) const {
+  const Offset needed = planted(ReplicationBug::kJoinsBelowElectionEnd)
+                            ? copy_.committed
+                            : std::max(copy_.committed, election_end_);
+  return peer.durable >= needed;
 }
 
 void MainCore::change_set(std::uint64_t now_ms) {
@@ -90,17 +95,31 @@ void MainCore::change_set(std::uint64_t now_ms) {
   for (const NodeId node : record_.in_sync) {
     if (node == self_ || !must_leave(node, now_ms)) members.push_back(node);
   }
-  if (members.size() < record_.in_sync.size()) return propose(members, now_ms);
-  for (Peer& peer : peers_) {
-    if (record_.is_in_sync(peer.node) || !may_join(peer, now_ms)) continue;
-    if (planted(ReplicationBug::kTwoPendingChanges)) {
-      if (std::ranges::find(joiners_, peer.node) != joiners_.end()) continue;
-      joiners_.clear();
-    }
-    members.push_back(peer.node);
-    joiners_.push_back(peer.node);
-    return propose(members, now_ms);
+  if (members.size() < record_.in_sync.size()) {
+    admitted_ = 0;
+    propose(members, now_ms);
+    return advance_committed(now_ms);
   }
+  admit(now_ms);
+  const Peer* joiner = find_peer(admitted_);
+  if (joiner == nullptr || !holds_enough(*joiner)) return;
+  if (planted(ReplicationBug::kTwoPendingChanges)) joiners_.clear();
+  joiners_.push_back(admitted_);
+  members.push_back(std::exchange(admitted_, 0));
+  propose(members, now_ms);
+}
+
+// While writes go on, a replica that keeps up is still always a moment behind what is committed
+// without it. So commits wait for it first; when it holds all, it is proposed.
+void MainCore::admit(std::uint64_t now_ms) {
+  const NodeId before = std::exchange(admitted_, 0);
+  for (Peer& peer : peers_) {
+    if (record_.is_in_sync(peer.node) || std::ranges::find(joiners_, peer.node) != joiners_.end())
+      continue;
+    // All are looked at, for the time that they have kept up.
+    if (may_join(peer, now_ms) && (admitted_ == 0 || peer.node == before)) admitted_ = peer.node;
+  }
+  if (before != 0 && admitted_ != before) advance_committed(now_ms);
 }
 
 // Its outcome is not known. A joiner that cannot join any more would hold up every commit: so the

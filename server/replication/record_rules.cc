@@ -155,10 +155,11 @@ Status elect_main(ReplicationRecord& record, NodeId node) {
 }
 
 Status force_main(ReplicationRecord& record, NodeId node) {
-  const ReplicaMember* member = record.find(node);
+  ReplicaMember* member = record.find(node);
   if (member == nullptr || !member->alive)
     return fail(ErrorCode::kBadArgument,
                 "node " + std::to_string(node) + " cannot become main: it has no copy, or is dead");
+  member->observer = false;
   record.in_sync.clear();
   record.eligible.clear();
   make_main(record, node);

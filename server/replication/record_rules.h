@@ -30,6 +30,7 @@ void session_found(ReplicationRecord& record, NodeId node);
 Status elect_main(ReplicationRecord& record, NodeId node);
 
 // The same, wanted or not: any copy that is alive, with whatever its log holds. Loses data.
+// An observer is one no longer.
 // kBadArgument: not a copy, or dead.
 Status force_main(ReplicationRecord& record, NodeId node);
 

@@ -96,7 +96,8 @@ Status ReplicaCore::answered(const FetchAnswer& answer, std::span<const BatchSpa
   if (main_ == 0 || answer.main_epoch != epoch_ || cut_)
     return fail(ErrorCode::kNotMain, "answer of main epoch " + std::to_string(answer.main_epoch) +
                                          ", this replica follows " + std::to_string(epoch_));
-  const bool current = answer.request >= first_current_ && answer.request < next_request_;
+  const bool current = answer.incarnation == incarnation_ && answer.request >= first_current_ &&
+                       answer.request < next_request_;
   if (!current && !planted(ReplicationBug::kTakesStaleAnswers))
     return fail(ErrorCode::kNotMain, "answer to an earlier request");
   switch (answer.kind) {
@@ -217,6 +218,8 @@ void ReplicaCore::store_refused(Offset from, std::uint64_t now_ms) {
   copy_.epochs.truncate(from);
   first_current_ = next_request_;
   waiting_ = false;
+  // What was to be cut is gone already.
+  if (cut_ && !cut_->restart_at && cut_->from >= copy_.end) cut_.reset();
   if (cut_) return cut_when_idle();
   retry_at_ms_ = now_ms + options_.refused_retry_ms;
 }
