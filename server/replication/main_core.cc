@@ -145,7 +145,9 @@ void MainCore::image_moved(const ReplicationRecord& record, std::uint64_t now_ms
   advance_committed(now_ms);
   // What waits for more copies than there are may wait for ever (2).
   if (counted_members() < record_.min_in_sync)
-    fail_waiters(quorum_waiters_, 0, ErrorCode::kTimedOut);
+    fail_waiters(
+        quorum_waiters_, 0,
+        planted(ReplicationBug::kInFlightNotStored) ? ErrorCode::kNotInSync : ErrorCode::kTimedOut);
   change_set(now_ms);
 }
 

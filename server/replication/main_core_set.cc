@@ -103,7 +103,6 @@ void MainCore::change_set(std::uint64_t now_ms) {
   admit(now_ms);
   const Peer* joiner = find_peer(admitted_);
   if (joiner == nullptr || !holds_enough(*joiner)) return;
-  if (planted(ReplicationBug::kTwoPendingChanges)) joiners_.clear();
   joiners_.push_back(admitted_);
   members.push_back(std::exchange(admitted_, 0));
   propose(members, now_ms);
@@ -144,6 +143,9 @@ void MainCore::propose(const std::vector<NodeId>& members, std::uint64_t now_ms)
       .main = self_, .main_epoch = epoch_, .version = record_.version, .in_sync = {}};
   for (const NodeId node : members)
     proposal.in_sync.push_back({.node = node, .incarnation = record_.find(node)->incarnation});
+  if (planted(ReplicationBug::kTwoPendingChanges))
+    std::erase_if(joiners_,
+                  [&](NodeId node) { return std::ranges::find(members, node) == members.end(); });
   pending_ = std::move(proposal);
   proposed_ms_ = now_ms;
   actions_.push_back(ProposeSet{*pending_});

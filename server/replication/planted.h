@@ -20,6 +20,7 @@ enum class ReplicationBug : std::uint8_t {
   kStaleIncarnationCounts,   // fetches of an earlier life of a replica count
   kDuplicateAnsweredEarly,   // a duplicate is answered at once
   kServesBeforeElectionEnd,  // a new main serves reads before its log end is committed
+  kInFlightNotStored,        // what is in flight when the set gets too small is called not stored
   kAcksAfterEpoch,           // what is in flight when the epoch ends is acknowledged
   kAcksWhenCutOff,           // main acks although the controller has long been silent
   kReusesSentOffsets,        // offsets of refused appends are given again, replicas have them
@@ -27,8 +28,6 @@ enum class ReplicationBug : std::uint8_t {
   kTruncatesToCommitted,  // a new epoch cuts the log to the committed offset
   kCommitsBeyondDurable,  // the main's committed offset is taken as it is
   kTakesStaleAnswers,     // answers to earlier requests are taken
-  kReportsBeforeMatch,    // progress is reported before the main found the logs to match
-  kAnswersOldEpoch,       // the old main is answered until the new one has been heard
   // In the controller's rules.
   kStaleProposalAccepted,    // the version of a proposal is not compared
   kDeadIncarnationAccepted,  // the incarnations of a proposal are not compared

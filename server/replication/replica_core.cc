@@ -20,9 +20,6 @@ ReplicaCore::ReplicaCore(NodeId self, Incarnation incarnation, LocalCopy& copy,
 void ReplicaCore::follow(MainEpoch epoch, NodeId main, std::uint64_t now_ms) {
   if (epoch < epoch_ || (epoch == epoch_ && main == main_)) return;
   assert(main != self_);
-  if (planted(ReplicationBug::kAnswersOldEpoch) && main_ != 0 && epoch > epoch_ &&
-      now_ms < good_ms_ + 2 * options_.failing_after_ms)
-    return;
   const bool another = epoch != epoch_;
   epoch_ = epoch;
   main_ = main;
@@ -61,8 +58,7 @@ void ReplicaCore::pull(std::uint64_t now_ms) {
 // "At once, even on a parked poll" (1); once the main has said that it is its log of which so much
 // is durable.
 void ReplicaCore::report_progress() {
-  const bool may = matched_ || planted(ReplicationBug::kReportsBeforeMatch);
-  if (main_ == 0 || !may || cut_) return;
+  if (main_ == 0 || !matched_ || cut_) return;
   FetchEntry progress = entry();
   progress.progress_only = true;
   ++next_request_;

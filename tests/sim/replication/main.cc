@@ -14,11 +14,12 @@ int main(int argc, char** argv) {
       "faults, then heals and has to make progress. A failing seed is printed; exit status 1."};
   std::uint64_t seeds = 100, first = 1, seed = 0;
   std::string bug;
-  bool calm = false;
+  bool calm = false, set_changes = false;
   app.add_option("--seeds", seeds, "how many seeds to run, from --first on (100)");
   app.add_option("--first", first, "the first seed (1)");
   CLI::Option* const one = app.add_option("--seed", seed, "run only this seed");
   app.add_flag("--calm", calm, "three nodes, and hardly any faults");
+  app.add_flag("--set-changes", set_changes, "only faults around changes of the in-sync set");
   CLI::Option* const planted = app.add_option(
       "--bug", bug, "plant this bug (replication-sim-planted only): " + sim::bug_names());
   CLI11_PARSE(app, argc, argv);
@@ -33,6 +34,7 @@ int main(int argc, char** argv) {
   }
   const auto options_of = [&](std::uint64_t each) {
     sim::Options options = sim::draw_options(each);
+    options.set_changes_only = options.set_changes_only || set_changes;
     if (calm) options = {.seed = each, .fault_every = options.duration, .loss_permille = 0};
     return options;
   };

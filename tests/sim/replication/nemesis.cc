@@ -23,7 +23,11 @@ void Nemesis::note(const std::string& what) {
 Time Nemesis::a_while() { return rng_.one_in(3) ? rng_.below(6'000) * kMs : rng_.below(800) * kMs; }
 
 void Nemesis::next() {
-  world_.schedule().after(rng_.below(2 * world_.options().fault_every), [this] {
+  // Those around changes of the set need the time to unfold.
+  const Time pause = world_.options().set_changes_only
+                         ? rng_.between(500, 2'500) * kMs
+                         : rng_.below(2 * world_.options().fault_every);
+  world_.schedule().after(pause, [this] {
     if (stopped_) return;
     strike();
     next();
@@ -34,12 +38,13 @@ void Nemesis::next() {
 Node& Nemesis::victim() {
   const NodeId main = world_.controller().record().main;
   if (main != 0 && rng_.one_in(2)) return world_.node(main);
-  return world_.node(static_cast<NodeId>(rng_.between(1, world_.options().nodes)));
+  return world_.node(any_node());
 }
 
 void Nemesis::strike() {
+  if (world_.options().set_changes_only) return deafen();
   Node& node = victim();
-  switch (rng_.below(12)) {
+  switch (rng_.below(14)) {
     case 0:
     case 1:
     case 2:
@@ -59,6 +64,9 @@ void Nemesis::strike() {
     case 10:
       world_.network().heal();
       return;
+    case 11:
+    case 12:
+      return deafen();
     default:
       return operate();
   }
@@ -124,8 +132,60 @@ void Nemesis::trouble_disk(Node& node) {
     node.slow_disk(until);
 }
 
+void Nemesis::later(Time delay, std::function<void()> what) {
+  world_.schedule().after(delay, [this, what = std::move(what)] {
+    if (!stopped_) what();
+  });
+}
+
+// Replicas have to join anew while the main does not hear what became of its proposals, or they do
+// not arrive at first; then the main goes away. Random faults alone seldom meet in this order.
+void Nemesis::deafen() {
+  const NodeId main = world_.controller().record().main;
+  const NodeId joiner = any_node(), second = any_node();
+  if (main == 0 || main == joiner || main == second) return;
+  const bool wiped = world_.options().wiped_disks && rng_.one_in(3);
+  const bool deaf = wiped || rng_.one_in(2), dumb = wiped || !deaf;
+  note("main " + std::to_string(main) + " becomes" + (deaf ? " deaf" : "") + (dumb ? " dumb" : "") +
+       " while nodes " + std::to_string(joiner) + " and " + std::to_string(second) + " join" +
+       (wiped ? ", the first loses its disk" : ""));
+  world_.node(joiner).pause();
+  world_.node(second).pause();
+  Time at = rng_.between(1'600, 2'600) * kMs;
+  later(at, [this, joiner, second] {
+    world_.node(joiner).resume();
+    world_.node(second).resume();
+  });
+  at += rng_.between(20, 1'300) * kMs;
+  later(at, [this, main, deaf, dumb] {
+    if (deaf) world_.network().block(kController, main);
+    if (dumb) world_.network().block(main, kController);
+  });
+  if (wiped || rng_.one_in(2)) {
+    later(at + rng_.below(500) * kMs,
+          [this, main, joiner] { world_.network().block(main, joiner); });
+  }
+  if (wiped) later(at + rng_.below(500) * kMs, [this, joiner] { replace_disk(joiner); });
+  at += rng_.between(500, 1'400) * kMs;
+  later(at, [this, main, dumb] {
+    if (dumb) world_.network().unblock(main, kController);
+  });
+  later(at + rng_.below(1'500) * kMs, [this, main] { crash(world_.node(main), false); });
+  later(at + rng_.below(3'000) * kMs, [this] { world_.network().heal(); });
+}
+
+void Nemesis::replace_disk(NodeId id) {
+  Node& node = world_.node(id);
+  if (!node.up() || !may_wipe(node)) return;
+  node.crash();
+  node.wipe();
+  node.start();
+}
+
+NodeId Nemesis::any_node() { return static_cast<NodeId>(rng_.between(1, world_.options().nodes)); }
+
 void Nemesis::operate() {
-  const auto node = static_cast<NodeId>(rng_.between(1, world_.options().nodes));
+  const auto node = any_node();
   if (world_.options().retention && rng_.one_in(2)) {
     const NodeId main = world_.controller().record().main;
     if (main == 0 || !world_.node(main).up()) return;

@@ -1,8 +1,11 @@
 // What goes wrong in a run, and when.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "protocol/base/ids.h"
 #include "tests/sim/replication/options.h"
 #include "tests/sim/replication/rng.h"
 
@@ -30,6 +33,10 @@ class Nemesis {
   void one_way(Node& node);
   void trouble_disk(Node& node);
   void operate();
+  void deafen();
+  void replace_disk(NodeId id);
+  NodeId any_node();
+  void later(Time delay, std::function<void()> what);
   bool may_wipe(const Node& node) const;
   Node& victim();
   void note(const std::string& what);

@@ -24,6 +24,7 @@ class Network {
 
   void send(NodeId from, NodeId to, std::function<void()> deliver);
   void block(NodeId from, NodeId to) { blocked_[from][to] = true; }
+  void unblock(NodeId from, NodeId to) { blocked_[from][to] = false; }
   void isolate(NodeId node, bool from_nodes, bool from_controller, std::uint32_t nodes);
   void heal();
 

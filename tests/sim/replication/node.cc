@@ -200,6 +200,8 @@ void Node::produce(Batch batch, protocol::Acks acks, Reply reply) {
   const auto verdict = producers_.check(batch.header);
   if (!verdict) return reply({.error = verdict.error().code, .epoch = epoch});
   const std::uint64_t token = next_token_++;
+  if (verdict->duplicate && verdict->original.end_offset > copy_.end)
+    violated("producers follow the log", describe());
   if (verdict->duplicate) {
     waiting_.emplace(token, Waiting{acks, epoch, verdict->original.base_offset, std::move(reply)});
     main_->duplicate(verdict->original.end_offset, acks, token, now);

@@ -20,10 +20,14 @@ void Node::act() {
 void Node::act_on(const MainAction& action) {
   if (const auto* fetch = std::get_if<AnswerFetch>(&action)) answer_fetch(*fetch);
   if (const auto* producer = std::get_if<AnswerProducer>(&action)) answer_producer(*producer);
-  if (const auto* propose = std::get_if<ProposeSet>(&action))
-    world_.network().send(id_, kController, [&world = world_, proposal = propose->proposal] {
+  if (const auto* propose = std::get_if<ProposeSet>(&action)) {
+    const auto arrive = [&world = world_, proposal = propose->proposal] {
       world.controller().proposal(proposal);
-    });
+    };
+    world_.network().send(id_, kController, arrive);
+    // Some way of retrying holds it back.
+    if (rng_.one_in(4)) world_.schedule().after(rng_.below(4'000) * kMs, arrive);
+  }
   if (std::holds_alternative<AskForNewEpoch>(action))
     world_.network().send(id_, kController, [&world = world_, id = id_, epoch = epoch()] {
       world.controller().asked_for_new_epoch(id, epoch);

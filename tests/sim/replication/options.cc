@@ -25,6 +25,7 @@ Options draw_options(std::uint64_t seed) {
   // What a forced election cuts may be what retention has removed elsewhere: not both.
   options.retention = !options.forced_elections && rng.one_in(3);
   options.wiped_disks = rng.one_in(2);
+  options.set_changes_only = rng.one_in(8);
   return options;
 }
 

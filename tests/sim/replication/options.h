@@ -25,6 +25,7 @@ struct Options {
   bool retention = false;
   bool forced_elections = false;
   bool wiped_disks = true;
+  bool set_changes_only = false;  // of the faults only those around changes of the in-sync set
 };
 
 Options draw_options(std::uint64_t seed);

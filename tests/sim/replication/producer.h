@@ -36,7 +36,6 @@ class Producer {
   std::uint32_t count_ = 1;
   protocol::Acks acks_{};
   bool maybe_stored_ = false;  // some attempt was not answered with "not stored"
-  std::uint32_t attempts_ = 0;
   std::uint64_t attempt_ = 0;  // the one that is waited for; 0: none
   std::uint64_t last_attempt_ = 0;
   NodeId target_ = 1;
