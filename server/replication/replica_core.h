@@ -36,7 +36,8 @@ struct StoreBatches {
 };
 // Cut the log at `from`, and roll back what was derived from it. Nothing of it is in flight. Report
 // log_cut(); until then nothing is fetched. With `restart_at`: drop the whole log instead, the next
-// batch begins there.
+// batch begins there; the producers' state up to there has to come from the main, or a batch that
+// retention has removed could be stored again.
 struct CutLog {
   Offset from = 0;
   std::optional<Offset> restart_at;

@@ -1,106 +1,7 @@
-#include "server/replication/main_core.h"
+#include "tests/server/replication/main_core_fixture.h"
 
-#include <doctest/doctest.h>
-
-#include "common_generated.h"
-
-namespace andyx::server {
+namespace andyx::server::main_core_test {
 namespace {
-
-using protocol::Acks;
-
-// Node 1 is main of nodes 1..3 in epoch 5, over a log of ten records of epoch 4 that are durable.
-struct Fixture {
-  explicit Fixture(NodeId copies = 3, std::vector<NodeId> in_sync = {1, 2, 3}) {
-    record = {.main_epoch = 5, .version = 7, .main = 1, .min_in_sync = 2};
-    for (NodeId node = 1; node <= copies; ++node)
-      record.replicas.push_back({.node = node, .incarnation = 10ull * node, .alive = true});
-    record.in_sync = std::move(in_sync);
-    copy.end = copy.durable = 10;
-    copy.epochs.record(4, 0);
-  }
-
-  MainCore& core() {
-    if (!main) main.emplace(1, record, copy, now, now);
-    return *main;
-  }
-  FetchEntry entry(NodeId node, Offset offset, MainEpoch last_epoch, Offset durable) {
-    return {.replica = node,
-            .incarnation = 10ull * node,
-            .main_epoch = 5,
-            .request = ++requests,
-            .fetch_offset = offset,
-            .last_epoch = last_epoch,
-            .durable = durable};
-  }
-  void fetch(const FetchEntry& entry) { core().fetch(entry, now + 400, now); }
-  void fetch(NodeId node, Offset offset, MainEpoch last_epoch, Offset durable) {
-    fetch(entry(node, offset, last_epoch, durable));
-  }
-  void progress(NodeId node, Offset durable) {
-    FetchEntry told = entry(node, durable, 5, durable);
-    told.progress_only = true;
-    fetch(told);
-  }
-  void append(Offset end, Acks acks, std::uint64_t token) {
-    core().appended(end, acks, token, now);
-  }
-  void all_follow() {
-    fetch(2, 10, 4, 10);
-    fetch(3, 10, 4, 10);
-    take();
-  }
-
-  void take() {
-    answers.clear();
-    acked.clear();
-    proposals.clear();
-    asks = 0;
-    for (const MainAction& action : core().take_actions()) {
-      if (const auto* fetch = std::get_if<AnswerFetch>(&action)) answers.push_back(*fetch);
-      if (const auto* ack = std::get_if<AnswerProducer>(&action)) acked.push_back(*ack);
-      if (const auto* propose = std::get_if<ProposeSet>(&action))
-        proposals.push_back(propose->proposal);
-      if (std::holds_alternative<AskForNewEpoch>(action)) ++asks;
-    }
-  }
-  // The newest answer.
-  const FetchAnswer& answer() {
-    take();
-    REQUIRE(!answers.empty());
-    return answers.back().answer;
-  }
-  bool acknowledged(std::uint64_t token, ErrorCode error = ErrorCode::kOk) {
-    take();
-    return acked.size() == 1 && acked[0].token == token && acked[0].error == error;
-  }
-  std::vector<NodeId> proposed() {
-    take();
-    std::vector<NodeId> nodes;
-    if (proposals.size() == 1) {
-      for (const auto& member : proposals[0].in_sync) nodes.push_back(member.node);
-    }
-    return nodes;
-  }
-  void image(std::vector<NodeId> in_sync) {
-    record.in_sync = std::move(in_sync);
-    ++record.version;
-    core().image_moved(record, now);
-  }
-
-  ReplicationRecord record;
-  LocalCopy copy;
-  std::optional<MainCore> main;
-  std::uint64_t now = 100'000;
-  std::uint64_t requests = 0;
-  std::vector<AnswerFetch> answers;
-  std::vector<AnswerProducer> acked;
-  std::vector<SetProposal> proposals;
-  int asks = 0;
-};
-
-using Nodes = std::vector<NodeId>;
-using Kind = FetchAnswer::Kind;
 
 TEST_CASE("a new main serves only when its log end at election is committed") {
   Fixture f;
@@ -221,22 +122,6 @@ TEST_CASE("a parked poll is answered by records, by the committed offset, and at
   CHECK(f.answer().from == 11);
 }
 
-TEST_CASE("below min-in-sync quorum appends are refused, those in flight are maybe stored") {
-  Fixture f;
-  f.all_follow();
-  f.append(11, Acks::quorum, 1);
-  f.image({1});
-  CHECK(f.acknowledged(1, ErrorCode::kTimedOut));
-  CHECK(f.core().may_append(Acks::quorum, f.now).error().code == ErrorCode::kNotInSync);
-  CHECK(f.core().may_append(Acks::main, f.now));
-  f.core().durable(11, f.now);
-  CHECK(f.copy.committed == 10);
-  f.core().duplicate(11, Acks::quorum, 2, f.now);
-  CHECK(f.acknowledged(2, ErrorCode::kTimedOut));
-  f.core().duplicate(10, Acks::quorum, 3, f.now);
-  CHECK(f.acknowledged(3));
-}
-
 TEST_CASE("a duplicate is answered when its original is as durable as asked") {
   Fixture f;
   f.all_follow();
@@ -251,98 +136,6 @@ TEST_CASE("a duplicate is answered when its original is as durable as asked") {
   f.fetch(3, 11, 5, 11);
   f.take();
   CHECK(f.acked.size() == 2);
-}
-
-TEST_CASE("a lagging member is waited for until the image shows the set without it") {
-  Fixture f;
-  f.all_follow();
-  f.append(11, Acks::quorum, 1);
-  f.core().durable(11, f.now);
-  f.fetch(2, 11, 5, 11);
-  f.now += 3'001;
-  f.fetch(2, 11, 5, 11);
-  f.core().tick(f.now);
-  CHECK(f.proposed() == Nodes{1, 2});
-  CHECK(f.proposals[0].version == 7);
-  CHECK(f.copy.committed == 10);
-  f.core().tick(f.now);
-  CHECK(f.proposed().empty());  // one at a time
-  f.now += 500;
-  f.core().tick(f.now);
-  CHECK(f.proposed() == Nodes{1, 2});  // once more
-  f.image({1, 2});
-  CHECK(f.copy.committed == 11);
-  CHECK(f.acknowledged(1));
-}
-
-TEST_CASE("a member whose session is lost is proposed to leave at once") {
-  Fixture f;
-  f.all_follow();
-  f.record.replicas[2].alive = false;
-  f.core().image_moved(f.record, f.now);
-  CHECK(f.proposed() == Nodes{1, 2});
-}
-
-TEST_CASE("a joiner has kept up for a second, and commits wait for it from the proposal on") {
-  Fixture f(3, {1, 2});
-  f.all_follow();
-  f.core().tick(f.now);
-  CHECK(f.proposed().empty());
-  f.now += 1'000;
-  f.fetch(3, 10, 4, 10);
-  f.core().tick(f.now);
-  CHECK(f.proposed() == Nodes{1, 2, 3});
-  CHECK(f.proposals[0].in_sync[2].incarnation == 30);
-  f.append(11, Acks::quorum, 1);
-  f.core().durable(11, f.now);
-  f.fetch(2, 11, 5, 11);
-  CHECK(f.copy.committed == 10);
-  f.image({1, 2});  // some other change came first: it is not in the set
-  CHECK(f.copy.committed == 11);
-}
-
-TEST_CASE("a joiner that cannot join any more is withdrawn for the same version") {
-  Fixture f(3, {1, 2});
-  f.all_follow();
-  f.core().tick(f.now);
-  f.now += 1'000;
-  f.fetch(3, 10, 4, 10);
-  f.core().tick(f.now);
-  REQUIRE(f.proposed() == Nodes{1, 2, 3});
-  f.record.replicas[2].incarnation = 31;
-  f.core().image_moved(f.record, f.now);
-  CHECK(f.proposed() == Nodes{1, 2});
-  CHECK(f.proposals[0].version == 7);
-  f.append(11, Acks::quorum, 1);
-  f.core().durable(11, f.now);
-  f.fetch(2, 11, 5, 11);
-  CHECK(f.copy.committed == 10);  // whichever of the two it was
-  f.image({1, 2});
-  CHECK(f.copy.committed == 11);
-}
-
-TEST_CASE("under steady writes commits wait for a replica that keeps up, until it holds all") {
-  Fixture f(3, {1, 2});
-  f.all_follow();
-  f.core().tick(f.now);
-  const auto write = [&](Offset end) {
-    f.append(end, Acks::quorum, end);
-    f.core().durable(end, f.now);
-    f.fetch(2, end, 5, end);
-  };
-  write(11);
-  f.now += 600;
-  f.fetch(3, 11, 5, 10);
-  f.now += 400;
-  write(12);
-  f.fetch(3, 12, 5, 11);  // it holds all of 400 ms ago, and never all of now
-  REQUIRE(f.copy.committed == 12);
-  f.core().tick(f.now);
-  CHECK(f.proposed().empty());
-  write(13);
-  CHECK(f.copy.committed == 12);
-  f.progress(3, 12);
-  CHECK(f.proposed() == Nodes{1, 2, 3});
 }
 
 TEST_CASE("cut off from the controller only quorum appends go on") {
@@ -410,4 +203,4 @@ TEST_CASE("a refused append that a replica was sent ends the appends of the epoc
 }
 
 }  // namespace
-}  // namespace andyx::server
+}  // namespace andyx::server::main_core_test

@@ -39,7 +39,7 @@ void SimController::heartbeat(const Heartbeat& heartbeat) {
   Session& session = sessions_[heartbeat.node];
   if (heartbeat.incarnation < session.incarnation) return;
   const bool registers = heartbeat.incarnation > session.incarnation;
-  const bool intact = heartbeat.disk == session.disk;
+  const bool intact = heartbeat.disk == session.disk && heartbeat.clean;
   session = {.incarnation = heartbeat.incarnation,
              .disk = heartbeat.disk,
              .heard = world_.schedule().now()};

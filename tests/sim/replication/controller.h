@@ -18,6 +18,7 @@ struct Heartbeat {
   NodeId node = 0;
   Incarnation incarnation = 0;
   DiskId disk = 0;
+  bool clean = true;  // nothing that was durable before this start is missing
   Time sent = 0;
   MainEpoch failing_epoch = 0;  // its pulls from the main of that epoch fail; 0: they do not
 };

@@ -41,6 +41,7 @@ void Node::start() {
   ++life_;
   incarnation_ = world_.next_incarnation();
   copy_.end = copy_.durable = log_.end();
+  copy_.start = std::min(copy_.start, copy_.end);  // the move of the start is lost with the rest
   copy_.committed = copy_.start;
   // The table is stored with the batches.
   copy_.epochs.truncate(copy_.end);
@@ -70,6 +71,7 @@ void Node::crash() {
   }
   log_.cut(kept);
   synced_ = kept;
+  clean_ = !world_.options().lazy_sync;
   world_.checker().crashed(*this);
 }
 
@@ -120,6 +122,7 @@ void Node::heartbeat() {
   const Heartbeat heartbeat{.node = id_,
                             .incarnation = incarnation_,
                             .disk = disk_,
+                            .clean = clean_,
                             .sent = world_.schedule().now(),
                             .failing_epoch = failing_epoch_};
   world_.network().send(id_, kController,

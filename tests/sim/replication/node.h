@@ -90,6 +90,7 @@ class Node {
   std::vector<std::function<void()>> inbox_;  // of a paused process
   Incarnation incarnation_ = 0;
   DiskId disk_;
+  bool clean_ = true;
   KnownImage image_;
   SimLog log_;
   Offset synced_ = 0;  // survives a crash

@@ -106,7 +106,7 @@ void Node::write() {
   if (writing_ || synced_ >= log_.end()) return;
   writing_ = true;
   const Time now = world_.schedule().now();
-  if (planted(ReplicationBug::kDurableBeforeSync)) {
+  if (world_.options().lazy_sync || planted(ReplicationBug::kDurableBeforeSync)) {
     producers_.durable(log_.end());
     if (main_) main_->durable(log_.end(), now / kMs);
     if (replica_) replica_->durable(log_.end(), now / kMs);

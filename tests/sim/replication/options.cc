@@ -26,6 +26,8 @@ Options draw_options(std::uint64_t seed) {
   options.retention = !options.forced_elections && rng.one_in(3);
   options.wiped_disks = rng.one_in(2);
   options.set_changes_only = rng.one_in(8);
+  // A crash is half a lost disk then; together they would take more than the set can bear.
+  options.lazy_sync = !options.wiped_disks && rng.one_in(4);
   return options;
 }
 

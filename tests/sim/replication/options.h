@@ -25,6 +25,8 @@ struct Options {
   bool retention = false;
   bool forced_elections = false;
   bool wiped_disks = true;
+  bool lazy_sync =
+      false;  // written counts as durable: who crashes has lost some of it, and says so
   bool set_changes_only = false;  // of the faults only those around changes of the in-sync set
 };
 
