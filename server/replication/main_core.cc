@@ -71,7 +71,7 @@ void MainCore::appended(Offset end, Acks level, std::uint64_t token, std::uint64
   assert(!resigned_ && !spent_ && end > copy_.end);
   copy_.epochs.record(epoch_, copy_.end);
   copy_.end = end;
-  if (level == Acks::none) actions_.push_back(AnswerProducer{token, ErrorCode::kOk});
+  if (level == Acks::none) actions_.emplace_back(AnswerProducer{token, ErrorCode::kOk});
   if (level == Acks::main) main_waiters_.push(end, token);
   if (level == Acks::quorum) quorum_waiters_.push(end, token);
   wake_parked(now_ms, false);
@@ -84,11 +84,11 @@ void MainCore::duplicate(Offset end, Acks level, std::uint64_t token, std::uint6
   const bool too_few =
       level == Acks::quorum && end > copy_.committed && counted_members() < record_.min_in_sync;
   if (resigned_ || cut_off || too_few) {
-    actions_.push_back(AnswerProducer{token, ErrorCode::kTimedOut});
+    actions_.emplace_back(AnswerProducer{token, ErrorCode::kTimedOut});
     return;
   }
   if (level == Acks::none || planted(ReplicationBug::kDuplicateAnsweredEarly)) {
-    actions_.push_back(AnswerProducer{token, ErrorCode::kOk});
+    actions_.emplace_back(AnswerProducer{token, ErrorCode::kOk});
     return;
   }
   (level == Acks::main ? main_waiters_ : quorum_waiters_).push(end, token);
@@ -122,7 +122,7 @@ void MainCore::append_refused(Offset from, std::uint64_t now_ms) {
 
 void MainCore::ask_for_new_epoch(std::uint64_t now_ms) {
   asked_ms_ = now_ms;
-  actions_.push_back(AskForNewEpoch{});
+  actions_.emplace_back(AskForNewEpoch{});
 }
 
 void MainCore::start_advanced(Offset start) {
@@ -186,12 +186,12 @@ void MainCore::answer_waiters(Waiters& waiters, Offset reached, bool needs_contr
   const ErrorCode error =
       needs_controller && !heard_controller(now_ms) ? ErrorCode::kTimedOut : ErrorCode::kOk;
   waiters.pop(reached,
-              [&](std::uint64_t token) { actions_.push_back(AnswerProducer{token, error}); });
+              [&](std::uint64_t token) { actions_.emplace_back(AnswerProducer{token, error}); });
 }
 
 void MainCore::fail_waiters(Waiters& waiters, Offset from, ErrorCode error) {
-  waiters.fail_from(from,
-                    [&](std::uint64_t token) { actions_.push_back(AnswerProducer{token, error}); });
+  waiters.fail_from(
+      from, [&](std::uint64_t token) { actions_.emplace_back(AnswerProducer{token, error}); });
 }
 
 }  // namespace andyx::server

@@ -90,7 +90,7 @@ void MainCore::answer(Peer& peer, FetchEntry entry, FetchAnswer answer) {
   answer.committed = copy_.committed;
   peer.told_committed = copy_.committed;
   peer.parked.reset();
-  actions_.push_back(AnswerFetch{.replica = entry.replica, .answer = answer});
+  actions_.emplace_back(AnswerFetch{.replica = entry.replica, .answer = answer});
 }
 
 // Of an entry that matches.

@@ -40,12 +40,12 @@ void MainCore::advance_committed(std::uint64_t now_ms) {
   }
   if (!serving_ && copy_.committed >= election_end_ && record_.is_in_sync(self_)) {
     serving_ = true;
-    actions_.push_back(ServingBegins{});
+    actions_.emplace_back(ServingBegins{});
   }
 }
 
 void MainCore::committed_moved(std::uint64_t now_ms) {
-  actions_.push_back(CommittedMoved{copy_.committed});
+  actions_.emplace_back(CommittedMoved{copy_.committed});
   answer_waiters(quorum_waiters_, copy_.committed, false, now_ms);
   wake_parked(now_ms, false);
 }
@@ -148,7 +148,7 @@ void MainCore::propose(const std::vector<NodeId>& members, std::uint64_t now_ms)
                   [&](NodeId node) { return std::ranges::find(members, node) == members.end(); });
   pending_ = std::move(proposal);
   proposed_ms_ = now_ms;
-  actions_.push_back(ProposeSet{*pending_});
+  actions_.emplace_back(ProposeSet{*pending_});
 }
 
 }  // namespace andyx::server

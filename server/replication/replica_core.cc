@@ -48,7 +48,7 @@ FetchEntry ReplicaCore::entry() const {
 
 void ReplicaCore::pull(std::uint64_t now_ms) {
   if (main_ == 0 || cut_ || waiting_) return;
-  actions_.push_back(SendFetch{.main = main_, .entry = entry()});
+  actions_.emplace_back(SendFetch{.main = main_, .entry = entry()});
   ++next_request_;
   waiting_ = true;
   fetched_ms_ = now_ms;
@@ -62,7 +62,7 @@ void ReplicaCore::report_progress() {
   FetchEntry progress = entry();
   progress.progress_only = true;
   ++next_request_;
-  actions_.push_back(SendFetch{.main = main_, .entry = progress});
+  actions_.emplace_back(SendFetch{.main = main_, .entry = progress});
 }
 
 Status ReplicaCore::check_batches(const FetchAnswer& answer,
@@ -123,7 +123,7 @@ void ReplicaCore::good_answer(std::uint64_t now_ms) {
   good_ms_ = now_ms;
   if (!failing_) return;
   failing_ = false;
-  actions_.push_back(PullsFailing{.epoch = epoch_, .failing = false});
+  actions_.emplace_back(PullsFailing{.epoch = epoch_, .failing = false});
 }
 
 void ReplicaCore::store(std::span<const BatchSpan> batches) {
@@ -134,7 +134,7 @@ void ReplicaCore::store(std::span<const BatchSpan> batches) {
     copy_.end = batch.end;
   }
   first_current_ = next_request_;
-  actions_.push_back(StoreBatches{.from = from, .to = copy_.end});
+  actions_.emplace_back(StoreBatches{.from = from, .to = copy_.end});
 }
 
 // Up to where are the logs the same? At most to where the main's records of that epoch end, and at
@@ -157,7 +157,7 @@ void ReplicaCore::cut(Cut cut) {
 void ReplicaCore::cut_when_idle() {
   if (!cut_ || cutting_ || copy_.durable < copy_.end) return;
   cutting_ = true;
-  actions_.push_back(CutLog{.from = cut_->from, .restart_at = cut_->restart_at});
+  actions_.emplace_back(CutLog{.from = cut_->from, .restart_at = cut_->restart_at});
 }
 
 void ReplicaCore::log_cut(std::uint64_t now_ms) {
@@ -185,7 +185,7 @@ void ReplicaCore::take_offsets(const FetchAnswer& answer) {
   if (start <= copy_.start) return;
   copy_.start = start;
   copy_.epochs.trim(start);
-  actions_.push_back(ReplicaStartMoved{start});
+  actions_.emplace_back(ReplicaStartMoved{start});
 }
 
 void ReplicaCore::advance_committed() {
@@ -194,7 +194,7 @@ void ReplicaCore::advance_committed() {
                                : std::min(main_committed_, copy_.durable);
   if (committed <= copy_.committed) return;
   copy_.committed = committed;
-  actions_.push_back(ReplicaCommittedMoved{committed});
+  actions_.emplace_back(ReplicaCommittedMoved{committed});
 }
 
 void ReplicaCore::durable(Offset end, std::uint64_t now_ms) {
@@ -226,7 +226,7 @@ void ReplicaCore::tick(std::uint64_t now_ms) {
   if (!waiting_ && (!retry_at_ms_ || now_ms >= *retry_at_ms_)) pull(now_ms);
   if (cut_ || failing_ || now_ms - good_ms_ < options_.failing_after_ms) return;
   failing_ = true;
-  actions_.push_back(PullsFailing{.epoch = epoch_, .failing = true});
+  actions_.emplace_back(PullsFailing{.epoch = epoch_, .failing = true});
 }
 
 }  // namespace andyx::server
