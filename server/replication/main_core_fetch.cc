@@ -38,9 +38,11 @@ std::optional<FetchRefusal> MainCore::refusal_of(const FetchEntry& entry) const 
 bool MainCore::match(const FetchEntry& entry, FetchAnswer& answer) const {
   answer.kind = FetchAnswer::Kind::kReset;
   if (entry.fetch_offset < copy_.start) return false;
-  if (entry.last_epoch == 0) {  // it holds nothing that could differ
+  if (entry.last_epoch == 0) {
+    // It holds nothing. Further on than here it would lack what is still kept here.
+    if (entry.fetch_offset > copy_.start) return false;
     answer.kind = FetchAnswer::Kind::kMatched;
-    return entry.fetch_offset <= copy_.end;
+    return true;
   }
   const auto known = copy_.epochs.end_of(entry.last_epoch, copy_.end);
   if (!known) return false;
@@ -70,7 +72,6 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
   if (!match(entry, why)) {
     if (planted(ReplicationBug::kUnmatchedCounts))
       reached(peer, std::min(entry.durable, copy_.end), now_ms);
-    if (why.kind == FetchAnswer::Kind::kMatched) why.kind = FetchAnswer::Kind::kReset;
     answer(peer, entry, why);
     return;
   }

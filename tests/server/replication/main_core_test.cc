@@ -67,6 +67,8 @@ TEST_CASE("a replica behind the start of the log begins anew there") {
   CHECK(f.answers[0].answer.start == 8);
   f.fetch(2, 8, 0, 8);
   CHECK(f.answer().kind == Kind::kMatched);
+  f.fetch(2, 9, 0, 9);  // empty, but it would lack a record that the main keeps
+  CHECK(f.answer().kind == Kind::kReset);
 }
 
 TEST_CASE("foreign, stale and malformed entries are refused and change nothing") {

@@ -85,11 +85,11 @@ void SimController::asked_for_new_epoch(NodeId node, MainEpoch epoch) {
 }
 
 void SimController::expire_sessions() {
-  for (auto& [node, session] : sessions_) {
+  for (const auto& [id, session] : sessions_) {
     if (world_.schedule().now() < session.heard + kSession) continue;
     const ReplicationRecord before = record();
-    change([&, node = node](ReplicationRecord& record) { session_lost(record, node); });
-    if (before.main == node && record().main_epoch != before.main_epoch)
+    change([node = id](ReplicationRecord& record) { session_lost(record, node); });
+    if (before.main == id && record().main_epoch != before.main_epoch)
       world_.checker().session_failover(before.main_epoch);
   }
 }
