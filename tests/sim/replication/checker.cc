@@ -124,7 +124,7 @@ void Checker::cut(const Node& node, Offset from, MainEpoch epoch) {
            name(node) + " cuts at " + number(from) + ", committed is " + number(seen.committed));
 }
 
-void Checker::crashed(const Node& node) { seen_[node.id()] = {}; }
+void Checker::forgets(const Node& node) { seen_[node.id()] = {}; }
 
 void Checker::answered_below_quorum(const Node& node, MainEpoch epoch) {
   if (ended_by_session_.contains(epoch))

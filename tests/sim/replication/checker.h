@@ -33,7 +33,7 @@ class Checker {
   void check(const Node& node, const std::vector<const Node*>& all);
   // The copy is about to be cut there, in this epoch.
   void cut(const Node& node, Offset from, MainEpoch epoch);
-  void crashed(const Node& node);
+  void forgets(const Node& node);  // what it knew to be committed: it crashed, or begins anew
 
   // Answers to producers, as they leave the main and as they arrive.
   void answered_below_quorum(const Node& node, MainEpoch epoch);

@@ -72,7 +72,7 @@ void Node::crash() {
   log_.cut(kept);
   synced_ = kept;
   clean_ = !world_.options().lazy_sync;
-  world_.checker().crashed(*this);
+  world_.checker().forgets(*this);
 }
 
 void Node::wipe() {

@@ -90,6 +90,7 @@ void Node::cut(const CutLog& cut) {
   world_.checker().cut(*this, cut.restart_at ? std::max(from, *cut.restart_at) : from, epoch());
   log_.cut(from);
   if (cut.restart_at) {
+    world_.checker().forgets(*this);
     // The main's producers come along; and what it has removed, for the checks.
     log_ = {};
     for (const Batch& batch : arrived_) log_.append(batch);
