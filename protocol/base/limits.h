@@ -30,6 +30,8 @@ inline constexpr std::uint32_t kMaxHeadersPerMessage = 1'000;
 inline constexpr std::size_t kMaxHeaderNameBytes = 1'024;
 inline constexpr std::uint32_t kMaxPartitionsPerTopic = 10'000;
 inline constexpr std::uint32_t kMaxPartitionsPerNode = 100'000;
+// A replica that asks for an older one copies the log anew.
+inline constexpr std::uint32_t kMaxMainEpochsPerPartition = 4'096;
 
 // Connections.
 inline constexpr std::uint32_t kMaxConnections = 20'000;  // default of max-connections

@@ -1,0 +1,51 @@
+// Known bugs, to show that the simulator of replication can fail. Compiled in only where the build
+// defines ANDYX_REPLICATION_PLANTED_BUGS (a library of the tests); elsewhere planted() is false at
+// compile time and nothing of it remains.
+#pragma once
+
+#include <cstdint>
+
+namespace andyx::server {
+
+enum class ReplicationBug : std::uint8_t {
+  kNoBug,
+  // In the main.
+  kShrinkBeforeMetadata,     // a member that is to leave is no longer waited for
+  kGrowBeforeMetadata,       // a joiner counts for min-in-sync before the metadata says so
+  kJoinerNotRequired,        // nor is the joiner of a pending growth waited for
+  kTwoPendingChanges,        // a second change is proposed, and the joiner of the first forgotten
+  kJoinsBelowElectionEnd,    // a joiner needs only what the new main knows to be committed
+  kCommitBelowMinInSync,     // the set's size is not looked at
+  kUnmatchedCounts,          // a durable offset counts although the epochs diverge
+  kStaleIncarnationCounts,   // fetches of an earlier life of a replica count
+  kDuplicateAnsweredEarly,   // a duplicate is answered at once
+  kServesBeforeElectionEnd,  // a new main serves reads before its log end is committed
+  kInFlightNotStored,        // what is in flight when the set gets too small is called not stored
+  kAcksAfterEpoch,           // what is in flight when the epoch ends is acknowledged
+  kAcksWhenCutOff,           // main acks although the controller has long been silent
+  kReusesSentOffsets,        // offsets of refused appends are given again, replicas have them
+  // In the replica.
+  kTruncatesToCommitted,  // a new epoch cuts the log to the committed offset
+  kCommitsBeyondDurable,  // the main's committed offset is taken as it is
+  kTakesStaleAnswers,     // answers to earlier requests are taken
+  // In the controller's rules.
+  kStaleProposalAccepted,    // the version of a proposal is not compared
+  kDeadIncarnationAccepted,  // the incarnations of a proposal are not compared
+  kWipedReplicaStays,        // a node with a new disk stays in the set
+  kSameEpochAfterRestart,    // a main that restarted goes on under its epoch
+  kEligibleForEver,          // eligible members stay so when the set is whole again
+  kElectsAnyReplica,         // a replica outside the set becomes main when nobody else is there
+  // In what a node does around the cores (the simulator's node has them).
+  kProducersNotRolledBack,  // truncation leaves the producers' state as it was
+  kDurableBeforeSync,       // written counts as durable
+  kCount,
+};
+
+#ifdef ANDYX_REPLICATION_PLANTED_BUGS
+inline ReplicationBug planted_bug = ReplicationBug::kNoBug;  // one at a time
+inline bool planted(ReplicationBug bug) { return planted_bug == bug; }
+#else
+constexpr bool planted(ReplicationBug) { return false; }
+#endif
+
+}  // namespace andyx::server

@@ -1,0 +1,20 @@
+// The planted bugs by name. In a build without them there are none.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/replication/planted.h"
+
+namespace andyx::server::sim {
+
+struct NamedBug {
+  ReplicationBug bug;
+  const char* name;
+};
+const std::vector<NamedBug>& named_bugs();
+std::string bug_names();            // for people
+bool plant(std::string_view name);  // false: there is none of that name
+
+}  // namespace andyx::server::sim
