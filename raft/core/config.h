@@ -41,8 +41,9 @@ struct Config {
 
   // Storage work travels as messages to kAppendThread and kApplyThread instead of by advance().
   // Messages to one thread are done in order; their responses are delivered afterwards. What a
-  // kStorageAppend writes must be durable before its responses are delivered; without responses
-  // it needs no sync.
+  // kStorageAppend writes must be durable before its responses are delivered; where it has none, or
+  // Ready::must_sync is false and there is no snapshot, those before it having been durable
+  // suffices.
   bool async_storage_writes = false;
 
   std::uint64_t max_append_bytes = kNoLimit;  // of one kAppend; 0: one entry

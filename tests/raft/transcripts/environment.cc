@@ -160,12 +160,16 @@ Environment::Outcome Environment::process_append(PeerId id) {
       !done) {
     return done;
   }
+  respond(std::move(responses));
+  return {};
+}
+
+void Environment::respond(std::vector<Message> responses) {
   output_.print("Responses:\n");
   for (Message& response : responses) {
     output_.print(describe(response) + "\n");
     messages_.push_back(std::move(response));
   }
-  return {};
 }
 
 Environment::Outcome Environment::process_apply(PeerId id) {
@@ -181,11 +185,7 @@ Environment::Outcome Environment::process_apply(PeerId id) {
   if (auto done = apply(handling, work.entries); !done) {
     return done;
   }
-  output_.print("Responses:\n");
-  for (Message& response : responses) {
-    output_.print(describe(response) + "\n");
-    messages_.push_back(std::move(response));
-  }
+  respond(std::move(responses));
   return {};
 }
 

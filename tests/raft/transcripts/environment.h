@@ -103,6 +103,7 @@ class Environment {
   Outcome persist(Node& node, const HardState& hard, const std::vector<Entry>& entries,
                   const SnapshotPtr& snapshot);
   Outcome apply(Node& node, const std::vector<Entry>& entries);
+  void respond(std::vector<Message> responses);  // of storage work that is done
   bool stabilize_readies(const std::vector<PeerId>& ids, Outcome& outcome);
   bool stabilize_threads(const std::vector<PeerId>& ids, Outcome& outcome);
 
