@@ -212,6 +212,18 @@ constexpr ErrorInfo kTable[] = {
      "A peer that lost its disk does not come back as itself: remove it from the group and add it "
      "under a new id. If two nodes were given the same id, correct one.",
      kNotStored, false},
+    // Cluster.
+    {ErrorCode::kNotController, "not_controller", "another node is the controller of the cluster",
+     "Try again: any node passes changes of the metadata on to the controller.", kNotStored, true},
+    {ErrorCode::kNoController, "no_controller",
+     "the cluster has no controller: no majority of its metadata voters is reachable",
+     "Try again; if it stays so, bring back voters (cluster status names them). Data goes on meanwhile.",
+     kNotStored, true},
+    {ErrorCode::kUnknownNode, "unknown_node", "the cluster has no such node",
+     "Check the id: cluster nodes lists them.", kNotStored, false},
+    {ErrorCode::kNodeConflict, "node_conflict", "another node, or another disk, has this node id",
+     "Start the node with its old data directory, or give it a node id that was never used.",
+     kNotStored, false},
     {ErrorCode::kInternal, "internal", "an error inside Andy X, or a code unknown here",
      "Report it with the message and the node's log; a newer client may know the code.",
      kMaybeStored, false},

@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "protocol/base/ids.h"
+
 namespace andyx {
 
 enum class ErrorCode : std::uint16_t {
@@ -77,6 +79,11 @@ enum class ErrorCode : std::uint16_t {
   // Raft peers.
   kUnknownPeer = 93,   // no peer of this group
   kPeerConflict = 94,  // another peer, or another disk, had this id before
+  // Cluster.
+  kNotController = 95,  // another node is the controller, or has become it meanwhile
+  kNoController = 96,   // the metadata voters have no majority, or no leader yet
+  kUnknownNode = 97,
+  kNodeConflict = 98,  // another node, or another disk, has this node id
   kInternal = 99,
 };
 
@@ -98,6 +105,7 @@ const ErrorInfo& error_info(ErrorCode code);
 struct Error {
   ErrorCode code = ErrorCode::kInternal;
   std::string message;  // what happened, where, with the values; the remedy comes from error_info
+  NodeId node = 0;      // kNotMain, kNotController: the node to ask instead; 0: not known
 
   std::string_view name() const { return error_info(code).name; }
   std::string_view remedy() const { return error_info(code).remedy; }

@@ -126,6 +126,30 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::RaftSnapshotChunk:
     case Body::RaftSnapshotAck:
     case Body::RaftSnapshotRefused:
+    // Between nodes, and of the cluster's administration.
+    case Body::NodeJoin:
+    case Body::NodeJoinReply:
+    case Body::NodeHeartbeat:
+    case Body::NodeHeartbeatReply:
+    case Body::MetadataPull:
+    case Body::MetadataPullReply:
+    case Body::MetadataSnapshotPull:
+    case Body::MetadataSnapshotPart:
+    case Body::ControllerPropose:
+    case Body::ControllerProposeReply:
+    case Body::ReplicaFetch:
+    case Body::ReplicaAnswer:
+    case Body::SubscriptionRevoke:
+    case Body::SubscriptionReady:
+    case Body::ClusterStatus:
+    case Body::ClusterStatusReply:
+    case Body::NodeRemove:
+    case Body::NodeDrain:
+    case Body::BalancePause:
+    case Body::SafeToStop:
+    case Body::SafeToStopReply:
+    case Body::PartitionMove:
+    case Body::PartitionElect:
       break;
   }
   reply.none();

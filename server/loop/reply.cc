@@ -30,7 +30,7 @@ flatbuffers::Offset<protocol::ErrorReply> make_error(
   if (duplicates != nullptr) list = builder.CreateVectorOfStructs(*duplicates);
   return protocol::CreateErrorReply(builder, static_cast<std::uint16_t>(info.code), name, message,
                                     remedy, static_cast<protocol::Storedness>(info.stored),
-                                    info.retriable, 0, list);
+                                    info.retriable, 0, list, error.node);
 }
 
 Reply& Reply::operator=(Reply&& other) noexcept {

@@ -34,8 +34,12 @@ struct PartitionRecord {
   NodeId main = 0;               // 0: none
   MainEpoch main_epoch = 1;      // raised by a change of the main, and by a new incarnation of it
   std::uint32_t version = 1;     // changes with every change of this record
-  std::vector<NodeId> replicas;  // all copies, the main included
-  std::vector<NodeId> in_sync;
+  std::vector<NodeId> replicas;  // all copies, the main and the observers included
+  std::vector<NodeId> in_sync;   // the copies that every commit waits for
+  // Left the set while fewer than min-in-sync remained: may be elected without loss (KIP-966).
+  std::vector<NodeId> eligible;
+  std::vector<NodeId> observers;  // outside of the in-sync set for good: async and backup copies
+  std::uint32_t min_in_sync = 1;
 
   bool operator==(const PartitionRecord&) const = default;
 };
@@ -73,13 +77,23 @@ struct ProducerFence {
 };
 inline constexpr std::uint32_t kFencedForGood = ~std::uint32_t{0};
 
+// Bits of NodeRecord::roles.
+inline constexpr std::uint8_t kBrokerRole = 1;    // holds partitions, serves clients
+inline constexpr std::uint8_t kMetadataRole = 2;  // runs a Raft peer, may become a voter
+inline constexpr std::uint8_t kBalancerRole = 4;  // passes on clients that know one address only
+inline constexpr std::uint8_t kAllRoles = kBrokerRole | kMetadataRole | kBalancerRole;
+
 struct NodeRecord {
   NodeId id = 0;
   Uuid disk_id;
   std::uint64_t incarnation = 0;
   std::string host;  // as advertised
   std::uint16_t port = 0;
-  TimeUs registered_us = 0;  // of this incarnation
+  TimeUs registered_us = 0;     // of this incarnation
+  std::uint16_t peer_port = 0;  // where its Raft peer listens; 0: it runs none
+  std::uint8_t roles = kAllRoles;
+  bool alive = true;      // its session with the controller stands
+  bool draining = false;  // its copies are to move away, it gets no new ones
 };
 
 // A command that was applied, so that its repetition changes nothing and gives the same answer.
@@ -154,6 +168,7 @@ struct Image {
   SharedIndex<Scope, ByLevelPath> scopes;  // tenants, then products, then components
   SharedIndex<Topic, ByTopicName> topics;  // iterates in the order of names
   SharedIndex<Topic, ByTopicId> topics_by_id;
+  bool balancing_paused = false;
   std::uint64_t partition_count = 0;     // of all topics
   std::uint64_t subscription_count = 0;  // of all topics
   // The last limits::kCommandsRemembered commands.
