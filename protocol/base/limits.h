@@ -116,6 +116,7 @@ inline constexpr std::uint32_t kMaxRaftReads = 128 * 1'024;         // likewise
 inline constexpr std::size_t kMaxRaftQueuedSendBytes = 16 * kMiB;   // of one peer; then no appends
 inline constexpr std::size_t kMaxRaftSnapshotBytes = 1'024 * kMiB;
 inline constexpr std::size_t kMaxRaftSnapshotChunkBytes = 256 * kKiB;
-inline constexpr std::uint64_t kMaxRaftTermJump = 1ull << 32;  // of a message ahead of our term
+inline constexpr std::size_t kMaxRaftRoundCopyBytes = 64 * kKiB;  // of a round of the store
+inline constexpr std::uint64_t kMaxRaftTermJump = 1ull << 32;     // of a message ahead of our term
 
 }  // namespace andyx::limits

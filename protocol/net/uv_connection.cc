@@ -110,6 +110,11 @@ void UvConnection::on_read(ssize_t n) {
   if (n == 0) return;  // nothing there after all
   if (n < 0) {
     const bool ended = n == UV_EOF;
+    if (ended && state_ == State::kLingering && !queue_.empty()) {
+      // It may have ended its own side only, and wait for our last word.
+      peer_has_ended_ = true;
+      return;
+    }
     Error lost{ErrorCode::kConnectionLost,
                peer_ + ": " + (ended ? "closed by the peer" : uv_strerror(static_cast<int>(n)))};
     // While lingering, the end of the peer's stream is what was waited for.
@@ -155,7 +160,7 @@ void UvConnection::resume_reading() {
 // ---- Sending ----
 
 bool UvConnection::send(frame::OutFrame frame) {
-  if (state_ != State::kOpen) return false;
+  if (state_ != State::kOpen || peer_reads_no_more_) return false;
   const auto before = queue_.bytes();
   queue_.push(std::move(frame));
   unflushed_bytes_ += queue_.bytes() - before;
@@ -187,7 +192,7 @@ bool UvConnection::write_now() {
     const int rc = uv_try_write(stream(), pieces, gathered.pieces);
     if (rc == UV_EAGAIN) return true;
     if (rc < 0) {
-      abort(Error{ErrorCode::kConnectionLost, peer_ + ": " + uv_strerror(rc)});
+      cannot_write(rc);
       return false;
     }
     sent(static_cast<std::size_t>(rc));
@@ -207,14 +212,26 @@ void UvConnection::write_later() {
           core.sent(written);
           core.flush();
         } else if (status != UV_ECANCELED) {
-          core.abort(Error{ErrorCode::kConnectionLost, core.peer_ + ": " + uv_strerror(status)});
+          core.cannot_write(status);
         }
       });
   if (rc != 0) {
-    abort(Error{ErrorCode::kConnectionLost, peer_ + ": " + uv_strerror(rc)});
+    cannot_write(rc);
     return;
   }
   writing_bytes_ = gathered.bytes;
+}
+
+// Where the peer has closed, what it said before may still be unread, as the reason why. Reading
+// comes to the end of it by itself.
+void UvConnection::cannot_write(int why) {
+  const bool closed_by_peer = why == UV_EPIPE || why == UV_ECONNRESET;
+  if (closed_by_peer && state_ == State::kOpen && reading_) {
+    peer_reads_no_more_ = true;
+    queue_.clear();
+    return;
+  }
+  abort(Error{ErrorCode::kConnectionLost, peer_ + ": " + uv_strerror(why)});
 }
 
 void UvConnection::sent(std::size_t bytes) {
@@ -250,7 +267,10 @@ void UvConnection::close(std::uint32_t linger_ms, Error reason) {
 
 void UvConnection::shut_down() {
   if (std::exchange(shutting_down_, true)) return;
-  const int rc = uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t*, int) {});
+  const int rc = uv_shutdown(&shutdown_, stream(), [](uv_shutdown_t* request, int) {
+    auto& core = of(request->handle->data);
+    if (core.peer_has_ended_) core.abort(std::move(core.reason_));
+  });
   if (rc != 0) abort(std::move(reason_));
 }
 

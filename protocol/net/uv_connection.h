@@ -51,6 +51,7 @@ class UvConnection final : public Closable, public std::enable_shared_from_this<
   void flush();
   bool write_now();
   void write_later();
+  void cannot_write(int why);
   void sent(std::size_t bytes);
   void shut_down();
   void closed();
@@ -75,6 +76,7 @@ class UvConnection final : public Closable, public std::enable_shared_from_this<
   std::size_t unflushed_bytes_ = 0;
   std::size_t writing_bytes_ = 0;  // given to uv_write, still queued
   bool flush_scheduled_ = false, over_bound_ = false, shutting_down_ = false;
+  bool peer_reads_no_more_ = false, peer_has_ended_ = false;
   std::string peer_;
 };
 

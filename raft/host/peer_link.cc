@@ -228,7 +228,7 @@ void PeerLink::keep_alive() {
     return;
   }
   if (silent >= kSilentRounds) {
-    close({ErrorCode::kConnectionLost, address_ + ": the peer is silent"});
+    refuse({ErrorCode::kIdleTimeout, address_ + ": no whole frame of the peer has come in time"});
     return;
   }
   if (silent > 0) connection_->send(ping_frame(writer_));

@@ -264,6 +264,7 @@ void Transport::on_refused(PeerLink& link, const Error& error) {
               (id != kNone ? name(id) + " at " : "") + link.address() +
                   " refuses us: " + std::string(error.name()) + ": " + error.message + ". " +
                   std::string(error.remedy()));
+  if (error.code == ErrorCode::kIdleTimeout) return;  // the connection, not this peer
   if (const auto found = peers_.find(id); found != peers_.end()) {
     found->second.backoff_ms = kMaxBackoffMs;
   }

@@ -84,8 +84,8 @@ Status RocksdbRaftStore::start(std::shared_ptr<rocksdb::FileSystem> fs) {
   auto watermark = Watermark::open(*fs, directory_->watermark_path());
   if (!watermark) return std::unexpected(watermark.error());
   watermark_ = std::move(*watermark);
-  auto mark = watermark_->load();
-  if (!mark) return std::unexpected(mark.error());
+  auto newest = watermark_->load();
+  if (!newest) return std::unexpected(newest.error());
   auto database =
       StoreDatabase::open(std::move(fs), directory_->database_path(), create,
                           [this](const rocksdb::Status& why) { background_failed(why); });
@@ -93,19 +93,17 @@ Status RocksdbRaftStore::start(std::shared_ptr<rocksdb::FileSystem> fs) {
   database_ = std::move(*database);
 
   if (create) {
-    mark->fsync = options_.fsync;
-    mark->state.round = 1;
+    newest->mark = {.state = {.round = 1}, .fsync = options_.fsync};
     rocksdb::WriteBatch first;
-    first.Put(state_key(), encode_state(mark->state));
+    first.Put(state_key(), encode_state(newest->mark.state));
     if (Status written = database_->write(first, true); !written) return written;
   }
-  auto recovered = recover_store(*database_, *mark, options_.path, options_.cache_bytes);
+  auto recovered = recover_store(*database_, *newest, options_.path, options_.cache_bytes);
   if (!recovered) return std::unexpected(recovered.error());
   // What is there now is relied upon from here on, so it counts as synced: RocksDB has put what it
   // recovered into synced tables.
-  mark->state = recovered->state;
-  mark->fsync = options_.fsync;
-  if (Status marked = watermark_->publish(*mark, true); !marked) return marked;
+  const Mark mark{.state = recovered->state, .fsync = options_.fsync};
+  if (Status marked = watermark_->publish({.mark = mark, .copy = {}}, true); !marked) return marked;
   if (create) {
     if (Status formatted = directory_->mark_formatted(); !formatted) return formatted;
   }
@@ -114,7 +112,7 @@ Status RocksdbRaftStore::start(std::shared_ptr<rocksdb::FileSystem> fs) {
   hard_ = {.term = state.term, .vote = state.vote, .commit = state.commit};
   snapshot_ = std::move(recovered->snapshot);
   log_ = std::move(recovered->log);
-  writer_ = std::make_unique<StoreWriter>(*database_, *watermark_, *mark, recovered->snapshot_row);
+  writer_ = std::make_unique<StoreWriter>(*database_, *watermark_, mark, recovered->snapshot_row);
   {
     const std::lock_guard lock(early_mutex_);
     writer_made_ = true;

@@ -135,8 +135,8 @@ Status StoreDirectory::clear() {
   if (exists(watermark_path())) {
     auto watermark = Watermark::open(*fs_, watermark_path());
     if (!watermark) return std::unexpected(watermark.error());
-    const auto mark = (*watermark)->load();
-    promised = mark && mark->state.round > 1;
+    const auto newest = (*watermark)->load();
+    promised = newest && newest->mark.state.round > 1;
   }
   if (promised) {
     return fail(ErrorCode::kCorrupt,

@@ -20,6 +20,7 @@ class Recovery {
   Recovery(StoreDatabase& database, const Mark& mark, const std::string& path)
       : database_(database), mark_(mark), where_("the raft store " + path) {}
 
+  Status replay(const std::string& copy);
   Status load_state(StoreState& state);
   Status load_log(const StoreState& state, LogView& log);
   Status load_snapshot(const StoreState& state, SnapshotRow& row, SnapshotPtr& snapshot);
@@ -34,6 +35,17 @@ class Recovery {
   const Mark mark_;
   const std::string where_;
 };
+
+// Its copy was durable before the round in the WAL, which therefore was not done; or the WAL's end,
+// with this round alone, is damaged.
+Status Recovery::replay(const std::string& copy) {
+  const auto row = database_.get(state_key());
+  if (!row) return std::unexpected(row.error());
+  const auto state = *row ? decode_state(**row) : StoreState{};
+  if (copy.empty() || !state || state->round + 1 != mark_.state.round) return {};
+  rocksdb::WriteBatch round(copy);
+  return database_.write(round, true);
+}
 
 Status Recovery::load_state(StoreState& state) {
   const auto row = database_.get(state_key());
@@ -128,11 +140,12 @@ Status Recovery::remove_stale_snapshots(const StoreState& state) {
 
 }  // namespace
 
-Result<Recovered> recover_store(StoreDatabase& database, const Mark& mark, const std::string& path,
-                                std::uint64_t cache_bytes) {
+Result<Recovered> recover_store(StoreDatabase& database, const MarkedRound& newest,
+                                const std::string& path, std::uint64_t cache_bytes) {
   Recovered recovered{.log = LogView(cache_bytes)};
-  Recovery recovery(database, mark, path);
-  Status status = recovery.load_state(recovered.state);
+  Recovery recovery(database, newest.mark, path);
+  Status status = recovery.replay(newest.copy);
+  if (status) status = recovery.load_state(recovered.state);
   if (status) status = recovery.load_log(recovered.state, recovered.log);
   if (status) {
     status = recovery.load_snapshot(recovered.state, recovered.snapshot_row, recovered.snapshot);

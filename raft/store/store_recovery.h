@@ -1,6 +1,7 @@
 // What a store holds when it is opened, checked: the state against the watermark, each entry by its
-// checksum and by the term before it, the snapshot by its checksum. Whatever was synced is there,
-// or this refuses; what is behind the last synced round was cut by RocksDB. On the opening thread.
+// checksum and by the term before it, the snapshot by its checksum. A last round that only the
+// watermark's copy holds is written again. Whatever was synced is there, or this refuses; what is
+// behind the last synced round was cut by RocksDB. On the opening thread.
 #pragma once
 
 #include "protocol/base/error.h"
@@ -18,7 +19,7 @@ struct Recovered {
 };
 
 // kDataLoss: less is there than was synced. kCorrupt: something fails its checksum.
-Result<Recovered> recover_store(StoreDatabase& database, const Mark& mark, const std::string& path,
-                                std::uint64_t cache_bytes);
+Result<Recovered> recover_store(StoreDatabase& database, const MarkedRound& newest,
+                                const std::string& path, std::uint64_t cache_bytes);
 
 }  // namespace andyx::raft

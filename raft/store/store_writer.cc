@@ -28,7 +28,11 @@ rocksdb::Slice to_slice(ByteSpan bytes) {
 
 StoreWriter::StoreWriter(StoreDatabase& database, Watermark& watermark, const Mark& mark,
                          const SnapshotRow& snapshot)
-    : database_(database), watermark_(watermark), mark_(mark), snapshot_(snapshot) {}
+    : database_(database),
+      watermark_(watermark),
+      mark_(mark),
+      snapshot_(snapshot),
+      copier_(watermark) {}
 
 void StoreWriter::submit(StoreTask task) {
   task.asked_ms = now_ms();
@@ -157,24 +161,38 @@ Status StoreWriter::write_snapshot_parts(const Snapshot& snapshot) {
   return {};
 }
 
-// Every round goes through here: the WAL is synced, then the watermark says so.
+// Every round goes through here, and the next one begins when this one is durable in both places:
+// so they are never further apart than one round.
 Status StoreWriter::write_round() {
   rocksdb::WriteBatch batch;
+  bool copied = mark_.fsync;
   for (const StoreTask& task : round_) {
     if (task.snapshot) {
+      copied = false;
       if (Status written = write_snapshot_parts(*task.snapshot); !written) return written;
     }
     add(task, batch);
   }
-  StoreState state = round_.back().state;
-  state.round = mark_.state.round + 1;
-  batch.Put(state_key(), encode_state(state));
-  if (Status written = database_.write(batch, mark_.fsync); !written) return written;
-  mark_.state = state;
-  if (Status marked = watermark_.publish(mark_, mark_.fsync); !marked) return marked;
+  Mark mark{.state = round_.back().state, .fsync = mark_.fsync};
+  mark.state.round = mark_.state.round + 1;
+  batch.Put(state_key(), encode_state(mark.state));
+  copied = copied && Watermark::takes(batch.GetDataSize());
+  if (Status written = write_both(batch, mark, copied); !written) return written;
+  mark_ = mark;
   synced_bytes_ += batch.GetDataSize();
   stored_.store(round_.back().number, std::memory_order_release);
   return {};
+}
+
+Status StoreWriter::write_both(rocksdb::WriteBatch& batch, const Mark& mark, bool copied) {
+  if (!copied) {
+    if (Status written = database_.write(batch, mark.fsync); !written) return written;
+    return watermark_.publish({.mark = mark, .copy = {}}, mark.fsync);
+  }
+  copier_.begin({.mark = mark, .copy = batch.Data()});  // RocksDB numbers the batch in its place
+  const Status written = database_.write(batch, true);
+  const Status marked = copier_.finish();
+  return written ? marked : written;
 }
 
 void StoreWriter::report_failure() {

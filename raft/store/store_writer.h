@@ -1,6 +1,9 @@
 // The one thread that writes to a store. It takes all writes that wait into one WriteBatch (a
-// round), writes and syncs it, then the watermark, then calls their `done`: group commit comes by
-// itself.
+// round), writes and syncs it to the WAL, and a copy or a mark of it to the watermark, then calls
+// their `done`: group commit comes by itself.
+//
+// A small round is copied while the WAL is synced, and done when both are durable. A large one, or
+// one with a snapshot, whose parts lie in the WAL only, is marked after the WAL's sync.
 //
 // A write that needs no sync is never written without one: its `done` is called in its turn, and it
 // rides along with the next round that syncs, with the close, or with a round of its own when much
@@ -19,6 +22,7 @@
 #include <vector>
 
 #include "raft/store/raft_store.h"
+#include "raft/store/round_copier.h"
 #include "raft/store/store_database.h"
 #include "raft/store/watermark.h"
 
@@ -61,6 +65,7 @@ class StoreWriter {
   Turn take();
   void answer(std::size_t first);
   Status write_round();
+  Status write_both(rocksdb::WriteBatch& batch, const Mark& mark, bool copied);
   Status write_snapshot_parts(const Snapshot& snapshot);
   void add(const StoreTask& task, rocksdb::WriteBatch& batch);
   void report_failure();
@@ -83,6 +88,7 @@ class StoreWriter {
   // The thread's own.
   Mark mark_;
   SnapshotRow snapshot_;
+  RoundCopier copier_;
   std::vector<StoreTask> round_;  // the first ones are done: they ride along
   std::size_t riding_ = 0;
   std::uint64_t riding_bytes_ = 0;

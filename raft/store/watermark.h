@@ -1,14 +1,14 @@
-// The state as of the last synced round, kept outside of RocksDB's WAL. RocksDB's recovery stops at
-// a damaged page of the WAL, calls it the end and opens; only something beside it can tell that
-// more was there.
+// The newest round of a store, kept outside of RocksDB's WAL: the state as of it and, where it is
+// small, a whole second copy. RocksDB's recovery stops at a damaged page of the WAL, calls it the
+// end and opens; only something beside it can tell that more was there.
 //
-// A file of two slots, a page each, written in turn: a torn write leaves the other. It is made with
-// its full size, so that its sync touches no metadata of the file.
+// A file of two slots, written in turn: a torn write leaves the other. It is made with its full
+// size, so that its sync touches no metadata of the file.
 //
-// Why after the WAL's sync and not beside it, which would be faster: a mark that can be durable
-// before its round makes an ordinary power failure look like damage; a mark that may lag behind
-// `done` makes damage look like an ordinary power failure, and a vote may be given twice. Figures:
-// ARCHITECTURE.md.
+// A mark without a copy must follow the WAL's sync: durable before its round, it would make an
+// ordinary power failure look like damage; lagging behind `done`, it would make damage look like an
+// ordinary power failure, and a vote may be given twice. With a copy it may be synced beside the
+// WAL: whichever is durable first holds the round. ARCHITECTURE.md has the argument.
 //
 // One thread at a time.
 #pragma once
@@ -32,17 +32,25 @@ struct Mark {
   bool fsync = true;  // whether the round was synced
 };
 
+struct MarkedRound {
+  Mark mark;
+  std::string copy;  // of the round's WriteBatch; empty: none was kept
+};
+
 class Watermark {
  public:
   ~Watermark();
+
+  static bool takes(std::size_t copy_bytes);  // fits a slot
 
   // A file without a mark; synced, its name not.
   static Status create(rocksdb::FileSystem& fs, const std::string& path);
   static Result<std::unique_ptr<Watermark>> open(rocksdb::FileSystem& fs, const std::string& path);
 
-  // The newest whole mark; round 0: none was ever written. kCorrupt when neither slot is whole.
-  Result<Mark> load();
-  Status publish(const Mark& mark, bool sync);  // into the older slot; durable if `sync`
+  // The newest whole one; round 0: none was ever written. kCorrupt when neither slot is whole.
+  Result<MarkedRound> load();
+  // Into the older slot; durable if `sync`.
+  Status publish(const MarkedRound& round, bool sync);
 
  private:
   Watermark(std::unique_ptr<rocksdb::FSRandomRWFile> file, std::string path);

@@ -1,6 +1,52 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <utility>
+
 #include "tests/net/net_fixture.h"
 
 namespace andyx::net {
+namespace {
+
+// A socket without a loop: it does only what it is told, and blocks.
+class RawSocket {
+ public:
+  explicit RawSocket(int fd) : fd_(fd) { REQUIRE(fd_ >= 0); }
+  RawSocket(const RawSocket&) = delete;
+  RawSocket& operator=(const RawSocket&) = delete;
+  ~RawSocket() { close(); }
+
+  static sockaddr_in loopback(std::uint16_t port) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_port = htons(port);
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return at;
+  }
+  int fd() const { return fd_; }
+  void write(const frame::OutFrame& frame) {
+    const auto size = static_cast<ssize_t>(frame.head.size());
+    REQUIRE(::send(fd_, frame.head.data(), frame.head.size(), 0) == size);
+  }
+  std::size_t read_to_the_end() {
+    std::vector<char> bytes(64 * 1024);
+    std::size_t all = 0;
+    for (ssize_t got; (got = ::read(fd_, bytes.data(), bytes.size())) > 0;) {
+      all += static_cast<std::size_t>(got);
+    }
+    return all;
+  }
+  void close() {
+    if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+  }
+
+ private:
+  int fd_;
+};
+
+}  // namespace
 
 TEST_CASE("close with linger delivers what was queued, and both ends learn of it once") {
   constexpr int kFrames = 64;
@@ -38,6 +84,77 @@ TEST_CASE("the last word arrives although the peer is still sending") {
   CHECK(last_word.take() == 4711);
   CHECK(pair.client.closed.take().code == ErrorCode::kConnectionLost);
   CHECK(pair.server.closed.take().code == ErrorCode::kBadFrame);
+}
+
+TEST_CASE("the last word of a peer that has reset the connection is still read") {
+  RawSocket listener(::socket(AF_INET, SOCK_STREAM, 0));
+  auto at = RawSocket::loopback(0);
+  socklen_t length = sizeof at;
+  REQUIRE(::bind(listener.fd(), reinterpret_cast<sockaddr*>(&at), sizeof at) == 0);
+  REQUIRE(::listen(listener.fd(), 1) == 0);
+  REQUIRE(::getsockname(listener.fd(), reinterpret_cast<sockaddr*>(&at), &length) == 0);
+
+  Slot<std::uint64_t> last_word;
+  Slot<bool> connected;
+  End client;
+  std::unique_ptr<Connecting> connecting;
+  client.frame = [&](SharedBytes bytes) { last_word.put(number_of(bytes)); };
+  LoopThread loop;
+  loop.on([&] {
+    connecting = connect(loop.loop(), {"127.0.0.1", ntohs(at.sin_port)}, 10'000, [&](auto made) {
+      REQUIRE(made.has_value());
+      client.own(std::move(*made));
+      client.connection->send(numbered_frame(1, 64));
+      connected.put(true);
+    });
+  });
+  connected.take();
+  RawSocket server(::accept(listener.fd(), nullptr, nullptr));
+  char unread;
+  REQUIRE(::recv(server.fd(), &unread, 1, MSG_PEEK) == 1);
+  loop.on([&] {
+    // With bytes unread it closes by a reset. Frames of such a size are written at once.
+    server.write(numbered_frame(4711, 64));
+    server.close();
+    for (int i = 0; i < 3; ++i) client.connection->send(numbered_frame(2, 256 * 1024));
+  });
+  CHECK(client.closed.take().code == ErrorCode::kConnectionLost);
+  REQUIRE(!last_word.empty());
+  CHECK(last_word.take() == 4711);
+  loop.stop();
+}
+
+TEST_CASE("a peer that has said all still gets the whole last word") {
+  constexpr std::size_t kLastWordBytes = 8 * limits::kMiB;  // more than the sockets take
+  LoopThread loop;
+  End server;
+  std::unique_ptr<Listener> listener;
+  Slot<bool> accepted;
+  server.frame = [&](SharedBytes) {
+    server.connection->send(numbered_frame(4711, kLastWordBytes));
+    server.connection->close(30'000, Error{ErrorCode::kBadFrame, "enough"});
+  };
+  const auto port = loop.on([&] {
+    listener = listen(loop.loop(), {"127.0.0.1", 0}, [&](std::unique_ptr<Connection> made) {
+                 server.own(std::move(made));
+                 accepted.put(true);
+               }).value();
+    return listener->port();
+  });
+  RawSocket client(::socket(AF_INET, SOCK_STREAM, 0));
+  const int small = 64 * 1024;
+  REQUIRE(::setsockopt(client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small) == 0);
+  const auto at = RawSocket::loopback(port);
+  REQUIRE(::connect(client.fd(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+  client.write(numbered_frame(1, 64));
+  REQUIRE(::shutdown(client.fd(), SHUT_WR) == 0);
+  accepted.take();
+  // Turns of the loop: it has seen the end before anything is read here.
+  for (int turn = 0; turn < 20; ++turn) loop.on([] {});
+  CHECK(client.read_to_the_end() == kLastWordBytes);
+  CHECK(server.closed.take().code == ErrorCode::kBadFrame);
+  loop.on([&] { listener.reset(); });
+  loop.stop();
 }
 
 TEST_CASE("linger ends when the peer reads nothing") {

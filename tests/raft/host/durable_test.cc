@@ -3,20 +3,11 @@
 
 #include <filesystem>
 
+#include "tests/raft/host/folder.h"
 #include "tests/raft/host/group.h"
 
 namespace andyx::raft {
 namespace {
-
-struct Folder {
-  std::string path;
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "andyx-host-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 std::function<void(HostOptions&)> stored_in(const Folder& folder, std::uint64_t snapshot_bytes) {
   return [path = folder.path, snapshot_bytes](HostOptions& options) {

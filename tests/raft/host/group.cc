@@ -124,6 +124,7 @@ HostOptions Group::options(PeerId id) {
   HostOptions options;
   options.store.identity = {.cluster_id = "test", .peer = id, .disk_id = member.disk_id};
   options.listen = {.host = "127.0.0.1", .port = member.port};
+  options.election_ticks = 25;  // patient: a busy machine should change no leader
   if (id <= bootstrap_size_) {
     for (PeerId voter = 1; voter <= bootstrap_size_; ++voter) {
       options.bootstrap_voters.push_back(voter);

@@ -10,6 +10,7 @@
 #include "raft/host/reads.h"
 #include "raft/host/snapshots.h"
 #include "raft/host/tick_clock.h"
+#include "tests/raft/host/folder.h"
 #include "tests/raft/host/group.h"
 
 namespace andyx::raft {
@@ -119,16 +120,6 @@ TEST_CASE("snapshots are due by bytes, one at a time, and leave the younger half
 }
 
 // ---- Book ----
-
-struct Folder {
-  std::string path;
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "andyx-peers-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-};
 
 Status remember(PeerBook& book, PeerId peer, const std::string& disk) {
   std::promise<Status> stored;

@@ -15,6 +15,10 @@ struct Workload {
 
   // Step n: entries of term n. Each overwrites the last of the step before.
   static Index first_of(std::uint64_t step) { return step; }
+  // Rounds of one page, of several, and some that are too large for a copy.
+  static std::size_t size_of(std::uint64_t step) {
+    return step % 11 == 0 ? limits::kMaxRaftRoundCopyBytes : 400 * (1 + step % 7) * (1 + step % 5);
+  }
 
   void run(RaftStore& store) {
     Counter called;
@@ -23,7 +27,7 @@ struct Workload {
       if (step % 20 == 0) {
         write.snapshot = snapshot_at(first_of(step) - 1, step - 1, 600'000);
       }
-      write.entries = entries_from(first_of(step), 2, step, 400 * (1 + step % 7));
+      write.entries = entries_from(first_of(step), 2, step, size_of(step));
       store.write(std::move(write), [this, step, call = called.one()]() mutable {
         done = step;
         call();
@@ -56,7 +60,7 @@ void check_after(const RaftStore& store, std::uint64_t done) {
     REQUIRE(store.term(index) == term);
     const auto entries = store.entries(index, index + 1, 0);
     REQUIRE(entries);
-    CHECK(same(*entries, entries_from(index, 1, term, 400 * (1 + term % 7))));
+    CHECK(same(*entries, entries_from(index, 1, term, Workload::size_of(term))));
   }
   const SnapshotPtr snapshot = *store.snapshot();
   CHECK(snapshot->meta.index + 1 >= store.first_index());
@@ -88,7 +92,7 @@ std::uint64_t run_and_lose_power(std::uint64_t at, std::uint64_t seed) {
       if (done > 0) {
         write_and_wait(**store,
                        {.hard = HardState{.term = ++done, .vote = 1 + done % 5, .commit = done - 1},
-                        .entries = entries_from(next, 2, done, 400 * (1 + done % 7))});
+                        .entries = entries_from(next, 2, done, Workload::size_of(done))});
       }
     }
     fixture.disk->lose_power_at(fixture.disk->operations());

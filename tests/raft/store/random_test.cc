@@ -68,7 +68,7 @@ class Workload {
   Index hard_commit() const { return model_.read().initial_state().hard.commit; }
   void received_snapshot() {
     term_ += draw(2);
-    const Index index = last() + draw(10);
+    const Index index = std::max<Index>(1, last() + draw(10));  // no leader has one at index 0
     StoreWrite snapshot{.snapshot =
                             snapshot_at(index, std::max(term_, last_term()), draw(700'000))};
     if (draw(2) == 0 && index > (*model_.read().snapshot())->meta.index) {

@@ -82,10 +82,11 @@ class FaultRandomRWFile final : public rocksdb::FSRandomRWFileOwnerWrapper {
   IOStatus Write(std::uint64_t offset, const Slice& data, const IOOptions& options,
                  IODebugContext* debug) override {
     if (IOStatus status = owner_.before_write(kind_); !status.ok()) return status;
-    if (owner_.next_operation() != FaultFileSystem::Fate::kGo) return no_power();
+    const auto fate = owner_.next_operation();
+    if (fate == FaultFileSystem::Fate::kDead) return no_power();
     IOStatus status = target_->Write(offset, data, options, debug);
     if (status.ok()) owner_.note_page_write(path_, offset, data.ToString());
-    return status;
+    return fate == FaultFileSystem::Fate::kTorn ? no_power() : status;
   }
   IOStatus Sync(const IOOptions& options, IODebugContext* debug) override {
     if (IOStatus status = owner_.before_sync(kind_); !status.ok()) return status;

@@ -166,10 +166,15 @@ void FaultFileSystem::note_sync(const std::string& path) {
 }
 
 void FaultFileSystem::note_page_write(const std::string& path, std::uint64_t offset,
-                                      std::string bytes) {
+                                      const std::string& bytes) {
   written_[index(kind_of(path))] += bytes.size();
   const std::lock_guard lock(mutex_);
-  files_[path].pending.push_back({offset, std::move(bytes)});
+  // A page at a time reaches the disk, in any order.
+  for (std::uint64_t at = 0; at < bytes.size();) {
+    const std::uint64_t room = kPageBytes - (offset + at) % kPageBytes;
+    files_[path].pending.push_back({offset + at, bytes.substr(at, room)});
+    at += room;
+  }
 }
 
 void FaultFileSystem::note_directory_sync(const std::string& path) {

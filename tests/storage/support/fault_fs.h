@@ -80,7 +80,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   void note_append(const std::string& path, std::size_t bytes);
   void note_truncate(const std::string& path, std::uint64_t size);
   void note_sync(const std::string& path);
-  void note_page_write(const std::string& path, std::uint64_t offset, std::string bytes);
+  void note_page_write(const std::string& path, std::uint64_t offset, const std::string& bytes);
   void note_directory_sync(const std::string& path);
 
  private:

@@ -17,9 +17,13 @@
 #include <thread>
 #include <vector>
 
+#include "protocol/base/limits.h"
 #include "raft/store/raft_store.h"
 
 namespace andyx::raft::test {
+
+// Where the second slot of a watermark begins.
+inline constexpr std::size_t kSlotBytes = 4096 + limits::kMaxRaftRoundCopyBytes;
 
 class TempDir {
  public:
