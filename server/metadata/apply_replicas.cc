@@ -1,4 +1,6 @@
 // Copies of a partition come and go: the steps of which moves are made.
+#include <iterator>
+
 #include "protocol/base/limits.h"
 #include "server/metadata/apply_partitions.h"
 
@@ -120,7 +122,11 @@ Outcome apply_command(Image& image, const wire::ChangeReplicas& command, TimeUs)
   }
   if (const NodeId node = command.demote(); node != 0) {
     leave_set(changed, node);
-    if (!holds(changed.observers, node)) changed.observers.push_back(node);
+    std::vector<NodeId> observers;  // in the order of the copies, as everywhere
+    std::ranges::copy_if(changed.replicas, std::back_inserter(observers), [&](NodeId copy) {
+      return copy == node || holds(changed.observers, copy);
+    });
+    changed.observers = std::move(observers);
   }
   ++changed.version;
   put_partition(image, *found->topic, std::move(changed));
