@@ -117,24 +117,26 @@ Result<ReadResult> read_result(std::uint32_t partition, Offset offset, const Rep
 
 // ---- Topics ----
 
-Result<TopicInfo> Admin::create_topic(const std::string& topic, std::uint32_t partitions) {
+Result<TopicInfo> Admin::create_topic(const std::string& topic, const TopicSpec& spec) {
   const auto path = path_of(topic);
   if (!path) return std::unexpected(path.error());
-  auto fill = [path = *path, partitions](Builder& builder) {
+  auto fill = [path = *path, spec](Builder& builder) {
     const auto name = builder.CreateString(path);
     return body_of(protocol::Body::TopicCreate,
-                   protocol::CreateTopicCreate(builder, name, partitions));
+                   protocol::CreateTopicCreate(builder, name, spec.partitions,
+                                               spec.replication_factor, spec.async));
   };
   return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kNo, topics_of));
 }
 
-Result<TopicInfo> Admin::alter_topic(const std::string& topic, std::uint32_t partitions) {
+Result<TopicInfo> Admin::alter_topic(const std::string& topic, const TopicChange& change) {
   const auto path = path_of(topic);
   if (!path) return std::unexpected(path.error());
-  auto fill = [path = *path, partitions](Builder& builder) {
+  auto fill = [path = *path, change](Builder& builder) {
     const auto name = builder.CreateString(path);
-    return body_of(protocol::Body::TopicAlter,
-                   protocol::CreateTopicAlter(builder, name, partitions));
+    return body_of(
+        protocol::Body::TopicAlter,
+        protocol::CreateTopicAlter(builder, name, change.partitions, change.replication_factor));
   };
   return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kYes, topics_of));
 }
