@@ -296,10 +296,10 @@ void add_subscription_commands(CLI::App& app, Values& values) {
 
 void add_global_options(CLI::App& app, GlobalOptions& global) {
   app.set_version_flag("--version", "andyx-cli " ANDYX_VERSION);
-  app.add_option("--server", global.server, "the node to talk to")
+  app.add_option("--server", global.server, "nodes of the cluster; any that answers will do")
       ->envname("ANDYX_SERVER")
       ->capture_default_str()
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT,…");
   add_choice(app, "--output", global.output, output_choices(),
              "how to print results (default table); JSON.md describes the JSON");
   add_number<std::uint32_t>(
