@@ -6,19 +6,24 @@ namespace andyx::test {
 
 using protocol::Body;
 
-FakeServer::FakeServer(std::uint32_t count) {
+FakeServer::FakeServer(std::uint32_t count)
+    : thread_(std::make_shared<net::LoopThread>()), world_(this) {
   partitions.resize(count);
   listen_again();
 }
 
+FakeServer::FakeServer(FakeServer& world) : thread_(world.thread_), world_(&world) {
+  listen_again();
+}
+
 FakeServer::~FakeServer() {
-  thread_.stop();
+  thread_->stop();
   sessions_.clear();
   listener_.reset();
 }
 
 void FakeServer::listen() {
-  auto made = net::listen(thread_.loop(), {"127.0.0.1", port_}, [this](auto connection) {
+  auto made = net::listen(thread_->loop(), {"127.0.0.1", port_}, [this](auto connection) {
     auto session = std::make_unique<Session>();
     session->server = this;
     session->connection = std::move(connection);
@@ -35,41 +40,88 @@ void FakeServer::listen_again() {
 }
 
 void FakeServer::drop_connections() {
-  on([this] {
-    streams.clear();
-    sessions_.clear();
-  });
+  on([this] { drop_sessions(); });
 }
 
 void FakeServer::stop_listening() {
   on([this] {
     listener_.reset();
-    streams.clear();
-    sessions_.clear();
+    drop_sessions();
+  });
+}
+
+void FakeServer::drop_sessions() {
+  std::erase_if(world_->streams,
+                [this](const auto& entry) { return entry.second.session->server == this; });
+  unread_.clear();
+  sessions_.clear();
+}
+
+void FakeServer::hang() {
+  on([this] { hung_ = true; });
+}
+
+void FakeServer::wake() {
+  on([this] {
+    hung_ = false;
+    for (auto& [session, bytes] : std::exchange(unread_, {})) received(*session, std::move(bytes));
   });
 }
 
 void FakeServer::lost(Session* session) {
-  std::erase_if(streams, [&](const auto& entry) { return entry.second.session == session; });
+  ++lost_connections;
+  std::erase_if(world_->streams,
+                [&](const auto& entry) { return entry.second.session == session; });
+  std::erase_if(unread_, [&](const auto& entry) { return entry.first == session; });
   std::erase_if(sessions_, [&](const auto& one) { return one.get() == session; });
 }
 
-void FakeServer::Session::error(std::uint64_t id, ErrorCode code, std::string message) {
+void FakeServer::Session::error(std::uint64_t id, ErrorCode code, std::string message,
+                                NodeId node) {
   const auto& info = error_info(code);
   reply(id, Body::ErrorReply, [&](auto& b) {
     const auto stored = info.stored == Storedness::kNotStored ? protocol::Storedness::not_stored
                                                               : protocol::Storedness::maybe_stored;
     return protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
                                             std::string(info.name).c_str(), message.c_str(), "",
-                                            stored, info.retriable);
+                                            stored, info.retriable, 0, nullptr, node);
   });
 }
 
 void FakeServer::received(Session& session, SharedBytes bytes) {
+  if (hung_) return unread_.emplace_back(&session, std::move(bytes)), void();
   const auto verified = frame::verify_frame(bytes.span());
   REQUIRE(verified.has_value());
   const protocol::Frame& root = **verified;
   if (intercept_ && intercept_(session, root)) return;
+  if (node_id != 0 && redirect(session, root)) return;
+  handle(session, root);
+}
+
+// A node that is not the one to ask names the one that it believes to be.
+bool FakeServer::redirect(Session& session, const protocol::Frame& root) {
+  const auto& truth_now = world_->truth;
+  const auto wrong_main = [&](std::uint32_t partition, MainEpoch epoch) {
+    const bool right = truth_now.mains[partition] == node_id &&
+                       (epoch == 0 || epoch == truth_now.epochs[partition]);
+    if (!right)
+      session.error(root.correlation_id(), ErrorCode::kNotMain, "not here", view.mains[partition]);
+    return !right;
+  };
+  if (const auto* body = root.body_as_Produce())
+    return wrong_main(body->partition(), body->main_epoch());
+  if (const auto* body = root.body_as_StreamOpen()) return wrong_main(body->partition(), 0);
+  if (const auto* body = root.body_as_LookupOffset()) return wrong_main(body->partition(), 0);
+  if (const auto* body = root.body_as_ProducerOpen(); body != nullptr && body->name() != nullptr)
+    return wrong_main(0, 0);
+  const bool coordinated =
+      root.body_type() == Body::Subscribe || root.body_type() == Body::Unsubscribe;
+  if (!coordinated || truth_now.coordinator == node_id) return false;
+  session.error(root.correlation_id(), ErrorCode::kNotMain, "not here", view.coordinator);
+  return true;
+}
+
+void FakeServer::handle(Session& session, const protocol::Frame& root) {
   const auto id = root.correlation_id();
   switch (root.body_type()) {
     case Body::Hello:
@@ -80,14 +132,18 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
     case Body::MetadataRequest:
       return metadata(session, id, *root.body_as_MetadataRequest());
     case Body::ProducerOpen:
-      return open_producer(session, id, *root.body_as_ProducerOpen());
+      return world_->open_producer(session, id, *root.body_as_ProducerOpen());
     case Body::ProducerClose:
       ++producer_closes;
       return session.done(id);
     case Body::Produce:
-      return produce(session, id, *root.body_as_Produce());
+      return world_->produce(session, id, *root.body_as_Produce());
     case Body::TopicDelete:
       return session.done(id);
+    case Body::LookupOffset:
+      return session.reply(id, Body::LookupOffsetReply, [this](auto& b) {
+        return protocol::CreateLookupOffsetReply(b, node_id);  // tells who has answered
+      });
     case Body::TopicList:
       return session.reply(id, Body::TopicReply, [](auto& b) {
         return protocol::CreateTopicReplyDirect(
@@ -96,19 +152,19 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
                    .get());
       });
     case Body::Subscribe:
-      return subscribe(session, id, *root.body_as_Subscribe());
+      return world_->subscribe(session, id, *root.body_as_Subscribe());
     case Body::Unsubscribe:
-      ++unsubscribes;
-      streams.clear();
+      ++world_->unsubscribes;
+      world_->streams.clear();
       return session.done(id);
     case Body::StreamOpen:
-      return open_stream(session, id, *root.body_as_StreamOpen());
+      return world_->open_stream(session, id, *root.body_as_StreamOpen());
     case Body::StreamClose:
-      return close_stream(session, id, root.body_as_StreamClose()->stream());
+      return world_->close_stream(session, id, root.body_as_StreamClose()->stream());
     case Body::Credit:
-      return credit(*root.body_as_Credit());
+      return world_->credit(*root.body_as_Credit());
     case Body::Answer:
-      return answer(session, id, *root.body_as_Answer());
+      return world_->answer(session, id, *root.body_as_Answer());
     default:
       return session.error(id, ErrorCode::kInternal, "not in the fake server");
   }
@@ -117,7 +173,8 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
 void FakeServer::hello(Session& session, std::uint64_t id) {
   ++hellos;
   session.reply(id, Body::HelloReply, [&](auto& b) {
-    return protocol::CreateHelloReplyDirect(b, 1, "fake", "fake-cluster", 1, hellos);
+    return protocol::CreateHelloReplyDirect(b, 1, "fake", cluster_id.c_str(),
+                                            node_id != 0 ? node_id : 1, hellos);
   });
 }
 
@@ -138,10 +195,14 @@ void FakeServer::metadata(Session& session, std::uint64_t id,
                           const protocol::MetadataRequest& body) {
   ++metadata_requests;
   session.reply(id, Body::MetadataReply, [&](auto& b) {
-    std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes{
-        protocol::CreateNodeInfoDirect(b, 1, "127.0.0.1", port_)};
+    std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes;
+    for (const auto& [node, port] : view.nodes)
+      nodes.push_back(protocol::CreateNodeInfoDirect(b, node, "127.0.0.1", port));
+    if (nodes.empty()) nodes.push_back(protocol::CreateNodeInfoDirect(b, 1, "127.0.0.1", port_));
     std::vector<flatbuffers::Offset<protocol::TopicMetadata>> topics;
-    for (const auto* name : *body.topics()) {
+    const auto* asked = body.topics();
+    for (std::uint32_t at = 0; asked != nullptr && at < asked->size(); ++at) {
+      const auto* name = asked->Get(at);
       if (name->str() != kTopic) {
         const auto error = protocol::CreateErrorReplyDirect(
             b, static_cast<std::uint16_t>(ErrorCode::kUnknownTopic), "unknown_topic",
@@ -150,13 +211,16 @@ void FakeServer::metadata(Session& session, std::uint64_t id,
         continue;
       }
       std::vector<flatbuffers::Offset<protocol::PartitionInfo>> infos;
-      for (std::uint32_t i = 0; i < partitions.size(); ++i) {
-        infos.push_back(protocol::CreatePartitionInfo(b, i, 100 + i, 1, 1));
+      for (std::uint32_t i = 0; i < world_->partitions.size(); ++i) {
+        const NodeId main = node_id != 0 ? view.mains[i] : 1;
+        const MainEpoch epoch = node_id != 0 ? view.epochs[i] : 1;
+        infos.push_back(protocol::CreatePartitionInfo(b, i, 100 + i, main, epoch));
       }
       const auto info = protocol::CreateTopicInfoDirect(b, kTopic, kTopicId, &infos);
       topics.push_back(protocol::CreateTopicMetadataDirect(b, info, kTopic));
     }
-    return protocol::CreateMetadataReplyDirect(b, 1, "fake-cluster", &nodes, &topics);
+    return protocol::CreateMetadataReplyDirect(b, view.version, cluster_id.c_str(), &nodes,
+                                               &topics);
   });
 }
 
@@ -166,6 +230,7 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   const auto header = batch::verify_batch(bytes.span());
   REQUIRE(header.has_value());
   auto& partition = partitions.at(body.partition());
+  const MainEpoch epoch = truth.epochs.empty() ? 1 : truth.epochs[body.partition()];
   auto& sequences =
       partition.sequences[header->producer_id + (std::uint64_t{header->producer_epoch} << 32)];
   Offset offset = partition.payloads.size();
@@ -173,7 +238,7 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
     if (const auto known = sequences.find(header->sequence); known != sequences.end()) {
       offset = known->second;
       return session.reply(id, Body::ProduceReply, [&](auto& b) {
-        return protocol::CreateProduceReply(b, offset, 5, 1, true);
+        return protocol::CreateProduceReply(b, offset, 5, epoch, true);
       });
     }
     if (header->sequence != sequences.size()) return session.error(id, ErrorCode::kOutOfSequence);
@@ -191,7 +256,7 @@ void FakeServer::produce(Session& session, std::uint64_t id, const protocol::Pro
   }
   partition.batches.push_back(std::move(bytes));
   session.reply(id, Body::ProduceReply,
-                [&](auto& b) { return protocol::CreateProduceReply(b, offset, 5, 1); });
+                [&](auto& b) { return protocol::CreateProduceReply(b, offset, 5, epoch); });
 }
 
 bool FakeServer::refuse_repeated(Session& session, std::uint64_t id, Partition& partition,
@@ -253,23 +318,25 @@ void FakeServer::assign(std::map<std::uint32_t, std::uint64_t> now) {
   });
 }
 
-void FakeServer::detach(ErrorCode code) {
+void FakeServer::detach(ErrorCode code, NodeId node) {
   on([&] {
     attached->reply(0, Body::Detached, [&](auto& b) {
-      const auto error = protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
-                                                          "detached", "by the test");
+      const auto error = protocol::CreateErrorReplyDirect(
+          b, static_cast<std::uint16_t>(code), "detached", "by the test", "",
+          protocol::Storedness::not_stored, false, 0, nullptr, node);
       return protocol::CreateDetached(b, 9, attach_epoch, error);
     });
   });
 }
 
-void FakeServer::end_stream(std::uint32_t partition, ErrorCode code) {
+void FakeServer::end_stream(std::uint32_t partition, ErrorCode code, NodeId node) {
   on([&] {
     const Stream stream = streams.at(partition);
     streams.erase(partition);
     stream.session->reply(0, Body::StreamClosed, [&](auto& b) {
-      const auto error = protocol::CreateErrorReplyDirect(b, static_cast<std::uint16_t>(code),
-                                                          "ended", "by the test");
+      const auto error = protocol::CreateErrorReplyDirect(
+          b, static_cast<std::uint16_t>(code), "ended", "by the test", "",
+          protocol::Storedness::not_stored, false, 0, nullptr, node);
       return protocol::CreateStreamClosed(b, stream.id, error);
     });
   });

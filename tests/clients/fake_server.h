@@ -1,6 +1,7 @@
 // A server of a few hundred lines for the tests of the client: one topic
 // "default/default/default/t" in memory, idempotent producing, one subscription; and what a test
-// wants to go wrong. Its state belongs to its loop: use on().
+// wants to go wrong. Its state belongs to its loop: use on(). Several of them make a cluster
+// (fake_cluster.h): they share a loop, and the state of the first one.
 #pragma once
 
 #include <functional>
@@ -48,17 +49,20 @@ class FakeServer {
       reply(id, protocol::Body::Done, [](auto& b) { return protocol::CreateDone(b); });
     }
     // As the real server answers it.
-    void error(std::uint64_t id, ErrorCode code, std::string message = "refused by the test");
+    void error(std::uint64_t id, ErrorCode code, std::string message = "refused by the test",
+               NodeId node = 0);
   };
 
   explicit FakeServer(std::uint32_t partitions = 1);
+  explicit FakeServer(FakeServer& world);  // another node, with the state of `world`
   ~FakeServer();
 
+  std::uint16_t port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   // Runs on the server's loop and waits.
   template <typename Work>
   auto on(Work work) {
-    return thread_.on(std::move(work));
+    return thread_->on(std::move(work));
   }
   void intercept(Intercept intercept) {
     on([&] { intercept_ = std::move(intercept); });
@@ -66,15 +70,31 @@ class FakeServer {
   void drop_connections();  // at once
   void stop_listening();    // and drops them; the port stays ours
   void listen_again();
+  // As a process that SIGSTOP stops: connections stay and nothing is answered, until it is woken.
+  void hang();
+  void wake();
   // What the coordinator says: from now on these partitions, with these epochs; or that it is over.
   void assign(std::map<std::uint32_t, std::uint64_t> partitions);
-  void detach(ErrorCode code);
+  void detach(ErrorCode code, NodeId node = 0);
   // Ends the stream of a partition.
-  void end_stream(std::uint32_t partition, ErrorCode code);
+  void end_stream(std::uint32_t partition, ErrorCode code, NodeId node = 0);
   // Pushes batches of the log to the open stream of a partition.
   void deliver(std::uint32_t partition, Offset first, Offset last);
 
+  // What a node of a cluster believes; of a single server there is none.
+  struct View {
+    std::uint64_t version = 1;
+    std::map<NodeId, std::uint16_t> nodes;  // ports
+    std::vector<NodeId> mains;              // by partition; 0: none
+    std::vector<MainEpoch> epochs;
+    NodeId coordinator = 0;
+  };
+
   // ---- State, on the loop ----
+  NodeId node_id = 0;  // 0: no cluster
+  std::string cluster_id = "fake-cluster";
+  View view;   // what this node tells
+  View truth;  // what is; of the world only
   struct Partition {
     std::vector<SharedBytes> batches;  // with offsets
     std::vector<std::string> payloads;
@@ -105,6 +125,7 @@ class FakeServer {
   std::map<std::uint32_t, Stream> streams;  // by partition
   std::vector<Answer> answers;
   std::vector<std::uint64_t> sessions;  // of each Subscribe
+  std::uint32_t lost_connections = 0;   // closed by the client
   std::uint32_t hellos = 0, produces = 0, unsubscribes = 0;
   std::uint64_t producers_opened = 0;
   std::vector<Opened> opens;
@@ -136,8 +157,14 @@ class FakeServer {
   void close_stream(Session& session, std::uint64_t id, std::uint32_t stream);
   void credit(const protocol::Credit& body);
   void listen();
+  void handle(Session& session, const protocol::Frame& root);
+  bool redirect(Session& session, const protocol::Frame& root);
+  void drop_sessions();
 
-  net::LoopThread thread_;
+  const std::shared_ptr<net::LoopThread> thread_;
+  FakeServer* const world_;  // whose state it is
+  bool hung_ = false;
+  std::vector<std::pair<Session*, SharedBytes>> unread_;  // while hung
   std::unique_ptr<net::Listener> listener_;
   std::vector<std::unique_ptr<Session>> sessions_;
   Intercept intercept_;

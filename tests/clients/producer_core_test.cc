@@ -246,6 +246,57 @@ TEST_CASE("a moved main asks for metadata and sends the same batch again") {
   CHECK(actions_of(core) == "refresh");
 }
 
+TEST_CASE("whoever cannot store may have been replaced: metadata is asked for, except when busy") {
+  for (const auto code : {ErrorCode::kNotInSync, ErrorCode::kTimedOut, ErrorCode::kShuttingDown}) {
+    auto core = connected();
+    core.add(0);
+    actions_of(core);
+    core.answered(0, retriable(code), 1);
+    CHECK(actions_of(core) == "refresh");
+  }
+  auto core = connected();
+  core.add(0);
+  actions_of(core);
+  core.answered(0, retriable(ErrorCode::kOverloaded), 1);
+  CHECK(actions_of(core).empty());
+}
+
+TEST_CASE("a node that does not know the topic yet: the batch waits, metadata says what is true") {
+  auto core = connected();
+  core.add(0);
+  actions_of(core);
+  core.answered(0, final_error(ErrorCode::kUnknownTopic), 1);
+  CHECK(actions_of(core) == "refresh");
+  core.tick(*core.wake_at());
+  CHECK(actions_of(core) == "send 0");
+}
+
+TEST_CASE("what was in flight together and is refused together is one failure") {
+  auto core = connected();
+  for (int i = 0; i < 5; ++i) core.add(0);
+  actions_of(core);
+  for (int i = 0; i < 5; ++i) core.answered(i, retriable(ErrorCode::kNotMain), 1);
+  CHECK(*core.wake_at() - 1 <= 10);  // the first back-off
+}
+
+TEST_CASE("a batch that was maybe stored is resent to the next main, those behind it after it") {
+  auto core = connected();
+  for (int i = 0; i < 3; ++i) core.add(0);
+  actions_of(core);
+  core.answered(0,
+                Core::Refusal{.error = {ErrorCode::kTimedOut, "late"},
+                              .stored = Storedness::kMaybeStored,
+                              .retriable = true},
+                1);
+  CHECK(actions_of(core) == "refresh");
+  core.link_down({ErrorCode::kNotMain, "the main has moved"}, 2);
+  core.link_up(2, 3);
+  core.tick(100);
+  CHECK(actions_of(core) == "send 0, send 1, send 2");
+  core.answered(0, Core::Success{.main_epoch = 1}, 101);  // of the old main: not believed
+  CHECK(actions_of(core) == "refresh");
+}
+
 TEST_CASE("a duplicate of long ago counts as stored") {
   auto core = connected();
   core.add(0);

@@ -148,7 +148,14 @@ TEST_CASE("subscription and topic commands take their names in order") {
       {"subscription", "reset", "t", "s", "--to", "-2d", "--partition", "3"});
   CHECK(reset.to->kind == client::Start::Kind::kTime);
   CHECK(reset.partition == 3u);
-  CHECK(command<cli::TopicCreate>({"topic", "create", "t", "--partitions", "4"}).partitions == 4);
+  CHECK(command<cli::TopicCreate>({"topic", "create", "t", "--partitions", "4"}).spec.partitions ==
+        4);
+  const auto copies =
+      command<cli::TopicCreate>({"topic", "create", "t", "--replication-factor", "3", "--async"});
+  CHECK(copies.spec.replication_factor == 3);
+  CHECK(copies.spec.async);
+  CHECK_FALSE(command<cli::TopicCreate>({"topic", "create", "t"}).spec.async);
+  CHECK(wrong_usage({"topic", "create", "t", "--replication-factor", "8"}));
 }
 
 TEST_CASE("consume: who it is, and what becomes of messages that are not answered") {
@@ -280,6 +287,8 @@ TEST_CASE("settings: several --set, values with '=', and empty ones") {
   const auto alter = command<cli::TopicAlter>({"topic", "alter", "x", "--partitions", "4"});
   CHECK(alter.partitions == 4);
   CHECK(command<cli::TopicAlter>({"topic", "alter", "x", "--set", "a=1"}).set.size() == 1);
+  CHECK(command<cli::TopicAlter>({"topic", "alter", "x", "--replication-factor", "2"})
+            .replication_factor == 2);
   CHECK(wrong_usage({"topic", "alter", "x"}));
 }
 

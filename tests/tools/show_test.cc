@@ -17,6 +17,12 @@ TEST_CASE("topic describe lists partitions with the names that scripts rely on")
   topic.partitions[1].main = 1;
   topic.partitions[1].start_offset = 5;
   topic.partitions[1].committed_offset = 9;
+  topic.partitions[1].replicas = {1, 2, 3};
+  topic.partitions[1].in_sync = {1, 2};
+  topic.partitions[1].eligible = {3};
+  topic.partitions[1].observers = {4};
+  topic.partitions[1].min_in_sync = 2;
+  topic.partitions[1].replica_offsets = {12, 9, kNoOffset};
   const std::string text = cli::topic_json(topic);
   CHECK(text.find('\n') == text.size() - 1);
   const auto json = nlohmann::json::parse(text);
@@ -27,6 +33,12 @@ TEST_CASE("topic describe lists partitions with the names that scripts rely on")
   CHECK(partition["main"] == 1);
   CHECK(partition["start_offset"] == 5);
   CHECK(partition["committed_offset"] == 9);
+  CHECK(partition["eligible"] == nlohmann::json{3});
+  CHECK(partition["observers"] == nlohmann::json{4});
+  CHECK(partition["min_in_sync"] == 2);
+  CHECK(partition["replica_offsets"] == nlohmann::json{12, 9, nullptr});
+  const std::string table = cli::topic_table(topic);
+  CHECK(table.find("1:12,2:9,3:?") != std::string::npos);
   CHECK(nlohmann::json::parse(cli::topics_json({topic}))["topics"][0]["partition_count"] == 2);
 }
 

@@ -196,10 +196,10 @@ std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* con
   Options options;
   options.server = tools::kDefaultServer;
   app.set_version_flag("--version", "andyx-bench " ANDYX_VERSION);
-  app.add_option("--server", options.server, "the node to load")
+  app.add_option("--server", options.server, "nodes of the cluster to load")
       ->envname("ANDYX_SERVER")
       ->capture_default_str()
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT,…");
   add_number<std::uint32_t>(
       app, "--timeout", options.timeout_ms, "MS",
       "give up, with status 4, after so long without progress (default 30000)", 1, 86'400'000);

@@ -18,7 +18,7 @@ std::string subscription_of(const std::string& subscription, const std::string& 
 }  // namespace
 
 Outcome run_command(Session& session, const TopicCreate& command) {
-  const auto topic = session.client.admin().create_topic(command.topic, command.partitions);
+  const auto topic = session.client.admin().create_topic(command.topic, command.spec);
   return show(session, topic, &topic_json, &topic_table);
 }
 

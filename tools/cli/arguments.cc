@@ -63,8 +63,14 @@ CLI::App& add_topic_commands(CLI::App& app, Values& values) {
   CLI::App& create =
       add_command(group, "create", "Create a topic", values.chosen, values.topic_create);
   add_topic_name(create, values.topic_create.topic);
-  add_number<std::uint32_t>(create, "--partitions", values.topic_create.partitions, "N",
+  client::TopicSpec& spec = values.topic_create.spec;
+  add_number<std::uint32_t>(create, "--partitions", spec.partitions, "N",
                             "how many partitions (default 1)", 1, limits::kMaxPartitionsPerTopic);
+  add_number<std::uint32_t>(create, "--replication-factor", spec.replication_factor, "R",
+                            "copies of each partition (default: 3, or one on each broker)", 1,
+                            limits::kMaxReplicationFactor);
+  create.add_flag("--async", spec.async,
+                  "acknowledged by one copy; the others follow behind and are no quorum");
   add_command(group, "list", "List all topics", values.chosen, values.topic_list);
   CLI::App& describe = add_command(group, "describe", "Show a topic and its partitions",
                                    values.chosen, values.topic_describe);
@@ -290,10 +296,10 @@ void add_subscription_commands(CLI::App& app, Values& values) {
 
 void add_global_options(CLI::App& app, GlobalOptions& global) {
   app.set_version_flag("--version", "andyx-cli " ANDYX_VERSION);
-  app.add_option("--server", global.server, "the node to talk to")
+  app.add_option("--server", global.server, "nodes of the cluster; any that answers will do")
       ->envname("ANDYX_SERVER")
       ->capture_default_str()
-      ->type_name("HOST:PORT");
+      ->type_name("HOST:PORT,…");
   add_choice(app, "--output", global.output, output_choices(),
              "how to print results (default table); JSON.md describes the JSON");
   add_number<std::uint32_t>(

@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "andyx/admin.h"
 #include "andyx/consumer.h"
 #include "andyx/types.h"
 #include "tools/cli/message_text.h"
@@ -19,14 +20,14 @@ namespace andyx::cli {
 enum class OutputFormat : std::uint8_t { kTable, kJson };
 
 struct GlobalOptions {
-  std::string server;
+  std::string server;  // one, or several separated by commas
   OutputFormat output = OutputFormat::kTable;
   std::uint32_t timeout_ms = 30'000;  // without any progress
 };
 
 struct TopicCreate {
   std::string topic;
-  std::uint32_t partitions = 1;
+  client::TopicSpec spec;
 };
 struct TopicList {};
 struct TopicDescribe {

@@ -47,7 +47,7 @@ struct SettingsCommand {
 };
 struct TopicAlter {
   std::string topic;
-  std::optional<std::uint32_t> partitions;
+  std::optional<std::uint32_t> partitions, replication_factor;
   SettingList set;
 };
 

@@ -120,17 +120,21 @@ void add_topic_commands(CLI::App& topics, ScopeValues& values, Chosen& chosen) {
   add_set(settings, values.topic_settings.set);
 
   CLI::App& alter =
-      add_command(topics, "alter", "Add partitions to a topic, or change its settings", chosen,
-                  values.topic_alter);
+      add_command(topics, "alter",
+                  "Add partitions to a topic, change how many copies they have, or its settings",
+                  chosen, values.topic_alter);
   add_topic_name(alter, values.topic_alter.topic);
   CLI::Option* partitions = tools::add_number<std::uint32_t>(
       alter, "--partitions", values.topic_alter.partitions, "N",
       "how many it has from now on; never fewer than before. Keys may move to other partitions", 1,
       limits::kMaxPartitionsPerTopic);
+  CLI::Option* copies = tools::add_number<std::uint32_t>(
+      alter, "--replication-factor", values.topic_alter.replication_factor, "R",
+      "copies of each partition from now on", 1, limits::kMaxReplicationFactor);
   add_set(alter, values.topic_alter.set);
-  alter.callback([&alter, &values, &chosen, partitions] {
-    if (partitions->count() == 0 && alter.get_option("--set")->count() == 0) {
-      throw CLI::RequiredError("--partitions or --set");
+  alter.callback([&alter, &values, &chosen, partitions, copies] {
+    if (partitions->count() + copies->count() + alter.get_option("--set")->count() == 0) {
+      throw CLI::RequiredError("--partitions, --replication-factor or --set");
     }
     chosen = values.topic_alter;
   });

@@ -32,12 +32,14 @@ Outcome run_command(Session& session, const TopicAlter& command) {
     if (!topic) return std::unexpected(topic.error());
     const auto set = set_or_get(session, topic->path(), command.set);
     if (!set) return std::unexpected(set.error());
-    if (!command.partitions) {
+    if (!command.partitions && !command.replication_factor) {
       return print(session.json() ? settings_json(*set) : settings_table(*set));
     }
   }
-  return show(session, session.client.admin().alter_topic(command.topic, *command.partitions),
-              &topic_json, &topic_table);
+  const client::TopicChange change{.partitions = command.partitions.value_or(0),
+                                   .replication_factor = command.replication_factor.value_or(0)};
+  return show(session, session.client.admin().alter_topic(command.topic, change), &topic_json,
+              &topic_table);
 }
 
 }  // namespace andyx::cli

@@ -13,15 +13,41 @@ Json summary(const client::TopicInfo& topic) {
               {"partition_count", topic.partitions.size()}};
 }
 
+std::string list_or_none(const std::vector<NodeId>& nodes) {
+  return nodes.empty() ? "-" : number_list(nodes);
+}
+
+// How far each copy is durable: "1:500,2:498,3:?".
+std::string durable_text(const client::PartitionInfo& partition) {
+  std::string text;
+  for (std::size_t i = 0; i < partition.replicas.size(); ++i) {
+    const bool known =
+        i < partition.replica_offsets.size() && partition.replica_offsets[i] != kNoOffset;
+    if (i > 0) text += ',';
+    text += number(partition.replicas[i]) + ':';
+    text += known ? number(partition.replica_offsets[i]) : "?";
+  }
+  return text;
+}
+
+// In the order of the replicas; null where the main does not know.
+Json replica_offsets(const client::PartitionInfo& partition) {
+  Json offsets = Json::array();
+  for (const Offset offset : partition.replica_offsets)
+    offsets.push_back(offset == kNoOffset ? Json(nullptr) : Json(offset));
+  return offsets;
+}
+
 }  // namespace
 
 std::string topic_table(const client::TopicInfo& topic) {
-  tools::Table table({">PARTITION", ">MAIN", ">EPOCH", "REPLICAS", "IN-SYNC", ">START",
-                      ">COMMITTED", ">MESSAGES", ">BYTES"});
+  tools::Table table({">PARTITION", ">MAIN", ">EPOCH", "REPLICAS", "IN-SYNC", ">MIN", "ELIGIBLE",
+                      "OBSERVERS", ">START", ">COMMITTED", "DURABLE", ">MESSAGES", ">BYTES"});
   for (const client::PartitionInfo& p : topic.partitions) {
     table.add({number(p.partition), number(p.main), number(p.main_epoch), number_list(p.replicas),
-               number_list(p.in_sync), number(p.start_offset), number(p.committed_offset),
-               number(p.committed_offset - p.start_offset), number(p.bytes)});
+               number_list(p.in_sync), number(p.min_in_sync), list_or_none(p.eligible),
+               list_or_none(p.observers), number(p.start_offset), number(p.committed_offset),
+               durable_text(p), number(p.committed_offset - p.start_offset), number(p.bytes)});
   }
   return topic_url(topic.topic) + "  id " + number(topic.topic_id) + "  created " +
          tools::format_time(topic.created_us) + '\n' + table.text();
@@ -35,10 +61,15 @@ std::string topic_json(const client::TopicInfo& topic) {
                                       {"partition_id", p.partition_id},
                                       {"main", p.main},
                                       {"main_epoch", p.main_epoch},
+                                      {"version", p.version},
                                       {"replicas", p.replicas},
                                       {"in_sync", p.in_sync},
+                                      {"min_in_sync", p.min_in_sync},
+                                      {"eligible", p.eligible},
+                                      {"observers", p.observers},
                                       {"start_offset", p.start_offset},
                                       {"committed_offset", p.committed_offset},
+                                      {"replica_offsets", replica_offsets(p)},
                                       {"bytes", p.bytes}});
   }
   return json_line(json);

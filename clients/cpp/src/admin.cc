@@ -51,10 +51,11 @@ Result<std::vector<ProducerInfo>> producers_of(const ReplyFrame& reply) {
   return entries_of(producer_page(reply));
 }
 
+constexpr MainEpoch kAnyEpoch = 0;  // the request goes on to the main wherever that is
+
 struct Target {
   TopicId topic_id = 0;
   NodeId main = 0;
-  MainEpoch epoch = 0;
 };
 
 Result<Target> find_partition(ClientImpl& client, const std::string& topic,
@@ -71,21 +72,7 @@ Result<Target> find_partition(ClientImpl& client, const std::string& topic,
                                                   std::to_string(metadata->partitions.size() - 1) +
                                                   ", not " + std::to_string(partition));
   }
-  const auto& found = metadata->partitions[partition];
-  return Target{metadata->topic_id, found.main, found.epoch};
-}
-
-// Asks the main of a partition; once more when it has just moved.
-template <typename T, typename Ask>
-Result<T> at_main(ClientImpl& client, const std::string& topic, std::uint32_t partition,
-                  Ask ask_main) {
-  for (int attempt = 0;; ++attempt) {
-    const auto target = find_partition(client, topic, partition);
-    if (!target) return std::unexpected(target.error());
-    Result<T> result = ask_main(*target);
-    const bool moved = !result && result.error().code == ErrorCode::kNotMain;
-    if (!moved || attempt > 0) return result;
-  }
+  return Target{metadata->topic_id, metadata->partitions[partition].main};
 }
 
 Result<ReadResult> read_result(std::uint32_t partition, Offset offset, const ReplyFrame& reply) {
@@ -117,24 +104,26 @@ Result<ReadResult> read_result(std::uint32_t partition, Offset offset, const Rep
 
 // ---- Topics ----
 
-Result<TopicInfo> Admin::create_topic(const std::string& topic, std::uint32_t partitions) {
+Result<TopicInfo> Admin::create_topic(const std::string& topic, const TopicSpec& spec) {
   const auto path = path_of(topic);
   if (!path) return std::unexpected(path.error());
-  auto fill = [path = *path, partitions](Builder& builder) {
+  auto fill = [path = *path, spec](Builder& builder) {
     const auto name = builder.CreateString(path);
     return body_of(protocol::Body::TopicCreate,
-                   protocol::CreateTopicCreate(builder, name, partitions));
+                   protocol::CreateTopicCreate(builder, name, spec.partitions,
+                                               spec.replication_factor, spec.async));
   };
   return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kNo, topics_of));
 }
 
-Result<TopicInfo> Admin::alter_topic(const std::string& topic, std::uint32_t partitions) {
+Result<TopicInfo> Admin::alter_topic(const std::string& topic, const TopicChange& change) {
   const auto path = path_of(topic);
   if (!path) return std::unexpected(path.error());
-  auto fill = [path = *path, partitions](Builder& builder) {
+  auto fill = [path = *path, change](Builder& builder) {
     const auto name = builder.CreateString(path);
-    return body_of(protocol::Body::TopicAlter,
-                   protocol::CreateTopicAlter(builder, name, partitions));
+    return body_of(
+        protocol::Body::TopicAlter,
+        protocol::CreateTopicAlter(builder, name, change.partitions, change.replication_factor));
   };
   return only(ask<std::vector<TopicInfo>>(*impl_, 0, fill, Repeat::kYes, topics_of));
 }
@@ -293,34 +282,34 @@ Scopes Admin::scopes() { return Scopes(impl_); }
 
 Result<ReadResult> Admin::read(const std::string& topic, std::uint32_t partition, Offset offset,
                                std::uint32_t max_bytes, std::uint32_t max_wait_ms) {
-  return at_main<ReadResult>(*impl_, topic, partition, [&](const Target& target) {
-    auto fill = [=](Builder& builder) {
-      return body_of(protocol::Body::Read,
-                     protocol::CreateRead(builder, target.topic_id, partition, target.epoch, offset,
-                                          max_bytes, max_wait_ms));
-    };
-    const auto convert = [partition, offset](const ReplyFrame& reply) {
-      return read_result(partition, offset, reply);
-    };
-    return ask<ReadResult>(*impl_, target.main, fill, Repeat::kYes, convert, max_wait_ms);
-  });
+  const auto target = find_partition(*impl_, topic, partition);
+  if (!target) return std::unexpected(target.error());
+  auto fill = [=, topic_id = target->topic_id](Builder& builder) {
+    return body_of(protocol::Body::Read,
+                   protocol::CreateRead(builder, topic_id, partition, kAnyEpoch, offset, max_bytes,
+                                        max_wait_ms));
+  };
+  const auto convert = [partition, offset](const ReplyFrame& reply) {
+    return read_result(partition, offset, reply);
+  };
+  return ask<ReadResult>(*impl_, target->main, fill, Repeat::kYes, convert, max_wait_ms);
 }
 
 Result<OffsetInfo> Admin::lookup_offset(const std::string& topic, std::uint32_t partition,
                                         Start at) {
-  return at_main<OffsetInfo>(*impl_, topic, partition, [&](const Target& target) {
-    auto fill = [=](Builder& builder) {
-      const auto start = start_of(at);
-      return body_of(protocol::Body::LookupOffset,
-                     protocol::CreateLookupOffset(builder, target.topic_id, partition, &start));
-    };
-    const auto convert = [](const ReplyFrame& reply) -> Result<OffsetInfo> {
-      const auto* body = reply.frame->body_as_LookupOffsetReply();
-      if (body == nullptr) return fail(ErrorCode::kInternal, "the answer to lookup offset is none");
-      return OffsetInfo{body->offset(), body->start_offset(), body->committed_offset()};
-    };
-    return ask<OffsetInfo>(*impl_, target.main, fill, Repeat::kYes, convert);
-  });
+  const auto target = find_partition(*impl_, topic, partition);
+  if (!target) return std::unexpected(target.error());
+  auto fill = [=, topic_id = target->topic_id](Builder& builder) {
+    const auto start = start_of(at);
+    return body_of(protocol::Body::LookupOffset,
+                   protocol::CreateLookupOffset(builder, topic_id, partition, &start));
+  };
+  const auto convert = [](const ReplyFrame& reply) -> Result<OffsetInfo> {
+    const auto* body = reply.frame->body_as_LookupOffsetReply();
+    if (body == nullptr) return fail(ErrorCode::kInternal, "the answer to lookup offset is none");
+    return OffsetInfo{body->offset(), body->start_offset(), body->committed_offset()};
+  };
+  return ask<OffsetInfo>(*impl_, target->main, fill, Repeat::kYes, convert);
 }
 
 Result<NodeStatus> Admin::node_status() {

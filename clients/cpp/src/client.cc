@@ -2,6 +2,8 @@
 
 #include <cassert>
 #include <random>
+#include <ranges>
+#include <string_view>
 #include <utility>
 
 #include "clients/cpp/src/client_impl.h"
@@ -14,16 +16,21 @@ namespace {
 Result<ClusterOptions> cluster_options(const ClientOptions& options) {
   ClusterOptions out;
   for (const auto& text : options.servers) {
-    auto address = net::Address::parse(text);
-    if (!address) return std::unexpected(address.error());
-    out.servers.push_back(std::move(*address));
+    for (const auto part : std::views::split(std::string_view(text), ',')) {
+      auto address = net::Address::parse(std::string_view(part));
+      if (!address) return std::unexpected(address.error());
+      out.servers.push_back(std::move(*address));
+    }
   }
   if (out.servers.empty()) return fail(ErrorCode::kBadArgument, "no server is named");
+  if (options.ping_timeout_ms == 0)
+    return fail(ErrorCode::kBadArgument, "ping_timeout_ms must be over 0");
   std::uint64_t seed = options.seed;
   while (seed == 0) seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   out.link = {.client_name = options.name,
               .cluster_id = options.cluster_id,
               .connect_timeout_ms = options.connect_timeout_ms,
+              .ping_timeout_ms = options.ping_timeout_ms,
               .backoff_min_ms = options.backoff_min_ms,
               .backoff_max_ms = options.backoff_max_ms,
               .seed = seed};

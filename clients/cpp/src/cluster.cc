@@ -4,19 +4,9 @@
 #include <utility>
 
 #include "clients/cpp/src/backoff.h"
+#include "clients/cpp/src/cluster_call.h"
 
 namespace andyx::client {
-
-struct Cluster::Call {
-  NodeId node;
-  Fill fill;
-  Repeat repeat;
-  OnReply done;
-  std::unique_ptr<net::Loop::Timer> deadline, retry;
-  std::uint32_t failures = 0;
-  bool sent = false;
-  Error last_error{ErrorCode::kTimedOut, "no answer"};
-};
 
 Cluster::Cluster(net::Loop& loop, ClusterOptions options)
     : loop_(loop), options_(std::move(options)), random_(options_.link.seed) {}
@@ -24,68 +14,6 @@ Cluster::Cluster(net::Loop& loop, ClusterOptions options)
 Cluster::~Cluster() = default;
 
 std::uint64_t Cluster::random() { return next_random(random_); }
-
-// ---- Nodes ----
-
-NodeLink& Cluster::link_at(const net::Address& address) {
-  auto& link = links_[address.text()];
-  if (link == nullptr) {
-    auto options = options_.link;
-    options.seed = random();
-    link = std::make_unique<NodeLink>(loop_, address, options);
-  }
-  return *link;
-}
-
-NodeLink* Cluster::link_to(NodeId node) {
-  const auto found = nodes_.find(node);
-  return found == nodes_.end() || shut_down_ ? nullptr : &link_at(found->second);
-}
-
-void Cluster::start(OnReady done) {
-  on_ready_ = std::move(done);
-  ready_timer_ = loop_.timer();
-  ready_timer_->start(options_.connect_timeout_ms, 0,
-                      [this] { ready(fail(ErrorCode::kUnreachable, last_error_.message)); });
-  use_server(0);
-}
-
-void Cluster::use_server(std::size_t index) {
-  server_ = index % options_.servers.size();
-  auto& next = link_at(options_.servers[server_]);
-  if (control_ != nullptr && control_ != &next) control_->remove_user(this);
-  control_ = &next;
-  control_->add_user(this);
-}
-
-void Cluster::ready(Status status) {
-  if (!on_ready_) return;
-  ready_timer_.reset();
-  std::exchange(on_ready_, nullptr)(std::move(status));
-}
-
-void Cluster::link_up(NodeLink& link) {
-  std::vector<std::uint64_t> waiting;
-  for (const auto& [id, call] : calls_) {
-    if (!call.sent && call.retry == nullptr) waiting.push_back(id);
-  }
-  for (const auto id : waiting) dispatch(id);
-  if (&link == control_) ready({});
-}
-
-void Cluster::link_down(NodeLink& link, const Error& reason) {
-  last_error_ = reason;
-  if (&link != control_ || shut_down_) return;
-  if (!reason.retriable() && reason.code != ErrorCode::kUnreachable) ready(std::unexpected(reason));
-  if (options_.servers.size() > 1) use_server(server_ + 1);
-}
-
-void Cluster::learn_nodes(const protocol::MetadataReply& reply) {
-  if (reply.nodes() == nullptr) return;
-  for (const auto* node : *reply.nodes()) {
-    if (node->host() != nullptr) nodes_[node->node_id()] = {node->host()->str(), node->port()};
-  }
-}
 
 // ---- Requests ----
 
@@ -117,15 +45,34 @@ void Cluster::call(NodeId node, Fill fill, Repeat repeat, OnReply done, std::uin
 
 void Cluster::dispatch(std::uint64_t id) {
   auto& call = calls_.at(id);
+  if (call.node != 0 && !nodes_.contains(call.node)) {
+    call.needs_nodes = true;
+    ask_for_nodes();
+    return;
+  }
   auto* link = call.node == 0 ? control_ : link_to(call.node);
-  if (link == nullptr) link = control_;
-  if (!link->up()) {
+  if (link == nullptr || !link->up()) {
     call.last_error = last_error_;
-    link->add_user(this);  // link_up dispatches
+    call.awaited = link;
+    if (link != nullptr) link->add_user(this);  // link_up dispatches
     return;
   }
   call.sent = true;
-  link->call(call.fill, [this, id](Reply reply) { replied(id, std::move(reply)); });
+  call.awaited = nullptr;
+  link->call(call.fill, [this, id, link](Reply reply) {
+    const bool stopping = !reply && reply.error().code == ErrorCode::kShuttingDown;
+    if (stopping && link == control_ && !shut_down_) leave_control();
+    replied(id, std::move(reply));
+  });
+}
+
+// Each may end another one.
+void Cluster::dispatch_all(const std::vector<std::uint64_t>& ids) {
+  for (const auto id : ids) {
+    const auto found = calls_.find(id);
+    if (found != calls_.end() && !found->second.sent && found->second.retry == nullptr)
+      dispatch(id);
+  }
 }
 
 void Cluster::replied(std::uint64_t id, Reply reply) {
@@ -139,11 +86,30 @@ void Cluster::replied(std::uint64_t id, Reply reply) {
     if (!shut_down_ && (lost || error.retriable) && harmless) {
       call.last_error = error;
       call.sent = false;
+      const bool first_redirect = error.node != 0 && !std::exchange(call.redirected, true);
+      go_elsewhere(call, error);
+      // Later ones with a back-off: two nodes may point at each other for a while.
+      if (first_redirect) return dispatch(id);
       retry_later(id, error.retry_after_ms);
       return;
     }
   }
   finish(id, std::move(reply));
+}
+
+void Cluster::go_elsewhere(Call& call, const ReplyError& error) {
+  switch (error.code) {
+    case ErrorCode::kNotMain:
+    case ErrorCode::kNotController:
+      call.node = error.node;
+      break;
+    case ErrorCode::kConnectionLost:
+    case ErrorCode::kShuttingDown:
+      call.node = 0;
+      break;
+    default:
+      break;
+  }
 }
 
 void Cluster::retry_later(std::uint64_t id, std::uint64_t at_least_ms) {
@@ -164,6 +130,8 @@ void Cluster::finish(std::uint64_t id, Reply reply) {
   calls_.erase(found);
   done(std::move(reply));
 }
+
+// ---- Metadata ----
 
 void Cluster::topic(const std::string& path, bool for_produce, OnTopic done) {
   auto fill = [path, for_produce](flatbuffers::FlatBufferBuilder& builder) {
@@ -199,17 +167,53 @@ Result<TopicMetadata> Cluster::topic_of(const protocol::MetadataReply& reply) {
   topic.partitions.resize(info->partitions()->size());
   for (const auto* partition : *info->partitions()) {
     if (partition->partition() >= topic.partitions.size()) continue;
-    topic.partitions[partition->partition()] = {partition->main(), partition->main_epoch()};
+    topic.partitions[partition->partition()] = {partition->main(), partition->main_epoch(),
+                                                partition->version()};
   }
   return topic;
 }
 
+void Cluster::refresh(const std::string& path, OnTopic done) {
+  if (shut_down_) return done(std::unexpected(*shut_down_));
+  auto& refresh = refreshes_[path];
+  refresh.waiting.push_back(std::move(done));
+  if (refresh.under_way || refresh.waiting.size() > 1) return;  // it comes by itself
+  const auto now_ms = loop_.now_ms();
+  const auto quiet_ms = now_ms - refresh.last_ms;
+  if (refresh.in_a_row == 0 || quiet_ms >= options_.link.backoff_max_ms) {
+    refresh.in_a_row = 0;
+    return refresh_now(path);
+  }
+  const auto pause_ms = backoff_ms(refresh.in_a_row, options_.link.backoff_min_ms,
+                                   options_.link.backoff_max_ms, random_);
+  if (refresh.timer == nullptr) refresh.timer = loop_.timer();
+  refresh.timer->start(pause_ms > quiet_ms ? pause_ms - quiet_ms : 0, 0,
+                       [this, path] { refresh_now(path); });
+}
+
+void Cluster::refresh_now(const std::string& path) {
+  auto& refresh = refreshes_.at(path);
+  refresh.under_way = true;
+  ++refresh.in_a_row;
+  topic(path, false, [this, path](Result<TopicMetadata> topic) {
+    auto& answered = refreshes_.at(path);
+    answered.under_way = false;
+    answered.last_ms = loop_.now_ms();
+    for (auto& done : std::exchange(answered.waiting, {})) done(topic);
+  });
+}
+
 void Cluster::shut_down(const Error& reason) {
   shut_down_ = reason;
+  seek_timer_.reset();
   ready(std::unexpected(reason));
   for (auto& [address, link] : links_) link->shut_down(reason);
   while (!calls_.empty()) {
     finish(calls_.begin()->first, std::unexpected(local_error(reason.code, reason.message)));
+  }
+  for (auto& [path, refresh] : refreshes_) {
+    refresh.timer.reset();
+    for (auto& done : std::exchange(refresh.waiting, {})) done(std::unexpected(reason));
   }
 }
 

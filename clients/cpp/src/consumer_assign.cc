@@ -2,6 +2,7 @@
 // goes to another one.
 #include <algorithm>
 
+#include "clients/cpp/src/backoff.h"
 #include "clients/cpp/src/consumer_impl.h"
 
 namespace andyx::client {
@@ -17,7 +18,11 @@ constexpr std::uint32_t kRefusalsBeforeAttach = 3;  // of one partition, in a ro
 
 void ConsumerImpl::assigned(const protocol::Assigned& body) { take_assignment(body); }
 
-void ConsumerImpl::detached(const Error& error) { stop(error); }
+// Another node coordinates from now on, or somebody has taken over.
+void ConsumerImpl::detached(const Error& error) {
+  const bool moved = error.code == ErrorCode::kNotMain || error.code == ErrorCode::kShuttingDown;
+  moved ? attachment_lost(error) : stop(error);
+}
 
 template <typename Body>
 void ConsumerImpl::take_assignment(const Body& body) {
@@ -38,85 +43,98 @@ template void ConsumerImpl::take_assignment(const protocol::SubscribeReply& body
 
 void ConsumerImpl::apply_assignment() {
   if (ended_ || coordinator_ == nullptr) return;
-  if (!assignment_.empty() && assignment_.rbegin()->first >= metadata_.partitions.size()) {
+  if (!assignment_.empty() && assignment_.rbegin()->first >= routes_.size()) {
     learn_partitions();
     return;
   }
   {
     std::lock_guard lock(mutex_);
-    if (slots_.size() < metadata_.partitions.size()) slots_.resize(metadata_.partitions.size());
-    const auto share = std::max<std::size_t>(metadata_.partitions.size(), 1);
+    if (slots_.size() < routes_.size()) slots_.resize(routes_.size());
+    const auto share = std::max<std::size_t>(routes_.size(), 1);
     credit_bytes_ = std::max<std::uint64_t>(options_.credit_bytes / share, kMinStreamCreditBytes);
     credit_messages_ = std::max<std::uint64_t>(options_.credit_messages / share, 1);
   }
-  std::vector<std::uint32_t> lost;
+  std::vector<std::uint32_t> lost, other;
   for (const auto& [partition, stream] : streams_) {
-    if (!assignment_.contains(partition)) lost.push_back(partition);
+    const auto found = assignment_.find(partition);
+    if (found == assignment_.end()) {
+      lost.push_back(partition);
+    } else if (stream.epoch != found->second || stream.retiring) {
+      other.push_back(partition);
+    }
   }
   for (const auto partition : lost) retire(partition);
-  const auto attempt = attempt_;
-  for (const auto& [partition, epoch] : std::map(assignment_)) {
-    const auto found = streams_.find(partition);
-    if (found != streams_.end()) {
-      if (found->second.epoch == epoch && !found->second.retiring) continue;
-      close_stream(partition, Answers::kKeep);
-    }
-    open_stream(partition, epoch);
-    if (attempt_ != attempt) return;  // it has failed at once
-  }
-  check_attached();
+  for (const auto partition : other) close_stream(partition, Answers::kKeep);
+  open_missing();
 }
 
 // The topic has grown.
 void ConsumerImpl::learn_partitions() {
   if (std::exchange(learning_, true)) return;
-  client_->cluster().topic(
-      topic_, false, [self = shared_from_this(), attempt = attempt_](Result<TopicMetadata> topic) {
-        if (self->attempt_ != attempt) return;
+  client_->cluster().refresh(
+      topic_, [self = shared_from_this(), attempt = attempt_](Result<TopicMetadata> topic) {
+        if (self->attempt_ != attempt || self->ended_) return;
         self->learning_ = false;
-        const auto before = self->metadata_.partitions.size();
-        if (topic) self->metadata_ = std::move(*topic);
-        if (self->metadata_.partitions.size() > before) {
+        const auto before = self->routes_.size();
+        if (topic) self->take_metadata(*topic);
+        if (self->routes_.size() > before) {
           self->apply_assignment();
         } else {
-          self->attach_failed(attempt,
-                              topic ? Error{ErrorCode::kUnknownPartition,
-                                            "a partition was assigned that is not known"}
-                                    : topic.error(),
-                              true);
+          self->start_over(topic ? Error{ErrorCode::kUnknownPartition,
+                                         "a partition was assigned that is not known"}
+                                 : topic.error(),
+                           true);
         }
       });
 }
 
 // ---- Opening ----
 
-void ConsumerImpl::open_stream(std::uint32_t partition, std::uint64_t epoch) {
-  auto* link = client_->cluster().link_to(metadata_.partitions[partition].main);
-  if (link != nullptr && std::ranges::find(links_, link) == links_.end()) {
-    links_.push_back(link);
-    link->add_user(this);
+// Each partition that is ours, as soon as its main is known and connected. Called again whenever
+// something of that has changed.
+void ConsumerImpl::open_missing() {
+  if (ended_ || coordinator_ == nullptr) return;
+  const auto now_ms = client_->loop().now_ms();
+  if (on_attached_ && now_ms - detached_at_ms_ > client_->options().request_timeout_ms)
+    return stop(last_error_);
+  std::uint64_t next_ms = ~0ull;
+  bool unknown = false;
+  for (const auto& [partition, epoch] : assignment_) {
+    if (partition >= routes_.size() || streams_.contains(partition)) continue;
+    const auto retry = retries_.find(partition);
+    if (retry != retries_.end() && retry->second.not_before_ms > now_ms) {
+      next_ms = std::min(next_ms, retry->second.not_before_ms);
+      continue;
+    }
+    auto* link = link_of(partition);
+    if (link == nullptr) {
+      unknown = true;
+      continue;
+    }
+    watch(*link);
+    if (link->up()) open_stream(partition, epoch, *link);  // else link_up() comes here again
   }
-  if (link == nullptr || !link->up()) {
-    attach_failed(attempt_,
-                  {ErrorCode::kNotMain,
-                   "the main of partition " + std::to_string(partition) + " is not connected yet"},
-                  true);
-    return;
-  }
+  if (next_ms != ~0ull) reopen_timer_->start(next_ms - now_ms, 0, [this] { open_missing(); });
+  if (unknown) refresh();
+  check_complete();
+}
+
+void ConsumerImpl::open_stream(std::uint32_t partition, std::uint64_t epoch, NodeLink& link) {
   const auto id = client_->next_stream();
   auto& stream = streams_[partition];
   stream.id = id;
   stream.epoch = epoch;
-  stream.link = link;
+  stream.link = &link;
+  stream.node = routes_[partition].node();
   partition_of_stream_[id] = partition;
-  link->add_stream(id, this);
-  link->call(
+  link.add_stream(id, this);
+  link.call(
       [this, id, partition, epoch](flatbuffers::FlatBufferBuilder& builder) {
         return body_of(
             protocol::Body::StreamOpen,
-            protocol::CreateStreamOpen(builder, metadata_.topic_id, partition, subscription_id_,
-                                       epoch, id, credit_bytes_, credit_messages_,
-                                       options_.ack_timeout_ms, options_.max_deliveries));
+            protocol::CreateStreamOpen(builder, topic_id_, partition, subscription_id_, epoch, id,
+                                       credit_bytes_, credit_messages_, options_.ack_timeout_ms,
+                                       options_.max_deliveries));
       },
       [self = shared_from_this(), partition, id](Reply reply) {
         self->stream_opened(partition, id, reply);
@@ -131,14 +149,17 @@ void ConsumerImpl::stream_opened(std::uint32_t partition, std::uint32_t id, cons
     if (found->second.retiring) return forget_stream(partition, Answers::kDrop);
     if (error.code == ErrorCode::kStaleAttach || error.code == ErrorCode::kUnknownPartition) {
       reopen_later(partition, error);
+    } else if (error.retriable || error.code == ErrorCode::kConnectionLost) {
+      lose_stream(partition, error);
     } else {
-      attach_failed(attempt_, error, error.retriable);
+      start_over(error, false);
     }
     return;
   }
   found->second.open = true;
   refused_.erase(partition);
-  check_attached();
+  retries_.erase(partition);
+  check_complete();
   {
     std::lock_guard lock(mutex_);
     if (!slots_[partition].answers.empty()) due(partition, &Slot::answers_due, answers_due_);
@@ -149,13 +170,43 @@ void ConsumerImpl::stream_opened(std::uint32_t partition, std::uint32_t id, cons
 // The subscription was reset, or the partition is being taken away and Assigned says so soon: the
 // same again, if it is still ours then. Who is refused again and again attaches anew.
 void ConsumerImpl::reopen_later(std::uint32_t partition, const Error& error) {
+  // The next attachment will say what is ours.
+  if (coordinator_ == nullptr) return forget_stream(partition, Answers::kKeep);
   // What was given speaks of the past: after a reset these messages come again.
   forget_stream(partition, Answers::kDrop);
   if (++refused_[partition] > kRefusalsBeforeAttach) {
-    attach_failed(attempt_, error, true);
+    start_over(error, true);
     return;
   }
-  reopen_timer_->start(kReopenMs, 0, [this] { apply_assignment(); });
+  retries_[partition].not_before_ms = client_->loop().now_ms() + kReopenMs;
+  open_missing();
+}
+
+// The partition is still ours: it goes on where its main is now, the others are not disturbed. A
+// first redirect is followed at once, later ones with a back-off: two nodes may point at each other
+// for a while.
+void ConsumerImpl::lose_stream(std::uint32_t partition, const Error& error) {
+  const auto& stream = streams_.at(partition);
+  if (stream.retiring) return forget_stream(partition, Answers::kDrop);
+  auto& route = routes_[partition];
+  if (error.code == ErrorCode::kNotMain) {
+    route.redirected(stream.node, error.node);
+  } else if (error.code == ErrorCode::kConnectionLost) {
+    route.unreachable(stream.node);
+  }
+  forget_stream(partition, Answers::kKeep);
+  complete_ = false;
+  last_error_ = error;
+  const auto& options = client_->options();
+  auto random = client_->cluster().random();
+  auto& retry = retries_[partition];
+  const bool first = retry.failures++ == 0 && error.node != 0;
+  const auto pause_ms =
+      first ? 0
+            : backoff_ms(retry.failures, options.backoff_min_ms, options.backoff_max_ms, random);
+  retry.not_before_ms = client_->loop().now_ms() + pause_ms;
+  refresh();
+  open_missing();
 }
 
 void ConsumerImpl::stream_closed(std::uint32_t stream, const Error& error) {
@@ -164,9 +215,7 @@ void ConsumerImpl::stream_closed(std::uint32_t stream, const Error& error) {
   const auto partition = found->second;
   if (streams_.at(partition).retiring) return forget_stream(partition, Answers::kDrop);
   if (error.code == ErrorCode::kStaleAttach) return reopen_later(partition, error);
-  const bool final =
-      error.code == ErrorCode::kUnknownSubscription || error.code == ErrorCode::kUnknownTopic;
-  attach_failed(attempt_, error, !final && error.retriable());
+  error.retriable() ? lose_stream(partition, error) : start_over(error, false);
 }
 
 // ---- Giving up ----

@@ -1,5 +1,6 @@
-// Attaching a consumer: metadata, Subscribe to the coordinator, then what it assigns; again after
-// every loss, under the same session.
+// Attaching a consumer: metadata, Subscribe to the coordinator, then what it assigns; again, under
+// the same session, when the coordinator is lost. The streams of the partitions go on meanwhile:
+// they are opened anew where the next attachment gives them another epoch.
 #include <algorithm>
 
 #include "clients/cpp/src/backoff.h"
@@ -43,7 +44,7 @@ void ConsumerImpl::attach() {
           self->attach_failed(attempt, topic.error(), topic.error().retriable());
           return;
         }
-        self->metadata_ = std::move(*topic);
+        self->take_metadata(*topic);
         self->subscribe(attempt);
       });
 }
@@ -64,39 +65,41 @@ void ConsumerImpl::subscribe(std::uint64_t attempt) {
                                              options.priority, options.key_ordered,
                                              options.take_over && self->on_attached_ != nullptr));
   };
-  client_->cluster().call(
-      0, std::move(fill), Cluster::Repeat::kYes, [self = shared_from_this(), attempt](Reply reply) {
-        if (self->attempt_ != attempt) return;
-        if (!reply) {
-          self->attach_failed(attempt, reply.error(), reply.error().retriable);
-          return;
-        }
-        const auto* body = reply->frame->body_as_SubscribeReply();
-        if (body != nullptr) {
-          self->subscribed(attempt, *body);
-        } else {
-          self->attach_failed(attempt, {ErrorCode::kInternal, "the answer to subscribe is none"},
-                              false);
-        }
-      });
+  client_->cluster().call(coordinator_node_, std::move(fill), Cluster::Repeat::kYes,
+                          [self = shared_from_this(), attempt](Reply reply) {
+                            if (self->attempt_ != attempt) return;
+                            if (!reply) {
+                              self->attach_failed(attempt, reply.error(), reply.error().retriable);
+                              return;
+                            }
+                            const auto* body = reply->frame->body_as_SubscribeReply();
+                            if (body != nullptr) {
+                              self->subscribed(*reply->link, *body);
+                            } else {
+                              self->attach_failed(
+                                  attempt,
+                                  {ErrorCode::kInternal, "the answer to subscribe is none"}, false);
+                            }
+                          });
 }
 
-void ConsumerImpl::subscribed(std::uint64_t attempt, const protocol::SubscribeReply& reply) {
-  if (attempt_ != attempt) return;
-  metadata_.topic_id = reply.topic_id();
+void ConsumerImpl::subscribed(NodeLink& coordinator, const protocol::SubscribeReply& reply) {
+  if (reply.topic_id() != topic_id_) routes_.assign(routes_.size(), {});  // it was made anew
+  topic_id_ = reply.topic_id();
   subscription_id_ = reply.subscription_id();
   attach_epoch_ = reply.attach_epoch();
-  coordinator_ = &client_->cluster().control();
+  coordinator_ = &coordinator;
+  coordinator_node_ = coordinator.node();
   coordinator_->add_attachment(subscription_id_, attach_epoch_, this);
-  if (std::ranges::find(links_, coordinator_) == links_.end()) {
-    links_.push_back(coordinator_);
-    coordinator_->add_user(this);
-  }
+  watch(*coordinator_);
+  failures_ = 0;
+  retries_.clear();
   const auto timeout_ms =
       reply.session_timeout_ms() > 0 ? reply.session_timeout_ms() : limits::kConsumerSessionMs;
   const auto every_ms = std::max<std::uint64_t>(timeout_ms / kSignsOfLifePerSession, 1);
   ping_timer_->start(every_ms, every_ms, [this] { sign_of_life(); });
   take_assignment(reply);
+  all_answers_due();  // those of partitions that are not ours any more are forgotten
 }
 
 void ConsumerImpl::sign_of_life() {
@@ -106,35 +109,30 @@ void ConsumerImpl::sign_of_life() {
   }
 }
 
-void ConsumerImpl::check_attached() {
-  if (attached_ || coordinator_ == nullptr) return;
+void ConsumerImpl::check_complete() {
+  if (complete_ || coordinator_ == nullptr) return;
   for (const auto& [partition, epoch] : assignment_) {
     const auto found = streams_.find(partition);
     if (found == streams_.end() || !found->second.open || found->second.epoch != epoch) return;
   }
-  attached_ = true;
-  failures_ = 0;
+  complete_ = true;
   if (on_attached_) {
     std::exchange(on_attached_, nullptr)(true);
     return;
   }
   std::lock_guard lock(mutex_);
   ++stats_.reconnects;
-  for (std::uint32_t partition = 0; partition < slots_.size(); ++partition) {
-    if (!slots_[partition].answers.empty()) due(partition, &Slot::answers_due, answers_due_);
-  }
 }
 
+// Tries again after a pause, or ends the consumer.
 void ConsumerImpl::attach_failed(std::uint64_t attempt, const Error& error, bool retriable) {
   if (attempt_ != attempt || ended_) return;
   const auto now_ms = client_->loop().now_ms();
-  if (std::exchange(attached_, false)) detached_at_ms_ = now_ms;  // time to come back begins here
   const bool lost = error.code == ErrorCode::kConnectionLost || error.code == ErrorCode::kTimedOut;
   if ((!retriable && !lost) || now_ms - detached_at_ms_ > client_->options().request_timeout_ms) {
     stop(error);
     return;
   }
-  drop_streams();
   ++attempt_;  // what is under way for this one comes too late
   const auto& options = client_->options();
   auto random = client_->cluster().random();
@@ -143,8 +141,33 @@ void ConsumerImpl::attach_failed(std::uint64_t attempt, const Error& error, bool
       [this] { attach(); });
 }
 
+// The coordinator is gone, or is another node now. Its partitions are delivered on.
+void ConsumerImpl::attachment_lost(const Error& reason) {
+  if (ended_ || coordinator_ == nullptr) return;
+  forget_attachment();
+  coordinator_node_ = reason.node;
+  attach_failed(attempt_, reason, true);
+}
+
+void ConsumerImpl::forget_attachment() {
+  if (coordinator_ == nullptr) return;
+  coordinator_->remove_attachment(subscription_id_, attach_epoch_);
+  coordinator_ = nullptr;
+  complete_ = false;
+  learning_ = false;
+  detached_at_ms_ = client_->loop().now_ms();  // time to come back begins here
+  ping_timer_->stop();
+}
+
+// What the server and we know of the streams does not fit together.
+void ConsumerImpl::start_over(const Error& error, bool retriable) {
+  if (ended_) return;
+  forget_attachment();
+  drop_streams();
+  attach_failed(attempt_, error, retriable);
+}
+
 void ConsumerImpl::drop_streams() {
-  if (std::exchange(attached_, false)) detached_at_ms_ = client_->loop().now_ms();
   {
     std::lock_guard lock(mutex_);
     queue_.clear();
@@ -153,22 +176,13 @@ void ConsumerImpl::drop_streams() {
   while (!streams_.empty()) close_stream(streams_.begin()->first, Answers::kKeep);
   assignment_.clear();
   refused_.clear();
-  learning_ = false;
+  retries_.clear();
   reopen_timer_->stop();
-  ping_timer_->stop();
-  if (coordinator_ != nullptr) coordinator_->remove_attachment(subscription_id_, attach_epoch_);
-  coordinator_ = nullptr;
-}
-
-void ConsumerImpl::link_down(NodeLink& link, const Error& reason) {
-  const bool ours = &link == coordinator_ || std::ranges::any_of(streams_, [&](const auto& entry) {
-    return entry.second.link == &link;
-  });
-  if (ours) attach_failed(attempt_, reason, true);
 }
 
 void ConsumerImpl::stop(const Error& reason) {
   if (std::exchange(ended_, true)) return;
+  forget_attachment();
   drop_streams();
   ++attempt_;
   for (auto* link : links_) link->remove_user(this);
@@ -194,13 +208,14 @@ void ConsumerImpl::end(const Error& reason) {
 }
 
 void ConsumerImpl::detach(std::move_only_function<void()> done) {
-  if (ended_ || !std::exchange(attached_, false)) {
+  if (ended_ || coordinator_ == nullptr) {
     done();
     return;
   }
+  forget_attachment();
   client_->cluster().call(
-      0,
-      [topic = metadata_.topic_id, subscription = subscription_id_,
+      coordinator_node_,
+      [topic = topic_id_, subscription = subscription_id_,
        epoch = attach_epoch_](flatbuffers::FlatBufferBuilder& builder) {
         return body_of(protocol::Body::Unsubscribe,
                        protocol::CreateUnsubscribe(builder, topic, subscription, epoch));

@@ -15,6 +15,7 @@
 #include "clients/cpp/src/answer_queue.h"
 #include "clients/cpp/src/client_impl.h"
 #include "clients/cpp/src/held_ranges.h"
+#include "clients/cpp/src/partition_route.h"
 
 namespace andyx::client {
 
@@ -56,10 +57,17 @@ class ConsumerImpl final : public Part,
     std::uint32_t id = 0;
     std::uint64_t epoch = 0;  // of the partition
     NodeLink* link = nullptr;
+    NodeId node = 0;        // that `link` leads to
     bool open = false;      // the server has confirmed it
     bool retiring = false;  // the partition was taken away; what is held is answered first
     std::uint64_t next_answer = 1;
     std::unordered_map<std::uint64_t, AnswerQueue::Group> unconfirmed;
+  };
+
+  // A partition that is ours and could not be opened.
+  struct Retry {
+    std::uint32_t failures = 0;
+    std::uint64_t not_before_ms = 0;
   };
 
   ConsumerImpl(std::shared_ptr<ClientImpl> client, ConsumerOptions options, std::string topic);
@@ -72,9 +80,12 @@ class ConsumerImpl final : public Part,
   void begin(std::move_only_function<void(Result<bool>)> done);
   void attach();
   void subscribe(std::uint64_t attempt);
-  void subscribed(std::uint64_t attempt, const protocol::SubscribeReply& reply);
-  void check_attached();
+  void subscribed(NodeLink& coordinator, const protocol::SubscribeReply& reply);
+  void check_complete();
   void attach_failed(std::uint64_t attempt, const Error& error, bool retriable);
+  void attachment_lost(const Error& reason);
+  void forget_attachment();
+  void start_over(const Error& error, bool retriable);
   void detach(std::move_only_function<void()> done);
   void drop_streams();
   void stop(const Error& reason);
@@ -87,9 +98,11 @@ class ConsumerImpl final : public Part,
   void take_assignment(const Body& body);
   void apply_assignment();
   void learn_partitions();
-  void open_stream(std::uint32_t partition, std::uint64_t epoch);
+  void open_missing();
+  void open_stream(std::uint32_t partition, std::uint64_t epoch, NodeLink& link);
   void stream_opened(std::uint32_t partition, std::uint32_t id, const Reply& reply);
   void reopen_later(std::uint32_t partition, const Error& error);
+  void lose_stream(std::uint32_t partition, const Error& error);
   void retire(std::uint32_t partition);
   void close_if_retired(std::uint32_t partition);
   enum class Answers { kKeep, kDrop };
@@ -97,12 +110,20 @@ class ConsumerImpl final : public Part,
   void close_stream(std::uint32_t partition, Answers answers);
   void drop_received(std::uint32_t partition);
   void forget_answers(std::uint64_t messages);
+  void all_answers_due();
+
+  // Where the mains are; the thread. In consumer_route.cc.
+  void refresh();
+  void take_metadata(const TopicMetadata& topic);
+  NodeLink* link_of(std::uint32_t partition) const;
+  void watch(NodeLink& link);
+  void unwatch_unused();
 
   // The thread.
   void deliver(std::uint32_t stream, const SharedBytes& frame,
                const protocol::Deliver& body) override;
   void stream_closed(std::uint32_t stream, const Error& error) override;
-  void link_up(NodeLink&) override {}
+  void link_up(NodeLink& link) override;
   void link_down(NodeLink& link, const Error& reason) override;
   void end(const Error& reason) override;
   void work_off();
@@ -133,11 +154,17 @@ class ConsumerImpl final : public Part,
   std::uint64_t attempt_ = 0;
   std::uint32_t failures_ = 0;
   std::uint64_t detached_at_ms_ = 0;
-  bool attached_ = false, ended_ = false;
-  TopicMetadata metadata_;
+  Error last_error_{ErrorCode::kTimedOut, "a partition could not be opened"};
+  bool complete_ = false;  // attached, and everything that was assigned is open
+  bool ended_ = false;
+  TopicId topic_id_ = 0;
+  std::vector<PartitionRoute> routes_;  // of each partition of the topic
+  bool refreshing_ = false;
   std::uint32_t subscription_id_ = 0;
   std::uint64_t attach_epoch_ = 0;
-  NodeLink* coordinator_ = nullptr;                           // the connection of the attachment
+  NodeLink* coordinator_ = nullptr;  // the connection of the attachment; null: there is none
+  NodeId coordinator_node_ = 0;      // whom to ask first; 0: any
+  std::unordered_map<std::uint32_t, Retry> retries_;          // by partition
   std::map<std::uint32_t, std::uint64_t> assignment_;         // partition -> epoch
   std::unordered_map<std::uint32_t, std::uint32_t> refused_;  // how often in a row, as stale
   bool learning_ = false;                                     // partitions that are new to us

@@ -86,10 +86,10 @@ void ConsumerImpl::grant(std::uint32_t partition) {
 }
 
 void ConsumerImpl::send_answers(std::uint32_t partition) {
-  if (!attached_) return;  // after attaching
   const auto found = streams_.find(partition);
   if (found == streams_.end()) {
-    if (assignment_.contains(partition)) return;  // when it is open again
+    // When it is open again; or when an attachment says whether it is still ours.
+    if (coordinator_ == nullptr || assignment_.contains(partition)) return;
     // Answered too late: the partition is somebody else's, who gets the messages again.
     std::lock_guard lock(mutex_);
     forget_answers(slots_[partition].answers.clear());
@@ -135,13 +135,14 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
   auto group = std::move(found->second);
   stream.unconfirmed.erase(found);
   if (!reply && (reply.error().code == ErrorCode::kUnknownStream ||
-                 reply.error().code == ErrorCode::kStaleAttach)) {
+                 reply.error().code == ErrorCode::kStaleAttach ||
+                 reply.error().code == ErrorCode::kNotMain)) {
     {
       std::lock_guard lock(mutex_);
       slots_[partition].answers.put_back(std::move(group));
     }
     if (stream.retiring) return forget_stream(partition, Answers::kDrop);
-    attach_failed(attempt_, reply.error(), true);
+    lose_stream(partition, reply.error());
     return;
   }
   if (!reply && reply.error().retriable) {
@@ -149,12 +150,7 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
       std::lock_guard lock(mutex_);
       slots_[partition].answers.put_back(std::move(group));
     }
-    answer_timer_->start(kAnswerRetryMs, 0, [this] {
-      std::lock_guard lock(mutex_);
-      for (std::uint32_t i = 0; i < slots_.size(); ++i) {
-        if (!slots_[i].answers.empty()) due(i, &Slot::answers_due, answers_due_);
-      }
-    });
+    answer_timer_->start(kAnswerRetryMs, 0, [this] { all_answers_due(); });
     return;
   }
   if (reply) {
@@ -165,6 +161,13 @@ void ConsumerImpl::answered(std::uint32_t partition, std::uint64_t id, const Rep
   }
   send_answers(partition);
   close_if_retired(partition);
+}
+
+void ConsumerImpl::all_answers_due() {
+  std::lock_guard lock(mutex_);
+  for (std::uint32_t i = 0; i < slots_.size(); ++i) {
+    if (!slots_[i].answers.empty()) due(i, &Slot::answers_due, answers_due_);
+  }
 }
 
 // With the mutex. They will not be confirmed.

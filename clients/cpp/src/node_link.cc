@@ -14,6 +14,12 @@ namespace {
 constexpr std::size_t kMaxInFlight = limits::kMaxInFlightRequestsPerConnection - 64;
 constexpr std::size_t kMaxInFlightBytes = limits::kMaxInFlightBytesPerConnection * 3 / 4;
 constexpr std::uint32_t kLingerMs = 500;
+constexpr std::uint32_t kPingsPerTimeout = 4;  // to a node that is silent and should not be
+
+// For one attempt to connect, and for the answer to hello.
+std::uint32_t patience_ms(const LinkOptions& options) {
+  return std::min(options.connect_timeout_ms, options.ping_timeout_ms);
+}
 
 }  // namespace
 
@@ -25,6 +31,7 @@ ReplyError local_error(ErrorCode code, std::string message) {
 ReplyError error_of(const protocol::ErrorReply& reply) {
   ReplyError error{
       {static_cast<ErrorCode>(reply.code()), {}}, {}, reply.retriable(), reply.retry_after_ms()};
+  error.node = reply.node();
   error.stored = reply.stored() == protocol::Storedness::not_stored ? Storedness::kNotStored
                                                                     : Storedness::kMaybeStored;
   if (reply.duplicates() != nullptr) {
@@ -71,7 +78,7 @@ void NodeLink::wait_and_reconnect() {
 
 void NodeLink::connect() {
   state_ = State::kConnecting;
-  connecting_ = net::connect(loop_, address_, options_.connect_timeout_ms,
+  connecting_ = net::connect(loop_, address_, patience_ms(options_),
                              [this](auto made) { connected(std::move(made)); });
 }
 
@@ -88,9 +95,9 @@ void NodeLink::connected(Result<std::unique_ptr<net::Connection>> made) {
 
 void NodeLink::say_hello() {
   state_ = State::kHello;
-  timer_->start(options_.connect_timeout_ms, 0, [this] {
+  timer_->start(patience_ms(options_), 0, [this] {
     lost(Error{ErrorCode::kTimedOut, address_.text() + ": no answer to hello within " +
-                                         std::to_string(options_.connect_timeout_ms) + " ms"});
+                                         std::to_string(patience_ms(options_)) + " ms"});
   });
   connection_->send(writer_.write(next_id_++, [this](auto& builder) {
     const auto name = builder.CreateString(options_.client_name);
@@ -106,8 +113,16 @@ void NodeLink::hello_answered(ReplyFrame frame) {
     lost(error_of(*refused));
     return;
   }
-  if (frame.frame->body_as_HelloReply() == nullptr) {
+  const auto* answer = frame.frame->body_as_HelloReply();
+  if (answer == nullptr) {
     lost(Error{ErrorCode::kUnsupportedVersion, address_.text() + ": the answer to hello is none"});
+    return;
+  }
+  if (is_other_cluster(*answer)) return;
+  if (users_.empty()) {  // nobody waits any more
+    connection_.reset();
+    timer_->stop();
+    state_ = State::kIdle;
     return;
   }
   hello_ = std::move(frame);
@@ -118,6 +133,18 @@ void NodeLink::hello_answered(ReplyFrame frame) {
   for_each_user([this](LinkUser& user) { user.link_up(*this); });
 }
 
+// The server looks at the pinned id too; but it may have been pinned after our hello was sent.
+bool NodeLink::is_other_cluster(const protocol::HelloReply& answer) {
+  const auto* theirs = answer.cluster_id();
+  if (options_.cluster_id.empty() || theirs == nullptr || theirs->size() == 0 ||
+      theirs->str() == options_.cluster_id) {
+    return false;
+  }
+  lost(Error{ErrorCode::kWrongCluster, address_.text() + " is of the cluster " + theirs->str() +
+                                           ", this client is of " + options_.cluster_id});
+  return true;
+}
+
 void NodeLink::ping_at_least_every(std::uint32_t ms) {
   if (ms == 0 || ms >= ping_every_ms_) return;
   ping_every_ms_ = ms;
@@ -125,20 +152,49 @@ void NodeLink::ping_at_least_every(std::uint32_t ms) {
 }
 
 void NodeLink::arm_keep_alive() {
-  const auto every_ms = std::clamp<std::uint64_t>(idle_timeout_ms_ / 4, 1, ping_every_ms_);
-  timer_->start(every_ms, every_ms, [this] { keep_alive(); });
+  heard_ms_ = pinged_ms_ = loop_.now_ms();
+  unsent_bytes_ = 0;
+  silent_ms_ = 0;
+  const auto often_ms =
+      std::min<std::uint64_t>(options_.ping_timeout_ms / kPingsPerTimeout, idle_timeout_ms_ / 4);
+  check_every_ms_ = std::clamp<std::uint64_t>(often_ms, 1, ping_every_ms_);
+  timer_->start(check_every_ms_, check_every_ms_, [this] { keep_alive(); });
+}
+
+// Is something expected of the node? Then it is asked often whether it lives.
+bool NodeLink::is_waiting() const {
+  return !pending_.empty() || !streams_.empty() || !attachments_.empty();
+}
+
+// Whether nothing has moved since the last look, either way.
+bool NodeLink::is_silent() {
+  const auto heard_ms = connection_->last_received_ms();
+  const auto unsent_bytes = connection_->queued_bytes();
+  const bool moved = heard_ms > heard_ms_ || unsent_bytes < unsent_bytes_;
+  heard_ms_ = heard_ms;
+  unsent_bytes_ = unsent_bytes;
+  return !moved;
 }
 
 void NodeLink::keep_alive() {
-  if (loop_.now_ms() - connection_->last_received_ms() >= idle_timeout_ms_) {
-    lost(Error{ErrorCode::kConnectionLost, address_.text() + ": nothing received for " +
-                                               std::to_string(idle_timeout_ms_) + " ms"});
+  const auto now_ms = loop_.now_ms();
+  // The first silent look sends the ping that the next ones wait for.
+  silent_ms_ = is_silent() && is_waiting() ? silent_ms_ + check_every_ms_ : 0;
+  const bool gone = silent_ms_ > options_.ping_timeout_ms;
+  if (gone || now_ms - connection_->last_received_ms() >= idle_timeout_ms_) {
+    const auto silent_ms = gone ? options_.ping_timeout_ms : idle_timeout_ms_;
+    lost(Error{ErrorCode::kConnectionLost,
+               address_.text() + ": nothing received for " + std::to_string(silent_ms) + " ms"});
     return;
   }
-  ping();
+  const auto every_ms = std::clamp<std::uint64_t>(
+      silent_ms_ > 0 ? options_.ping_timeout_ms / kPingsPerTimeout : idle_timeout_ms_ / 4, 1,
+      ping_every_ms_);
+  if (now_ms - pinged_ms_ >= every_ms) ping();
 }
 
 void NodeLink::ping() {
+  pinged_ms_ = loop_.now_ms();
   tell([](auto& builder) { return body_of(protocol::Body::Ping, protocol::CreatePing(builder)); });
 }
 
@@ -270,6 +326,7 @@ void NodeLink::answered(ReplyFrame frame) {
   if (const auto* refused = frame.frame->body_as_ErrorReply()) {
     request.reply(std::unexpected(error_of(*refused)));
   } else {
+    frame.link = this;
     request.reply(std::move(frame));
   }
   send_waiting();

@@ -22,7 +22,8 @@ class NodeLink;
 
 struct LinkOptions {
   std::string client_name, cluster_id;
-  std::uint32_t connect_timeout_ms = 5'000;
+  std::uint32_t connect_timeout_ms = 5'000;  // at most ping_timeout_ms counts
+  std::uint32_t ping_timeout_ms = 3'000;     // a node that is asked and silent for so long is lost
   std::uint32_t backoff_min_ms = 20, backoff_max_ms = 1'000;
   std::uint64_t seed = 1;
 };
@@ -76,6 +77,7 @@ ReplyError error_of(const protocol::ErrorReply& reply);
 struct ReplyFrame {
   SharedBytes bytes;
   const protocol::Frame* frame;
+  NodeLink* link = nullptr;  // of the node that answered
 };
 using Reply = std::expected<ReplyFrame, ReplyError>;
 using OnReply = std::move_only_function<void(Reply)>;
@@ -97,6 +99,9 @@ class NodeLink final : private net::ConnectionHandler {
   const protocol::HelloReply* hello() const {
     return hello_.frame ? hello_.frame->body_as_HelloReply() : nullptr;
   }
+  NodeId node() const { return hello() != nullptr ? hello()->node_id() : 0; }  // 0: not known
+  // From now on every other cluster is refused, with kWrongCluster.
+  void pin_cluster(const std::string& id) { options_.cluster_id = id; }
 
   void add_user(LinkUser* user);  // connects, where it does not yet; idempotent
   void remove_user(LinkUser* user);
@@ -140,8 +145,11 @@ class NodeLink final : private net::ConnectionHandler {
   void connected(Result<std::unique_ptr<net::Connection>> made);
   void say_hello();
   void hello_answered(ReplyFrame frame);
+  bool is_other_cluster(const protocol::HelloReply& hello);
   void arm_keep_alive();
   void keep_alive();
+  bool is_silent();
+  bool is_waiting() const;
   void attempt_failed(const Error& reason);
   void lost(Error reason);
   void wait_and_reconnect();
@@ -164,7 +172,7 @@ class NodeLink final : private net::ConnectionHandler {
 
   net::Loop& loop_;
   const net::Address address_;
-  const LinkOptions options_;
+  LinkOptions options_;
   State state_ = State::kIdle;
   std::uint64_t random_;
   std::uint32_t failures_ = 0;
@@ -176,6 +184,14 @@ class NodeLink final : private net::ConnectionHandler {
   ReplyFrame hello_{{}, nullptr};
   std::uint64_t idle_timeout_ms_;
   std::uint64_t ping_every_ms_ = limits::kKeepAliveIntervalMs;
+  // What keep_alive() saw the last time.
+  std::uint64_t check_every_ms_ = 0;
+  std::uint64_t heard_ms_ = 0;    // when something was received last
+  std::size_t unsent_bytes_ = 0;  // still queued
+  std::uint64_t pinged_ms_ = 0;   // when the last ping was sent
+  // While something is waited for. Counted in looks, not by the clock: a program that was stopped
+  // itself for a while has answers waiting in its socket.
+  std::uint64_t silent_ms_ = 0;
 
   frame::FrameWriter writer_;
   std::uint64_t next_id_ = 1;

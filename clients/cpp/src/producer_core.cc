@@ -126,24 +126,32 @@ void ProducerCore::refused(BatchId id, const Refusal& refusal, std::uint64_t now
       }
       return;
     }
-    case ErrorCode::kNotMain:
     case ErrorCode::kUnknownTopic:
     case ErrorCode::kUnknownPartition:
-      actions_.emplace_back(Refresh{});
-      break;
+      // This node may not have heard of it yet. Metadata says whether it is gone.
+      try_later(entry, refusal, now_ms);
+      return;
     default:
       break;
   }
   const bool maybe = refusal.stored == Storedness::kMaybeStored;
   if (refusal.retriable && (config_.idempotent || !maybe)) {
     entry.maybe_stored |= maybe;
-    send_again(entry);
-    back_off(now_ms, refusal.retry_after_ms);
+    try_later(entry, refusal, now_ms);
   } else {
     fail(id, refusal.error, refusal.stored);
     last_progress_ms_ = now_ms;
     want_reopen();
   }
+}
+
+// What was in flight together and is refused together is one failure. Whoever cannot store may have
+// been replaced, except when there is just too much to do.
+void ProducerCore::try_later(Entry& entry, const Refusal& refusal, std::uint64_t now_ms) {
+  if (refusal.error.code != ErrorCode::kOverloaded) actions_.emplace_back(Refresh{});
+  const bool counted = hold_;
+  send_again(entry);
+  if (!counted) back_off(now_ms, refusal.retry_after_ms);
 }
 
 void ProducerCore::send_again(Entry& entry) {

@@ -72,7 +72,7 @@ class ProducerCore {
   struct Reopen {
     bool sequence_known = false;
   };
-  struct Refresh {};  // the partition's main is another one
+  struct Refresh {};  // the partition's main may be another one: ask for metadata
   using Action = std::variant<Send, Stored, Absorbed, Failed, Reopen, Refresh>;
 
   explicit ProducerCore(const Config& config);
@@ -91,6 +91,7 @@ class ProducerCore {
   std::vector<Action> take_actions();
   std::optional<std::uint64_t> wake_at() const;  // when tick() has something to do
   bool is_up() const { return up_; }
+  std::uint32_t in_flight() const { return in_flight_; }
   std::size_t unresolved() const { return entries_.size(); }
   std::uint64_t resent() const { return resent_; }
 
@@ -108,6 +109,7 @@ class ProducerCore {
   void stored(BatchId id, const Success& success, std::uint64_t now_ms);
   void repeated(BatchId id, const Repeated& repeated, std::uint64_t now_ms);
   void refused(BatchId id, const Refusal& refusal, std::uint64_t now_ms);
+  void try_later(Entry& entry, const Refusal& refusal, std::uint64_t now_ms);
   void send_again(Entry& entry);
   void fail(BatchId id, const Error& error, Storedness stored);
   void want_reopen();

@@ -77,10 +77,12 @@ Status ProducerImpl::send(const OutMessage& message, SendCallback callback, When
   if (slot.builder.count() == 1) slot.first_time_us = record.time_us;
   const auto now_bytes = slot.builder.size_bytes();
   slot.charged_bytes += now_bytes - before_bytes;
+  slot.buffered_bytes += now_bytes - before_bytes;
   stats_.buffered_bytes += now_bytes - before_bytes;
   ++stats_.messages_sent;
   if (callback) slot.callbacks.emplace_back(slot.builder.count() - 1, std::move(callback));
-  if (!message.partition && !message.key && ++round_robin_ >= slots_.size()) round_robin_ = 0;
+  if (!message.partition && !message.key)
+    round_robin_ = (*partition + 1) % static_cast<std::uint32_t>(slots_.size());
   if (now_bytes >= options_.batch_bytes) {
     seal(*partition);
   } else if (!linger_armed_) {
@@ -115,7 +117,19 @@ Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
                                                   std::to_string(count - 1) + ", not " +
                                                   std::to_string(*message.partition));
   }
-  return message.key ? batch::partition_of_key(*message.key, count) : round_robin_;
+  return message.key ? batch::partition_of_key(*message.key, count) : next_round_robin();
+}
+
+// A partition whose main is away, or slow, does not get so much that nothing is left of the buffer
+// for the others.
+std::uint32_t ProducerImpl::next_round_robin() const {
+  const auto count = static_cast<std::uint32_t>(slots_.size());
+  const auto share_bytes = options_.buffer_bytes / (2 * std::size_t{count});
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const auto partition = (round_robin_ + i) % count;
+    if (slots_[partition].buffered_bytes < share_bytes) return partition;
+  }
+  return round_robin_;
 }
 
 void ProducerImpl::seal(std::uint32_t partition) {

@@ -6,11 +6,13 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "andyx/producer.h"
 #include "clients/cpp/src/client_impl.h"
+#include "clients/cpp/src/partition_route.h"
 #include "clients/cpp/src/producer_core.h"
 #include "protocol/batch/batch_builder.h"
 
@@ -47,7 +49,8 @@ class ProducerImpl final : public Part,
     batch::BatchBuilder builder;
     batch::ProducerStamp stamp;  // of the next batch
     TimeUs first_time_us = 0;
-    std::size_t charged_bytes = 0;
+    std::size_t charged_bytes = 0;   // of the batch that is filled
+    std::size_t buffered_bytes = 0;  // of everything that is not answered
     std::vector<std::pair<std::uint32_t, SendCallback>> callbacks;
     std::uint64_t sealed = 0, resolved = 0;  // batches; resolved without a gap
   };
@@ -56,8 +59,9 @@ class ProducerImpl final : public Part,
     ProducerCore core;
     std::deque<Batch> batches;  // unresolved; the first one has number first_id
     BatchId first_id = 0;
+    PartitionRoute route;
+    NodeId node = 0;  // that `link` leads to
     NodeLink* link = nullptr;
-    MainEpoch epoch = 0;
     std::uint64_t resent = 0;      // as the core counts, already in the statistics
     std::uint64_t stored = 0;      // batches, since the sequences began
     std::uint64_t generation = 0;  // answers to sends of an earlier one are dropped
@@ -75,7 +79,6 @@ class ProducerImpl final : public Part,
   // The place of a producer with a name; the thread. In producer_place.cc.
   bool named() const { return !options_.name.empty(); }
   bool single() const { return named() && options_.instance == ProducerInstance::kSingle; }
-  Status take_home(const TopicMetadata& topic);
   void open_named(OnIdentity done);
   void reclaim();
   void leave(std::move_only_function<void()> done);
@@ -84,6 +87,7 @@ class ProducerImpl final : public Part,
   // Callers, under the mutex.
   Status admit(std::unique_lock<std::mutex>& lock, WhenFull when_full);
   Result<std::uint32_t> choose(const OutMessage& message);
+  std::uint32_t next_round_robin() const;
   void seal(std::uint32_t partition);
   void seal_all();
   void linger();
@@ -107,6 +111,10 @@ class ProducerImpl final : public Part,
   void refresh();
   void refresh_later();
   void refreshed(const TopicMetadata& topic);
+  void place(std::uint32_t partition);
+  void place_all();
+  void watch(NodeLink& link);
+  void unwatch_unused();
   void give_up(const Error& reason, bool for_good);
   void fail_for_good(const Error& reason);
   void arm_timer_for(const ProducerCore& core);
@@ -137,8 +145,9 @@ class ProducerImpl final : public Part,
   TopicId topic_id_ = 0;
   std::uint64_t refreshed_at_ms_ = 0;
   bool refreshing_ = false;
-  NodeId home_ = 0;  // where a producer with a name has its place
-  NodeLink* home_link_ = nullptr;
+  std::set<NodeLink*> links_;      // those that tell this object when they come and go
+  NodeId home_ = 0;                // main of partition 0 when the place was asked for
+  NodeLink* home_link_ = nullptr;  // where a producer with a name has its place
   std::uint64_t session_ = 0;
   bool place_held_ = true;  // without it nothing is sent; anonymous: always
   bool reclaiming_ = false;

@@ -35,7 +35,10 @@ void ProducerImpl::begin(std::move_only_function<void(Result<bool>)> done) {
           done(true);
         };
         if (!self->named()) return self->open_anonymous(std::move(go_on));
-        if (auto home = self->take_home(*topic); !home) return go_on(std::unexpected(home.error()));
+        self->session_ = self->options_.session;
+        while (self->session_ == 0) self->session_ = self->client_->cluster().random();
+        self->place_held_ = false;
+        self->home_ = topic->partitions.front().main;
         self->open_named(std::move(go_on));
       });
 }
@@ -72,7 +75,8 @@ void ProducerImpl::grow(std::size_t partitions) {
                                             .backoff_min_ms = client.backoff_min_ms,
                                             .backoff_max_ms = client.backoff_max_ms,
                                             .seed = client_->cluster().random()}),
-                      .batches = {}});
+                      .batches = {},
+                      .route = {}});
   }
   std::lock_guard lock(mutex_);
   while (slots_.size() < lanes_.size()) {
@@ -92,10 +96,7 @@ void ProducerImpl::end(const Error& reason) {
   take_ready();
   give_up(reason, true);
   leave([] {});
-  for (auto& lane : lanes_) {
-    if (lane.link != nullptr) lane.link->remove_user(this);
-  }
-  if (home_link_ != nullptr) home_link_->remove_user(this);
+  for (auto* link : links_) link->remove_user(this);
   linger_timer_.reset();
   timer_.reset();
   refresh_timer_.reset();
@@ -164,9 +165,9 @@ void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Send& action
   lane.link->call_with_payload(
       batch.bytes,
       [&, this](flatbuffers::FlatBufferBuilder& builder, auto bytes) {
-        return body_of(
-            protocol::Body::Produce,
-            protocol::CreateProduce(builder, topic_id_, partition, lane.epoch, acks, bytes));
+        return body_of(protocol::Body::Produce,
+                       protocol::CreateProduce(builder, topic_id_, partition, lane.route.epoch(),
+                                               acks, bytes));
       },
       [self = shared_from_this(), partition, id = action.id,
        generation = lane.generation](Reply reply) {
@@ -181,6 +182,7 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
   if (reply) {
     const auto* stored = reply->frame->body_as_ProduceReply();
     if (stored != nullptr) {
+      lane.route.served(lane.node, stored->main_epoch());
       lane.core.answered(id,
                          ProducerCore::Success{.base_offset = stored->base_offset(),
                                                .append_time_us = stored->append_time_us(),
@@ -201,6 +203,7 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
     fail_for_good(reply.error());
   } else if (reply.error().code != ErrorCode::kConnectionLost) {  // else link_down tells the core
     const auto& error = reply.error();
+    if (error.code == ErrorCode::kNotMain) lane.route.redirected(lane.node, error.node);
     lane.core.answered(id,
                        ProducerCore::Refusal{.error = error,
                                              .stored = error.stored,
@@ -209,6 +212,7 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
                        now_ms);
   }
   run(partition);
+  if (!ended_) place(partition);
 }
 
 void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Stored& action) {
@@ -258,6 +262,7 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
   stats_.buffered_bytes -= charged_bytes;
   stats_.batches_resent += lane.core.resent() - std::exchange(lane.resent, lane.core.resent());
   slots_[partition].resolved += resolved;
+  slots_[partition].buffered_bytes -= charged_bytes;
   if (outcome) {
     stats_.messages_acked += told.count;
     stats_.bytes_acked += told.size_bytes;
@@ -302,78 +307,6 @@ void ProducerImpl::restamp(std::uint32_t partition, const batch::ProducerStamp& 
   }
   slots_[partition].stamp = next;
   lanes_[partition].stored = stamp.sequence;
-}
-
-// ---- Links and metadata ----
-
-void ProducerImpl::act(std::uint32_t, const ProducerCore::Refresh&) { refresh(); }
-
-void ProducerImpl::refresh() {
-  if (ended_ || std::exchange(refreshing_, true)) return;
-  refreshed_at_ms_ = client_->loop().now_ms();
-  client_->cluster().topic(topic_, false, [self = shared_from_this()](Result<TopicMetadata> topic) {
-    self->refreshing_ = false;
-    if (self->ended_) return;
-    if (topic) {
-      self->refreshed(*topic);
-    } else if (topic.error().code == ErrorCode::kUnknownTopic && self->named()) {
-      self->fail_for_good(topic.error());
-    } else if (topic.error().code == ErrorCode::kUnknownTopic) {
-      self->give_up(topic.error(), false);
-      self->refresh_later();
-    } else {
-      self->refresh_later();
-    }
-  });
-}
-
-void ProducerImpl::refresh_later() {
-  refresh_timer_->start(client_->options().backoff_max_ms, 0, [this] { refresh(); });
-}
-
-void ProducerImpl::refreshed(const TopicMetadata& topic) {
-  topic_id_ = topic.topic_id;
-  grow(topic.partitions.size());
-  const auto now_ms = client_->loop().now_ms();
-  bool complete = true;
-  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
-    auto& lane = lanes_[partition];
-    auto* link = partition < topic.partitions.size()
-                     ? client_->cluster().link_to(topic.partitions[partition].main)
-                     : nullptr;
-    if (lane.link != nullptr && lane.link != link) {
-      ++lane.generation;
-      lane.core.link_down({ErrorCode::kNotMain, "the main has moved"}, now_ms);
-    }
-    lane.link = link;
-    if (link == nullptr) {
-      complete = false;
-    } else {
-      lane.epoch = topic.partitions[partition].epoch;
-      link->add_user(this);
-      if (link->up() && place_held_) lane.core.link_up(lane.epoch, now_ms);
-    }
-    run(partition);
-  }
-  if (!complete) refresh_later();
-}
-
-void ProducerImpl::link_up(NodeLink& link) {
-  if (&link == home_link_) return reclaim();
-  // A node that comes back leads under a new epoch: ask before sending.
-  refresh();
-}
-
-void ProducerImpl::link_down(NodeLink& link, const Error& reason) {
-  const auto now_ms = client_->loop().now_ms();
-  if (&link == home_link_) place_held_ = false;
-  for (std::uint32_t partition = 0; partition < lanes_.size(); ++partition) {
-    auto& lane = lanes_[partition];
-    if (lane.link != &link) continue;
-    ++lane.generation;
-    lane.core.link_down(reason, now_ms);
-    run(partition);
-  }
 }
 
 // ---- Time ----

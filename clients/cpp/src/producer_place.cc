@@ -5,18 +5,7 @@
 
 namespace andyx::client {
 
-// The place is had on the connection to the node of partition 0, and lost with it.
-Status ProducerImpl::take_home(const TopicMetadata& topic) {
-  home_ = topic.partitions.front().main;
-  home_link_ = client_->cluster().link_to(home_);
-  if (home_link_ == nullptr)
-    return fail(ErrorCode::kUnreachable, topic_ + ": partition 0 has no main that is known");
-  session_ = options_.session;
-  while (session_ == 0) session_ = client_->cluster().random();
-  place_held_ = false;
-  return {};
-}
-
+// The place is had on the connection to the main of partition 0, and lost with it.
 void ProducerImpl::open_named(OnIdentity done) {
   auto fill = [self = shared_from_this()](flatbuffers::FlatBufferBuilder& builder) {
     const auto name = builder.CreateString(self->options_.name);
@@ -34,7 +23,9 @@ void ProducerImpl::open_named(OnIdentity done) {
         const auto* opened = reply->frame->body_as_ProducerOpenReply();
         if (opened == nullptr)
           return done(fail(ErrorCode::kInternal, "the answer to producer open is none"));
-        self->place_held_ = self->home_link_->up();
+        self->home_link_ = reply->link;
+        self->watch(*self->home_link_);
+        self->place_held_ = true;
         if (self->single()) self->home_link_->ping_at_least_every(opened->session_timeout_ms() / 3);
         done(batch::ProducerStamp{.producer_id = opened->producer_id(),
                                   .producer_epoch = opened->producer_epoch()});
@@ -44,12 +35,14 @@ void ProducerImpl::open_named(OnIdentity done) {
 // After a lost connection: nothing is sent before the same session has its place again.
 void ProducerImpl::reclaim() {
   if (ended_ || left_ || std::exchange(reclaiming_, true)) return;
+  home_ = lanes_.front().route.node();
   open_named([self = shared_from_this()](Result<batch::ProducerStamp> stamp) {
     self->reclaiming_ = false;
     if (self->ended_ || self->left_) return;
     const auto& identity = self->identity_;
     if (stamp && stamp->producer_id == identity.producer_id &&
         stamp->producer_epoch == identity.producer_epoch) {
+      self->place_all();
       self->refresh();
     } else if (stamp) {
       self->fail_for_good({ErrorCode::kProducerFenced,

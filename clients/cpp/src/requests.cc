@@ -61,11 +61,16 @@ TopicInfo topic_info(const protocol::TopicInfo& in) {
                               .partition_id = partition->partition_id(),
                               .main = partition->main(),
                               .main_epoch = partition->main_epoch(),
+                              .version = partition->version(),
                               .replicas = values(partition->replicas()),
                               .in_sync = values(partition->in_sync()),
+                              .observers = values(partition->observers()),
+                              .eligible = values(partition->eligible()),
+                              .min_in_sync = partition->min_in_sync(),
                               .start_offset = partition->start_offset(),
                               .committed_offset = partition->committed_offset(),
-                              .bytes = partition->bytes()});
+                              .bytes = partition->bytes(),
+                              .replica_offsets = values(partition->replica_offsets())});
   }
   return out;
 }

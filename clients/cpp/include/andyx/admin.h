@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "andyx/cluster.h"
 #include "andyx/message_batch.h"
 #include "andyx/scopes.h"
 #include "andyx/types.h"
@@ -20,9 +21,25 @@ struct PartitionInfo {
   PartitionId partition_id = 0;
   NodeId main = 0;
   MainEpoch main_epoch = 0;
+  std::uint32_t version = 0;  // of the partition's record
   std::vector<NodeId> replicas, in_sync;
-  Offset start_offset = 0, committed_offset = 0;
+  std::vector<NodeId> observers;  // copies that never join the in-sync set
+  std::vector<NodeId> eligible;   // left the set, and may still be elected without loss
+  std::uint32_t min_in_sync = 0;
+  Offset start_offset = 0, committed_offset = 0;  // of describe only, as the next two
   std::uint64_t bytes = 0;
+  // Durable end of each of `replicas`, as the main knows it; kNoOffset: it does not.
+  std::vector<Offset> replica_offsets;
+};
+
+struct TopicSpec {
+  std::uint32_t partitions = 1;
+  std::uint32_t replication_factor = 0;  // copies of each partition; 0: min(3, brokers)
+  bool async = false;  // acknowledged by one copy; the others follow behind, as observers
+};
+struct TopicChange {
+  std::uint32_t partitions = 0;          // in all, never fewer than before; 0: as many as now
+  std::uint32_t replication_factor = 0;  // 0: as it is
 };
 
 struct TopicInfo {
@@ -123,10 +140,15 @@ struct NodeStatus {
 
 class Admin {
  public:
-  Result<TopicInfo> create_topic(const std::string& topic, std::uint32_t partitions = 1);
-  // To `partitions` in all, never fewer than before. Subscriptions that are there take new ones
-  // from their beginning.
-  Result<TopicInfo> alter_topic(const std::string& topic, std::uint32_t partitions);
+  Result<TopicInfo> create_topic(const std::string& topic, const TopicSpec& spec);
+  Result<TopicInfo> create_topic(const std::string& topic, std::uint32_t partitions = 1) {
+    return create_topic(topic, TopicSpec{.partitions = partitions});
+  }
+  // Subscriptions that are there take new partitions from their beginning.
+  Result<TopicInfo> alter_topic(const std::string& topic, const TopicChange& change);
+  Result<TopicInfo> alter_topic(const std::string& topic, std::uint32_t partitions) {
+    return alter_topic(topic, TopicChange{.partitions = partitions});
+  }
   Status delete_topic(const std::string& topic);
   Result<std::vector<TopicInfo>> list_topics(const std::string& prefix = {});
   Result<TopicInfo> describe_topic(const std::string& topic);
@@ -152,7 +174,20 @@ class Admin {
                           std::uint32_t max_bytes = 1'048'576, std::uint32_t max_wait_ms = 0);
   Result<OffsetInfo> lookup_offset(const std::string& topic, std::uint32_t partition, Start at);
 
-  Result<NodeStatus> node_status();
+  Result<NodeStatus> node_status();  // of the node that this client asks
+
+  // ---- The cluster ----
+  Result<ClusterStatus> cluster_status();
+  Status node_remove(NodeId node);          // refused while it has the last copy of something
+  Status node_drain(NodeId node, bool on);  // its copies move away; off: it takes some again
+  Status balance_pause(bool paused);
+  Result<StopAdvice> safe_to_stop(NodeId node);
+  // Returns when the move has begun. `from` 0: the main's copy moves.
+  Status partition_move(const std::string& topic, std::uint32_t partition, NodeId to,
+                        NodeId from = 0);
+  // Makes `to` the main. With `accept_data_loss` also where it may lack what was acknowledged.
+  Status partition_elect(const std::string& topic, std::uint32_t partition, NodeId to,
+                         bool accept_data_loss = false);
 
   Scopes scopes();  // tenants, products, components, settings, retention
 

@@ -18,11 +18,16 @@ namespace andyx::client {
 class ClientImpl;
 
 struct ClientOptions {
-  std::vector<std::string> servers = {"127.0.0.1:6540"};  // HOST:PORT; tried in turn
-  std::string name = "andyx-cpp";                         // shown by the server
-  std::string cluster_id;                                 // refuses every other cluster; empty: any
-  std::uint32_t connect_timeout_ms = 5'000;               // of connect(), over all servers
-  std::uint32_t request_timeout_ms = 30'000;              // of one call, reconnects included
+  // HOST:PORT, or several of them separated by commas; any that answer will do. The other nodes of
+  // the cluster are learned from it, and each of them can take its place.
+  std::vector<std::string> servers = {"127.0.0.1:6540"};
+  std::string name = "andyx-cpp";  // shown by the server
+  std::string cluster_id;  // refuses every other cluster; empty: all but that of the first hello
+  std::uint32_t connect_timeout_ms = 5'000;   // of connect(), over all servers
+  std::uint32_t request_timeout_ms = 30'000;  // of one call, reconnects and redirects included
+  // A node that has something to answer and sends nothing for so long, pings in vain, is lost: what
+  // it was asked goes to another one where that is safe. At least 1.
+  std::uint32_t ping_timeout_ms = 3'000;
   std::uint32_t backoff_min_ms = 20;  // doubles with each failed attempt, with jitter
   std::uint32_t backoff_max_ms = 1'000;
   std::uint64_t seed = 0;  // of jitter and round robin; 0: a random one
@@ -30,8 +35,8 @@ struct ClientOptions {
 
 class Client {
  public:
-  // Starts the thread and says hello to the first server that answers. kUnreachable, kTimedOut,
-  // kBadArgument (an address), kWrongCluster, kUnsupportedVersion.
+  // Starts the thread and says hello; the first server that answers is used. kUnreachable,
+  // kTimedOut, kBadArgument (an address), kWrongCluster, kUnsupportedVersion.
   static Result<Client> connect(ClientOptions options);
 
   Client(Client&&) noexcept;

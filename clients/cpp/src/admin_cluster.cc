@@ -1,0 +1,122 @@
+// The administration of the cluster. Any node answers it, or passes it on to the controller.
+#include "andyx/admin.h"
+#include "clients/cpp/src/ask.h"
+#include "protocol/base/names.h"
+
+namespace andyx::client {
+namespace {
+
+ClusterNode cluster_node(const protocol::ClusterNode& in) {
+  return {.node_id = in.node_id(),
+          .host = in.host() == nullptr ? std::string() : in.host()->str(),
+          .port = in.port(),
+          .peer_port = in.peer_port(),
+          .roles = in.roles(),
+          .status = in.status() == nullptr ? std::string() : in.status()->str(),
+          .alive = in.alive(),
+          .draining = in.draining(),
+          .controller = in.controller(),
+          .voter = in.voter(),
+          .learner = in.learner(),
+          .incarnation = in.incarnation(),
+          .version = in.version(),
+          .mains = in.mains(),
+          .copies = in.copies(),
+          .bytes_in = in.bytes_in(),
+          .bytes_out = in.bytes_out(),
+          .disk_bytes = in.disk_bytes(),
+          .disk_free_bytes = in.disk_free_bytes()};
+}
+
+Result<ClusterStatus> cluster_status_of(const ReplyFrame& reply) {
+  const auto* in = reply.frame->body_as_ClusterStatusReply();
+  if (in == nullptr) return fail(ErrorCode::kInternal, "the answer to cluster status is none");
+  const auto text = [](const flatbuffers::String* s) { return s == nullptr ? "" : s->str(); };
+  ClusterStatus out{.cluster_id = text(in->cluster_id()),
+                    .status = text(in->status()),
+                    .controller = in->controller(),
+                    .controller_epoch = in->controller_epoch(),
+                    .version = in->version(),
+                    .voters = {},
+                    .nodes = {},
+                    .partitions = in->partitions(),
+                    .under_replicated = in->under_replicated(),
+                    .without_main = in->without_main(),
+                    .balancing_paused = in->balancing_paused(),
+                    .moves = in->moves(),
+                    .note = text(in->note())};
+  if (in->voters() != nullptr) out.voters.assign(in->voters()->begin(), in->voters()->end());
+  if (in->nodes() != nullptr) {
+    for (const auto* node : *in->nodes()) out.nodes.push_back(cluster_node(*node));
+  }
+  return out;
+}
+
+Result<StopAdvice> advice_of(const ReplyFrame& reply) {
+  const auto* in = reply.frame->body_as_SafeToStopReply();
+  if (in == nullptr) return fail(ErrorCode::kInternal, "the answer to safe to stop is none");
+  return StopAdvice{in->safe(), in->why() == nullptr ? std::string() : in->why()->str()};
+}
+
+}  // namespace
+
+Result<ClusterStatus> Admin::cluster_status() {
+  auto fill = [](Builder& builder) {
+    return body_of(protocol::Body::ClusterStatus, protocol::CreateClusterStatus(builder));
+  };
+  return ask<ClusterStatus>(*impl_, 0, fill, Repeat::kYes, cluster_status_of);
+}
+
+Status Admin::node_remove(NodeId node) {
+  auto fill = [node](Builder& builder) {
+    return body_of(protocol::Body::NodeRemove, protocol::CreateNodeRemove(builder, node));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kNo, done_of));
+}
+
+Status Admin::node_drain(NodeId node, bool on) {
+  auto fill = [node, on](Builder& builder) {
+    return body_of(protocol::Body::NodeDrain, protocol::CreateNodeDrain(builder, node, on));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kYes, done_of));
+}
+
+Status Admin::balance_pause(bool paused) {
+  auto fill = [paused](Builder& builder) {
+    return body_of(protocol::Body::BalancePause, protocol::CreateBalancePause(builder, paused));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kYes, done_of));
+}
+
+Result<StopAdvice> Admin::safe_to_stop(NodeId node) {
+  auto fill = [node](Builder& builder) {
+    return body_of(protocol::Body::SafeToStop, protocol::CreateSafeToStop(builder, node));
+  };
+  return ask<StopAdvice>(*impl_, 0, fill, Repeat::kYes, advice_of);
+}
+
+Status Admin::partition_move(const std::string& topic, std::uint32_t partition, NodeId to,
+                             NodeId from) {
+  const auto name = TopicName::parse(topic);
+  if (!name) return std::unexpected(name.error());
+  auto fill = [path = name->path(), partition, to, from](Builder& builder) {
+    const auto text = builder.CreateString(path);
+    return body_of(protocol::Body::PartitionMove,
+                   protocol::CreatePartitionMove(builder, text, partition, to, from));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kNo, done_of));
+}
+
+Status Admin::partition_elect(const std::string& topic, std::uint32_t partition, NodeId to,
+                              bool accept_data_loss) {
+  const auto name = TopicName::parse(topic);
+  if (!name) return std::unexpected(name.error());
+  auto fill = [path = name->path(), partition, to, accept_data_loss](Builder& builder) {
+    const auto text = builder.CreateString(path);
+    return body_of(protocol::Body::PartitionElect,
+                   protocol::CreatePartitionElect(builder, text, partition, to, accept_data_loss));
+  };
+  return plain(ask<bool>(*impl_, 0, fill, Repeat::kNo, done_of));
+}
+
+}  // namespace andyx::client
