@@ -1,7 +1,9 @@
 #include "server/cluster/balance.h"
 
 #include <algorithm>
+#include <functional>
 #include <map>
+#include <optional>
 
 #include "protocol/base/limits.h"
 #include "server/metadata/placement.h"
@@ -37,6 +39,22 @@ bool clearly_under(double count, double share) { return count < share - 1 && cou
 bool is_whole(const PartitionRecord& p) {
   return p.main != 0 && p.joining == 0 && p.moving_from == 0 &&
          p.in_sync.size() + p.observers.size() == p.replicas.size();
+}
+
+// Some partition's copy on `from`, the main or another one, moves to `to`.
+std::optional<Wish> move_of_one(const Image& image, NodeId from, NodeId to, bool leads) {
+  for (const Topic& topic : image.topics_by_id) {
+    for (const PartitionRecord& p : topic.partitions()) {
+      if (!is_whole(p) || !holds(p.replicas, from) || holds(p.replicas, to)) continue;
+      if ((p.main == from) != leads) continue;
+      return ChangeReplicasCommand{.topic_id = topic.id,
+                                   .partition = p.index,
+                                   .version = p.version,
+                                   .add = to,
+                                   .moving_from = from};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -76,29 +94,20 @@ std::vector<Wish> spread_mains(const Image& image, const ClusterView& view) {
 std::vector<Wish> spread_copies(const Image& image, const ClusterView& view) {
   const auto loads = carriers(image, view);
   const double share = average(loads, &NodeLoad::copies);
-  const auto copies = [](const auto& each) { return each.second.copies; };
-  const auto to = std::ranges::min_element(loads, {}, copies);
-  if (to == loads.end() || !clearly_under(to->second.copies, share)) return {};
-  const NodeId fullest = std::ranges::max_element(loads, {}, copies)->first;
-  std::vector<Wish> moves;
-  const auto move_from = [&](bool mains) {
-    for (const Topic& topic : image.topics_by_id) {
-      for (const PartitionRecord& p : topic.partitions()) {
-        if (!is_whole(p) || !holds(p.replicas, fullest) || holds(p.replicas, to->first)) continue;
-        if ((p.main == fullest) != mains) continue;
-        moves.push_back(ChangeReplicasCommand{.topic_id = topic.id,
-                                              .partition = p.index,
-                                              .version = p.version,
-                                              .add = to->first,
-                                              .moving_from = fullest});
-        return true;
-      }
+  std::vector<NodeLoad> fullest_first;
+  for (const auto& [node, load] : loads) fullest_first.push_back(load);
+  std::ranges::stable_sort(fullest_first, std::ranges::greater{}, &NodeLoad::copies);
+  if (fullest_first.empty()) return {};
+  const NodeLoad to = fullest_first.back();
+  if (!clearly_under(to.copies, share)) return {};
+  for (const NodeLoad& from : fullest_first) {
+    if (from.copies <= share) break;
+    // A copy that does not lead moves without clients noticing.
+    for (const bool leads : {false, true}) {
+      if (auto wish = move_of_one(image, from.node, to.node, leads)) return {std::move(*wish)};
     }
-    return false;
-  };
-  // A copy that does not lead moves without clients noticing.
-  if (!move_from(false)) move_from(true);
-  return moves;
+  }
+  return {};
 }
 
 }  // namespace andyx::server

@@ -34,7 +34,6 @@ class Converger {
         if (auto step = next()) out_.steps.push_back(std::move(*step));
       }
     }
-    out_.settled = out_.settled && out_.moving == 0 && out_.steps.empty();
     return std::move(out_);
   }
 
@@ -46,6 +45,8 @@ class Converger {
       const bool given_up = view_.lost_for(p.joining, kGiveUpJoiningMs, now_ms_) || leaving(*node);
       return given_up ? change({.remove = p.joining}) : std::nullopt;
     }
+    // Without a main nothing catches up, and nobody knows yet which copy will be needed.
+    if (p.main == 0) return std::nullopt;
     if (p.moving_from != 0) return finish_move();
     if (auto step = demote_in_async()) return step;
     const std::size_t copies = count_copies();
@@ -70,7 +71,7 @@ class Converger {
   // Every copy comes in sync once, which shows that it has caught up; where the topic is async it
   // is an observer from then on.
   std::optional<Wish> demote_in_async() {
-    if (!topic_->async || partition_->main == 0) return std::nullopt;
+    if (!topic_->async) return std::nullopt;
     for (const NodeId node : partition_->replicas) {
       if (node != partition_->main && !holds(partition_->observers, node)) {
         return change({.demote = node});
@@ -85,14 +86,10 @@ class Converger {
     return p.replicas.size() - (topic_->async ? 0 : p.observers.size());
   }
 
-  // Nothing catches up with a partition that has no main.
   std::optional<Wish> add(NodeId moving_from) {
-    const NodeId to = partition_->main == 0 ? 0 : best_place();
+    const NodeId to = best_place();
     if (to == 0) return std::nullopt;
-    if (out_.moving >= limits::kMaxMoves) {
-      out_.settled = false;
-      return std::nullopt;
-    }
+    if (out_.moving >= limits::kMaxMoves) return std::nullopt;
     ++out_.moving;
     ++added_[to];
     return change({.add = to, .moving_from = moving_from});
@@ -124,7 +121,7 @@ class Converger {
     }
     if (worst == 0) return std::nullopt;
     // The main itself is to go, and is the only one that should: another one leads first.
-    const bool main_leaves = p.main != 0 && leaving(*image_.find_node(p.main));
+    const bool main_leaves = leaving(*image_.find_node(p.main));
     if (main_leaves && !leaving(*image_.find_node(worst)) && holds(p.in_sync, worst)) {
       return elect_away(worst);
     }

@@ -19,7 +19,6 @@ inline constexpr std::int64_t kGiveUpJoiningMs = 60'000;
 struct Convergence {
   std::vector<Wish> steps;   // at most `max_steps`
   std::uint32_t moving = 0;  // copies that are catching up or replacing another one, new ones too
-  bool settled = true;       // nothing is under way and nothing more is wanted
 };
 // New copies begin only while fewer than limits::kMaxMoves are under way.
 Convergence converge(const Image& image, const ClusterView& view, std::int64_t now_ms,

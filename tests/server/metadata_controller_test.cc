@@ -56,7 +56,7 @@ TEST_CASE("another disk under the same node id does not start") {
   }
   RunningController second(*shard, 2, {2, 2});
   REQUIRE_FALSE(second.started);
-  CHECK(second.started.error().code == ErrorCode::kBadArgument);
+  CHECK(second.started.error().code == ErrorCode::kNodeConflict);
 }
 
 TEST_CASE("10,000 topics from four threads: each is created once, and a restart knows them all") {

@@ -134,6 +134,19 @@ TEST_CASE("copies of a node that is offline wait for it") {
   CHECK(running.refusals.empty());
 }
 
+TEST_CASE("where there is no main nothing is taken away: any copy may be needed") {
+  RunningCore running(3);
+  REQUIRE(running.cluster.create("t", 1, 2).status);
+  REQUIRE(running.cluster.propose({1}).status);
+  REQUIRE(running.cluster.lose(1).status);
+  REQUIRE(running.cluster.wish(TopicAlteration{topic_name("t"), 0, 1}).status);
+  running.publish();
+  running.beating = {2, 3};
+  running.run(70'000);
+  CHECK(running.cluster.at().main == 0);
+  CHECK(running.cluster.at().replicas.size() == 2);
+}
+
 TEST_CASE("a new node gets copies and mains, slowly, unless balancing is paused") {
   RunningCore running(3);
   REQUIRE(running.cluster.create("t", 12, 2).status);
