@@ -150,6 +150,9 @@ void UvConnection::pause_reading() {
   paused_ = true;
   if (state_ != State::kOpen || !std::exchange(reading_, false)) return;
   uv_read_stop(stream());
+  if (peer_reads_no_more_) {  // nothing else would tell of its end
+    abort(Error{ErrorCode::kConnectionLost, peer_ + ": closed by the peer"});
+  }
 }
 
 void UvConnection::resume_reading() {

@@ -87,6 +87,9 @@ TEST_CASE("the last word arrives although the peer is still sending") {
 }
 
 TEST_CASE("the last word of a peer that has reset the connection is still read") {
+  bool pauses = false;
+  SUBCASE("by one that reads on") {}
+  SUBCASE("but not by one that pauses, which is closed at once") { pauses = true; }
   RawSocket listener(::socket(AF_INET, SOCK_STREAM, 0));
   auto at = RawSocket::loopback(0);
   socklen_t length = sizeof at;
@@ -117,10 +120,11 @@ TEST_CASE("the last word of a peer that has reset the connection is still read")
     server.write(numbered_frame(4711, 64));
     server.close();
     for (int i = 0; i < 3; ++i) client.connection->send(numbered_frame(2, 256 * 1024));
+    if (pauses) client.connection->pause_reading();
   });
   CHECK(client.closed.take().code == ErrorCode::kConnectionLost);
-  REQUIRE(!last_word.empty());
-  CHECK(last_word.take() == 4711);
+  REQUIRE(last_word.empty() == pauses);
+  if (!pauses) CHECK(last_word.take() == 4711);
   loop.stop();
 }
 

@@ -1,7 +1,6 @@
 // The host's pure parts, and the book of peers.
 #include <doctest/doctest.h>
 
-#include <filesystem>
 #include <fstream>
 #include <future>
 

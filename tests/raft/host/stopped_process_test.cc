@@ -1,6 +1,6 @@
 // Voters in processes of their own, of which the leader is stopped by SIGSTOP and goes on later.
 #include <algorithm>
-#include <filesystem>
+#include <iterator>
 #include <memory>
 #include <sstream>
 
