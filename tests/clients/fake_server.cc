@@ -98,29 +98,6 @@ void FakeServer::received(Session& session, SharedBytes bytes) {
   handle(session, root);
 }
 
-// A node that is not the one to ask names the one that it believes to be.
-bool FakeServer::redirect(Session& session, const protocol::Frame& root) {
-  const auto& truth_now = world_->truth;
-  const auto wrong_main = [&](std::uint32_t partition, MainEpoch epoch) {
-    const bool right = truth_now.mains[partition] == node_id &&
-                       (epoch == 0 || epoch == truth_now.epochs[partition]);
-    if (!right)
-      session.error(root.correlation_id(), ErrorCode::kNotMain, "not here", view.mains[partition]);
-    return !right;
-  };
-  if (const auto* body = root.body_as_Produce())
-    return wrong_main(body->partition(), body->main_epoch());
-  if (const auto* body = root.body_as_StreamOpen()) return wrong_main(body->partition(), 0);
-  if (const auto* body = root.body_as_LookupOffset()) return wrong_main(body->partition(), 0);
-  if (const auto* body = root.body_as_ProducerOpen(); body != nullptr && body->name() != nullptr)
-    return wrong_main(0, 0);
-  const bool coordinated =
-      root.body_type() == Body::Subscribe || root.body_type() == Body::Unsubscribe;
-  if (!coordinated || truth_now.coordinator == node_id) return false;
-  session.error(root.correlation_id(), ErrorCode::kNotMain, "not here", view.coordinator);
-  return true;
-}
-
 void FakeServer::handle(Session& session, const protocol::Frame& root) {
   const auto id = root.correlation_id();
   switch (root.body_type()) {

@@ -138,6 +138,16 @@ TEST_CASE("read and consume: positions, also those that start with a minus") {
   CHECK(from("1970-01-01T00:00:01Z").value == 1'000'000);
 }
 
+TEST_CASE("several servers are one text: the client takes it apart") {
+  const auto parsed = parse_cli({"--server", "a:1,b:2", "topic", "list"});
+  REQUIRE(std::holds_alternative<cli::Arguments>(parsed));
+  CHECK(std::get<cli::Arguments>(parsed).global.server == "a:1,b:2");
+  const auto loaded = parse_bench({"--server", "a:1,b:2", "produce", "t", "--acks", "quorum"});
+  REQUIRE(std::holds_alternative<bench::Options>(loaded));
+  CHECK(std::get<bench::Options>(loaded).server == "a:1,b:2");
+  CHECK(std::get<bench::Options>(loaded).acks == client::Acks::kQuorum);
+}
+
 TEST_CASE("subscription and topic commands take their names in order") {
   const auto create = command<cli::SubscriptionCreate>(
       {"subscription", "create", "t", "s", "--mode", "nonresilient", "--from", "earliest"});

@@ -62,7 +62,7 @@ struct ConsumerStats {
   // Messages whose answer came too late: their partition, or they themselves, had gone to another
   // consumer. They may be delivered again, there.
   std::uint64_t answers_refused = 0;
-  std::uint64_t reconnects = 0;
+  std::uint64_t reconnects = 0;  // how often, after a loss, everything assigned was open again
   std::size_t buffered_bytes = 0;
 };
 
