@@ -23,6 +23,12 @@ int main(int argc, char** argv) {
         "write and delete everything",
         {{"listen", parsed.config.listen.text()}});
   }
+  if (const net::Address peers = parsed.config.peer_address(); !net::is_loopback(peers)) {
+    server::log::warn(
+        "listening for metadata peers beyond loopback without authentication: everybody who reaches "
+        "this port may take part in deciding the metadata",
+        {{"listen", peers.text()}});
+  }
   auto started = server::Server::start(std::move(parsed.config));
   if (!started) {
     std::cerr << "andyx-server: " << started.error().name() << ": " << started.error().message

@@ -87,7 +87,7 @@ Status DataDirectory::read_format() {
     return fail(ErrorCode::kCorrupt, file + " is damaged");
   }
   formatted_ = true;
-  return {};
+  return version < kFormatVersion ? mark_formatted() : Status{};
 }
 
 Status DataDirectory::mark_formatted() {

@@ -18,7 +18,9 @@ class FileSystem;
 
 namespace andyx::storage {
 
-inline constexpr int kFormatVersion = 1;
+// 2: the server's metadata is in raft/, no more in a log of the shard, which older programs would
+// begin anew. A directory of an older version becomes one of this version when it is opened.
+inline constexpr int kFormatVersion = 2;
 
 class DataDirectory;
 

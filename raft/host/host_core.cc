@@ -64,6 +64,12 @@ Result<std::uint16_t> HostCore::start() {
   clock_.skip_to(boottime_ms());
   timer_ = loop_.timer();
   timer_->start(options_.tick_ms, options_.tick_ms, [this] { on_timer(); });
+  // Nobody else could lead: no need to wait whether somebody does.
+  const ConfState conf = node_->conf_state();
+  if (conf.voters == std::vector{options_.store.identity.peer} && conf.voters_outgoing.empty()) {
+    static_cast<void>(node_->campaign());
+    drain();
+  }
   return port;
 }
 
@@ -107,12 +113,22 @@ void HostCore::stop(const Error& reason) {
   waiting_data_.clear();
   proposals_.give_up();
   reads_.fail_all(reason);
+  for (auto* list : {&snapshot_saving_, &snapshot_asked_}) {
+    for (auto& done : std::exchange(*list, {})) done(std::unexpected(reason));
+  }
   node_.reset();
   outbox_.clear();
   if (was_running && reason.code != ErrorCode::kShuttingDown) {
     log(LogLevel::kFatal, "Raft has stopped: " + reason.message);
     stopped_(reason);
   }
+}
+
+// Not inside of the transport's or the core's calls.
+void HostCore::stop_soon(const Error& reason) {
+  loop_.at_end_of_turn([weak = weak_from_this(), reason] {
+    if (auto self = weak.lock(); self != nullptr && self->running()) self->stop(reason);
+  });
 }
 
 // ---- Time ----
@@ -173,9 +189,7 @@ Status HostCore::on_messages(PeerId from, std::vector<Message> messages) {
                        what +
                            ". This peer or its leader has lost a part of its log; compare their "
                            "disks, and replace the one that lost data by a new peer"};
-      loop_.at_end_of_turn([weak = weak_from_this(), lost] {
-        if (auto self = weak.lock(); self != nullptr && self->running()) self->stop(lost);
-      });
+      stop_soon(lost);
       return std::unexpected(lost);
     }
     if (stepped.error() == StepError::kMalformed) return fail(ErrorCode::kBadArgument, what);

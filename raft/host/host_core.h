@@ -33,6 +33,7 @@ class HostCore final : public std::enable_shared_from_this<HostCore>,
 
   void propose(SharedBytes data, RaftHost::ProposalDone done);
   void propose_conf_change(const ConfChange& change, RaftHost::ProposalDone done);
+  void save_snapshot(std::move_only_function<void(Status)> done);
   void read_index(Reads::Done done);
   void transfer_leader(PeerId to);
   void add_peer(const PeerAddress& peer);
@@ -54,6 +55,7 @@ class HostCore final : public std::enable_shared_from_this<HostCore>,
   [[noreturn]] void panic(std::string_view line) override;
 
   Status restore();
+  void stop_soon(const Error& reason);
   Config config();
   bool running() const { return node_ != nullptr; }
 
@@ -70,7 +72,7 @@ class HostCore final : public std::enable_shared_from_this<HostCore>,
   void storage_append(Message message, bool must_sync);
   void appended(std::vector<Message> responses, const SnapshotPtr& snapshot);
   void storage_apply(Message message);
-  void apply(const Entry& entry);
+  bool apply(const Entry& entry);
   void respond(std::vector<Message> responses);
   void send(Message message);
   void flush();
@@ -109,6 +111,9 @@ class HostCore final : public std::enable_shared_from_this<HostCore>,
   Reads reads_;
   bool reads_begun_ = false;
   SnapshotSchedule snapshots_;
+  std::vector<std::move_only_function<void(Status)>> snapshot_asked_;   // for the next one
+  std::vector<std::move_only_function<void(Status)>> snapshot_saving_;  // for the one being saved
+  bool failing_ = false;  // an entry could not be applied: ends with this turn
   std::vector<std::function<void(SoftState, Term)>> leader_watchers_;
 };
 

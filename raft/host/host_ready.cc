@@ -106,13 +106,15 @@ void HostCore::respond(std::vector<Message> responses) {
 }
 
 void HostCore::storage_apply(Message message) {
-  for (const Entry& entry : message.entries) apply(entry);
+  for (const Entry& entry : message.entries) {
+    if (failing_ || !apply(entry)) return;
+  }
   reads_.applied(applied_);
   respond(std::move(message.responses));
   maybe_snapshot();
 }
 
-void HostCore::apply(const Entry& entry) {
+bool HostCore::apply(const Entry& entry) {
   if (entry.type != EntryType::kNormal) {
     ConfChange change;
     if (!decode(entry.type, entry.data.span(), change)) {
@@ -120,16 +122,21 @@ void HostCore::apply(const Entry& entry) {
     }
     node_->apply_conf_change(change);
   } else if (!entry.data.empty()) {
-    machine_.apply(entry);
+    if (auto applied = machine_.apply(entry); !applied) {
+      failing_ = true;
+      stop_soon(applied.error());
+      return false;
+    }
   }
   applied_ = entry.index;
   applied_term_ = entry.term;
   snapshots_.applied(entry.index, entry.encoded_bytes());
   proposals_.applied(entry.term, entry.index);
+  return true;
 }
 
 void HostCore::maybe_snapshot() {
-  if (!snapshots_.due()) return;
+  if (failing_ || !snapshots_.due()) return;
   const Index forget_to = snapshots_.begin();
   auto snapshot = std::make_shared<Snapshot>(
       Snapshot{.meta = {.index = applied_, .term = applied_term_, .conf = node_->conf_state()},
@@ -139,12 +146,15 @@ void HostCore::maybe_snapshot() {
                               " bytes cannot be sent to peers: the limit is " +
                               std::to_string(limits::kMaxRaftSnapshotBytes));
   }
+  snapshot_saving_ = std::exchange(snapshot_asked_, {});
   store_.save_snapshot(std::move(snapshot), [&loop = loop_, weak = weak_from_this(), forget_to] {
     loop.post([weak, forget_to] {
       auto self = weak.lock();
       if (self == nullptr || !self->running()) return;
+      for (auto& done : std::exchange(self->snapshot_saving_, {})) done({});
       self->snapshots_.saved();
       self->store_.compact(forget_to);
+      self->maybe_snapshot();  // asked for meanwhile
     });
   });
 }

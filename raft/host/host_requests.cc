@@ -103,6 +103,16 @@ bool HostCore::leaves_voters(const ConfChange& change) const {
   return !voters.empty();
 }
 
+// ---- Snapshots ----
+
+void HostCore::save_snapshot(std::move_only_function<void(Status)> done) {
+  if (!running()) return done(fail(ErrorCode::kShuttingDown, "the Raft host has stopped"));
+  if (applied_ == 0) return done({});  // nothing yet that it could hold
+  snapshot_asked_.push_back(std::move(done));
+  snapshots_.want();
+  maybe_snapshot();
+}
+
 // ---- Reads ----
 
 void HostCore::read_index(Reads::Done done) {

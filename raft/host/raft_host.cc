@@ -78,6 +78,10 @@ class LoopHost final : public RaftHost {
           answer = Answer<ProposalResult>(std::move(done), kNeverProposed)](
              HostCore& core) mutable { core.propose_conf_change(change, answer.take()); });
   }
+  void save_snapshot(std::move_only_function<void(Status)> done) override {
+    post([answer = Answer<Status>(std::move(done), std::unexpected(stopped_error()))](
+             HostCore& core) mutable { core.save_snapshot(answer.take()); });
+  }
   void read_index(std::move_only_function<void(Result<Index>)> done) override {
     try_post([answer = Answer<Result<Index>>(std::move(done), std::unexpected(refused_error()))](
                  HostCore& core) mutable { core.read_index(answer.take()); });

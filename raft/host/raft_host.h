@@ -26,8 +26,9 @@ class StateMachine {
  public:
   virtual ~StateMachine() = default;
   // Committed entries with a payload, in order, each exactly once after a start from the newest
-  // snapshot. Never conf changes.
-  virtual void apply(const Entry& entry) = 0;
+  // snapshot. Never conf changes. An error stops the host: the entry is damaged, or of a newer
+  // version; it is applied again when the host is started again.
+  virtual Status apply(const Entry& entry) = 0;
   // The state as of the last applied entry.
   virtual SharedBytes take_snapshot() = 0;
   // Replaces the state. An error stops the host: the snapshot was damaged, or of a newer version.
@@ -86,6 +87,10 @@ class RaftHost {
   using ProposalDone = std::move_only_function<void(ProposalResult)>;
   virtual void propose(SharedBytes data, ProposalDone done) = 0;  // proposals are not forwarded
   virtual void propose_conf_change(ConfChange change, ProposalDone done) = 0;
+  // A snapshot of the state machine as it is when the raft thread comes to it; the log behind it is
+  // compacted as after every other one. `done`: when it is durable, or a newer one is. The error:
+  // why the host has stopped.
+  virtual void save_snapshot(std::move_only_function<void(Status)> done) = 0;
   // Linearizable: everything committed before the call is applied when `done` is called with an
   // index. kTimedOut, kNotMain (no leader).
   virtual void read_index(std::move_only_function<void(Result<Index>)> done) = 0;

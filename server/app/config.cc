@@ -2,12 +2,22 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
+#include <map>
+#include <sstream>
 #include <thread>
 
 #include <CLI/CLI.hpp>
 
 namespace andyx::server {
 namespace {
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
+  return parts;
+}
 
 CLI::Validator address_validator(bool may_be_empty) {
   return CLI::Validator(
@@ -19,9 +29,43 @@ CLI::Validator address_validator(bool may_be_empty) {
       "HOST:PORT");
 }
 
+// `"A"` or `"A,B,…"`, each as the validator wants it.
+CLI::Validator list_of(const CLI::Validator& one) {
+  return CLI::Validator(
+      [one](std::string& text) {
+        std::string error;
+        for (std::string part : split(text)) {
+          if (error.empty()) error = one(part);
+        }
+        return error;
+      },
+      one.get_description() + "[,...]");
+}
+
+constexpr std::uint16_t kPeerPortAbove = 1'000;
+
+const std::map<std::string, std::uint8_t> kRoles{
+    {"broker", kBrokerRole}, {"metadata", kMetadataRole}, {"balancer", kBalancerRole}};
+
 struct RawAddresses {
-  std::string listen, advertise;
+  std::string listen, advertise, peer_listen, roles, join;
 };
+
+void add_cluster_options(CLI::App& app, RawAddresses& raw) {
+  app.add_option("--peer-listen", raw.peer_listen,
+                 "Address for the metadata peers of other nodes; default: --listen, 1000 ports "
+                 "higher")
+      ->envname("ANDYX_PEER_LISTEN")
+      ->check(address_validator(true));
+  app.add_option("--roles", raw.roles, "What this node does: broker, metadata, balancer")
+      ->envname("ANDYX_ROLES")
+      ->check(list_of(CLI::IsMember({"broker", "metadata", "balancer"})))
+      ->capture_default_str();
+  app.add_option("--join", raw.join,
+                 "Nodes of the cluster that this node joins; without it, it begins one of its own")
+      ->envname("ANDYX_JOIN")
+      ->check(list_of(address_validator(false)));
+}
 
 void add_node_options(CLI::App& app, Config& config, RawAddresses& raw) {
   app.add_option("--data-dir", config.data_dir, "Directory of everything this node keeps")
@@ -114,12 +158,46 @@ std::vector<std::string> with_environment(const CLI::App& app, int argc, const c
   return arguments;
 }
 
+// What has been checked option by option.
+void take_addresses(Config& config, const RawAddresses& raw) {
+  config.listen = *net::Address::parse(raw.listen);
+  if (!raw.advertise.empty()) config.advertise = *net::Address::parse(raw.advertise);
+  if (!raw.peer_listen.empty()) config.peer_listen = *net::Address::parse(raw.peer_listen);
+  config.roles = 0;
+  for (const std::string& role : split(raw.roles)) config.roles |= kRoles.at(role);
+  for (const std::string& node : split(raw.join)) config.join.push_back(*net::Address::parse(node));
+}
+
+// What must fit together; empty: it does.
+std::string contradiction(const Config& config) {
+  const bool too_high =
+      config.listen.port > std::numeric_limits<std::uint16_t>::max() - kPeerPortAbove;
+  if (config.peer_listen.host.empty() && too_high) {
+    return "--peer-listen: there is no port 1000 above " + config.listen.text() + "; give one";
+  }
+  if ((config.roles & kMetadataRole) == 0 && config.join.empty()) {
+    return "--roles: a node without the role metadata needs a cluster to --join";
+  }
+  return {};
+}
+
 }  // namespace
+
+net::Address Config::peer_address() const {
+  if (!peer_listen.host.empty()) return peer_listen;
+  const bool any = listen.port == 0;
+  return {listen.host,
+          any ? listen.port : static_cast<std::uint16_t>(listen.port + kPeerPortAbove)};
+}
 
 ParsedConfig parse_config(int argc, const char* const* argv) {
   ParsedConfig parsed;
   Config& config = parsed.config;
-  RawAddresses raw{.listen = config.listen.text(), .advertise = {}};
+  RawAddresses raw{.listen = config.listen.text(),
+                   .advertise = {},
+                   .peer_listen = {},
+                   .roles = "broker,metadata,balancer",
+                   .join = {}};
 
   CLI::App app{"andyx-server: a node of Andy X, the distributed streaming platform",
                "andyx-server"};
@@ -131,6 +209,7 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
       ->check(CLI::ExistingFile);
   app.allow_config_extras(false);
   add_node_options(app, config, raw);
+  add_cluster_options(app, raw);
   add_topic_options(app, config);
   add_storage_options(app, config);
   bool print_config = false;
@@ -147,8 +226,12 @@ ParsedConfig parse_config(int argc, const char* const* argv) {
     parsed.exit_code = code == 0 ? 0 : 1;
     return parsed;
   }
-  config.listen = *net::Address::parse(raw.listen);
-  if (!raw.advertise.empty()) config.advertise = *net::Address::parse(raw.advertise);
+  take_addresses(config, raw);
+  if (const std::string wrong = contradiction(config); !wrong.empty()) {
+    parsed.printed = wrong + "\nRun with --help for more information.\n";
+    parsed.exit_code = 1;
+    return parsed;
+  }
   if (config.cores == 0) config.cores = std::max(1u, std::thread::hardware_concurrency());
   if (print_config) {
     parsed.printed = app.config_to_str(true, false);

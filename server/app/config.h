@@ -5,11 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
 #include "protocol/base/limits.h"
 #include "protocol/net/tcp.h"
+#include "server/metadata/image.h"
 
 namespace andyx::server {
 
@@ -17,8 +19,12 @@ struct Config {
   std::string data_dir = "./andyx-data";
   net::Address listen{"127.0.0.1", 6540};
   net::Address advertise;  // empty host: as `listen`
+  // For the Raft peers of other nodes; empty host: that of `listen`, 1000 ports higher.
+  net::Address peer_listen;
   NodeId node_id = 1;
-  std::uint32_t cores = 0;  // event loops; 0: one for each CPU
+  std::uint8_t roles = kAllRoles;
+  std::vector<net::Address> join;  // nodes of the cluster to join; empty: begins one of its own
+  std::uint32_t cores = 0;         // event loops; 0: one for each CPU
   bool fsync = true;
   bool accept_data_loss = false;
   bool auto_create_topics = true;
@@ -31,6 +37,8 @@ struct Config {
   std::uint32_t idle_timeout_ms = limits::kIdleTimeoutMs;
   std::string log_level = "info";
   std::string log_format = "text";  // or json
+
+  net::Address peer_address() const;
 };
 
 // What the command line asked for instead of, or before, serving.

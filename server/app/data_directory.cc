@@ -29,6 +29,8 @@ class WriteOnce final : public storage::WriteObserver {
   std::promise<ErrorCode> outcome_;
 };
 
+}  // namespace
+
 Status put_durably(storage::StorageShard& shard, const char* key, std::string value) {
   WriteOnce write;
   storage::WriteGroup group;
@@ -38,8 +40,6 @@ Status put_durably(storage::StorageShard& shard, const char* key, std::string va
     return fail(error, std::string("the ") + key + " could not be written");
   return {};
 }
-
-}  // namespace
 
 Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   auto stored = shard.get(storage::Table::kMeta, kDiskIdKey);

@@ -2,6 +2,8 @@
 // there when it starts.
 #pragma once
 
+#include <string>
+
 #include "server/metadata/image.h"
 #include "storage/storage_shard.h"
 
@@ -9,6 +11,9 @@ namespace andyx::server {
 
 // The id of this data directory, made at its first start. Blocks until it is durable.
 Result<Uuid> disk_id_of(storage::StorageShard& shard);
+
+// One row of the directory's own. Blocks until it is durable.
+Status put_durably(storage::StorageShard& shard, const char* key, std::string value);
 
 // Of this start: microseconds of the wall clock, but above those of every start before, also where
 // that clock was set back meanwhile: epochs of attached consumers grow with it. Blocks until it is

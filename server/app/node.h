@@ -15,6 +15,7 @@
 namespace andyx::server {
 
 class CoreLoop;
+class RaftMetadataLog;
 
 struct Node {
   Config config;
@@ -24,7 +25,9 @@ struct Node {
   std::uint64_t started_ns = 0;
   std::unique_ptr<storage::StorageShard> shard;
   std::unique_ptr<ReadPool> read_pool;
+  Uuid cluster_id;
   Controller* controller = nullptr;
+  RaftMetadataLog* raft = nullptr;  // the controller's log; as long as that lives
   std::vector<std::unique_ptr<CoreLoop>> loops;
 
   std::atomic<std::uint64_t> next_connection_id{1};

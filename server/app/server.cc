@@ -13,6 +13,7 @@ namespace andyx::server {
 namespace {
 
 constexpr auto kDrainTime = std::chrono::seconds(3);
+constexpr auto kSayAgain = std::chrono::seconds(10);
 constexpr unsigned kReadThreads = 2;
 constexpr std::size_t kMaxQueuedReads = 100'000;
 
@@ -34,7 +35,8 @@ Server::Server(Config config) {
 }
 
 Result<std::unique_ptr<Server>> Server::start(Config config,
-                                              std::shared_ptr<rocksdb::FileSystem> file_system) {
+                                              std::shared_ptr<rocksdb::FileSystem> file_system,
+                                              const JoinCluster& join) {
   std::unique_ptr<Server> server(new Server(std::move(config)));
   auto claimed = net::claim_address(server->node_.config.listen);
   if (!claimed) return std::unexpected(claimed.error());
@@ -43,9 +45,12 @@ Result<std::unique_ptr<Server>> Server::start(Config config,
   server->node_.address = address;
   server->node_.advertise =
       server->node_.config.advertise.host.empty() ? address : server->node_.config.advertise;
-  if (auto opened = server->open_storage(std::move(file_system)); !opened)
+  if (auto opened = server->open_storage(file_system); !opened)
     return std::unexpected(opened.error());
-  if (auto started = server->start_controller(); !started) return std::unexpected(started.error());
+  if (auto started = server->start_controller(std::move(file_system), join); !started)
+    return std::unexpected(started.error());
+  if (auto registered = server->register_node(); !registered)
+    return std::unexpected(registered.error());
   if (auto started = server->start_loops(); !started) return std::unexpected(started.error());
   return server;
 }
@@ -81,12 +86,16 @@ Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
   return {};
 }
 
-Status Server::start_controller() {
+Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system,
+                                const JoinCluster& join) {
+  if ((node_.config.roles & kMetadataRole) == 0) {
+    return fail(ErrorCode::kBadArgument,
+                "this program cannot follow the metadata without the role metadata: give --roles "
+                "that have it");
+  }
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   control_loop_ = std::move(*loop);
-  auto metadata_log = open_local_metadata_log(*node_.shard);
-  if (!metadata_log) return std::unexpected(metadata_log.error());
   auto disk_id = disk_id_of(*node_.shard);
   if (!disk_id) return std::unexpected(disk_id.error());
   auto incarnation = next_incarnation(*node_.shard, net::wall_time_us());
@@ -99,8 +108,16 @@ Status Server::start_controller() {
                   .incarnation = node_.incarnation,
                   .host = node_.advertise.host,
                   .port = node_.advertise.port};
+  auto metadata =
+      start_metadata_log(node_.config, options.node, *node_.shard, std::move(file_system), join);
+  if (!metadata) return std::unexpected(metadata.error());
+  node_.cluster_id = metadata->cluster_id;
+  node_.raft = metadata->log.get();
+  log::info("metadata peer started",
+            {{"cluster", node_.cluster_id.text()}, {"peer_port", node_.raft->port()}});
+  if (metadata->founder) options.bootstrap_cluster = metadata->cluster_id;
   controller_ =
-      std::make_unique<Controller>(*control_loop_, std::move(*metadata_log), std::move(options));
+      std::make_unique<Controller>(*control_loop_, std::move(metadata->log), std::move(options));
   node_.controller = controller_.get();
   controller_->on_image([this](std::shared_ptr<const Image> image) { publish(std::move(image)); });
   controller_->on_failed([](const Error& error) {
@@ -109,10 +126,19 @@ Status Server::start_controller() {
   });
   control_thread_ = std::thread([this] { control_loop_->run(); });
   pthread_setname_np(control_thread_.native_handle(), "andyx-control");
+  return {};
+}
 
-  std::promise<Status> ready;
-  controller_->start([&](Status status) { ready.set_value(std::move(status)); });
-  return ready.get_future().get();
+Status Server::register_node() {
+  auto ready = std::make_shared<std::promise<Status>>();
+  auto registered = ready->get_future();
+  controller_->start([ready](Status status) { ready->set_value(std::move(status)); });
+  while (registered.wait_for(kSayAgain) != std::future_status::ready) {
+    log::warn("waiting for a controller to register this node",
+              {{"leader", controller_->leader()}, {"version", controller_->image()->position}});
+  }
+  if (auto outcome = registered.get(); !outcome) return outcome;
+  return confirm_metadata_log(*node_.shard);
 }
 
 // Control loop. Before the loops listen they take the image that they open.
@@ -222,6 +248,8 @@ Status Server::stop() {
   if (!loop_threads_.empty()) drain_loops();
   stop_threads();
   controller_.reset();
+  node_.controller = nullptr;
+  node_.raft = nullptr;
   node_.read_pool.reset();
   // The loops' write queues are told of what is still under way, so they end after the shard.
   auto closed = node_.shard ? node_.shard->close() : Status{};

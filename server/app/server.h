@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/app/metadata_start.h"
 #include "server/app/node.h"
 #include "server/loop/core_loop.h"
 #include "storage/rocksdb_shard.h"
@@ -17,9 +18,11 @@ namespace andyx::server {
 class Server {
  public:
   // Opens the data directory, starts the threads, recovers, listens. When it returns the node
-  // serves. `file_system`: for tests that inject faults; null: the real one.
+  // serves, and is registered: where it is not the controller, that takes as long as the voters of
+  // the metadata need to have one. `file_system`: for tests that inject faults; null: the real one.
   static Result<std::unique_ptr<Server>> start(
-      Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
+      Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr,
+      const JoinCluster& join = nullptr);
 
   // Stops at once where stop() was not called: nothing acknowledged is lost.
   ~Server();
@@ -36,7 +39,9 @@ class Server {
  private:
   explicit Server(Config config);
   Status open_storage(std::shared_ptr<rocksdb::FileSystem> file_system);
-  Status start_controller();
+  Status start_controller(std::shared_ptr<rocksdb::FileSystem> file_system,
+                          const JoinCluster& join);
+  Status register_node();
   Status start_loops();
   void drain_loops();
   void stop_threads();

@@ -1,148 +1,12 @@
 #include "server/metadata/controller.h"
 
-#include <mutex>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
-#include "protocol/base/limits.h"
-#include "server/metadata/controller_core.h"
-#include "server/metadata/snapshot.h"
+#include "server/metadata/controller_shell.h"
+#include "server/metadata/wish.h"
 
 namespace andyx::server {
-
-namespace {
-
-constexpr std::size_t kReadBytes = limits::kMaxReadBytes;
-
-RegisterNodeCommand register_command(NodeSpec node) {
-  return {node.node_id, node.disk_id,   node.incarnation, std::move(node.host),
-          node.port,    node.peer_port, node.roles,       node.intact};
-}
-
-}  // namespace
-
-// On the control loop, except image_ under its mutex, and what starts a proposal.
-struct Controller::Shell {
-  using OnCompletion = std::move_only_function<void(ControllerCompletion)>;
-
-  Shell(net::Loop& loop, std::unique_ptr<MetadataLog> log, ControllerOptions options)
-      : loop_(loop),
-        options_(std::move(options)),
-        core_({options_.max_pending, options_.snapshot_entries, options_.snapshot_bytes}),
-        log_(std::move(log)) {}
-
-  void start(StatusDone ready);
-  void propose(Wish wish, OnCompletion done);
-  void propose_on_loop(Wish wish, OnCompletion done);
-  void act();
-  void ask_log(ControllerActions& actions);
-
-  // A callback for the log: takes its answer to the loop, and there to `event`.
-  template <typename T, typename Event>
-  LogDone<T> on_loop(Event event) {
-    return [this, event = std::move(event)](T answer) mutable {
-      loop_.post([this, event = std::move(event), answer = std::move(answer)]() mutable {
-        event(std::move(answer));
-        act();
-      });
-    };
-  }
-
-  net::Loop& loop_;
-  const ControllerOptions options_;
-  ControllerCore core_;
-  std::uint64_t next_ticket_ = 1;
-  std::unordered_map<std::uint64_t, OnCompletion> open_;  // bounded by max_pending
-  std::vector<ImageListener> on_image_;
-  std::vector<std::function<void(const Error&)>> on_failed_;
-  std::vector<std::move_only_function<void()>> on_stopped_;
-
-  mutable std::mutex image_mutex_;
-  std::shared_ptr<const Image> image_ = std::make_shared<const Image>();
-
-  std::unique_ptr<MetadataLog> log_;  // last: ends its callbacks before the rest goes
-};
-
-void Controller::Shell::start(StatusDone ready) {
-  core_.start();
-  propose_on_loop(BootstrapCommand{Uuid::random()}, [](ControllerCompletion) {});
-  propose_on_loop(
-      register_command(options_.node),
-      [ready = std::move(ready)](ControllerCompletion c) mutable { ready(std::move(c.status)); });
-}
-
-// Any thread. `done` is shared with the task, because a task that is refused is lost.
-void Controller::Shell::propose(Wish wish, OnCompletion done) {
-  auto shared = std::make_shared<OnCompletion>(std::move(done));
-  const bool posted = loop_.try_post([this, wish = std::move(wish), shared]() mutable {
-    propose_on_loop(std::move(wish), std::move(*shared));
-  });
-  if (posted) return;
-  (*shared)({.status = fail(ErrorCode::kOverloaded,
-                            "the control loop has too much to do, or has stopped")});
-}
-
-void Controller::Shell::propose_on_loop(Wish wish, OnCompletion done) {
-  const std::uint64_t ticket = next_ticket_++;
-  open_.emplace(ticket, std::move(done));
-  core_.propose({ticket, Uuid::random(), net::wall_time_us(), std::move(wish)});
-  act();
-}
-
-// Carries out what the core wants, in the order of its fields. Listeners may propose again: that
-// goes through the loop's mailbox, never back into here.
-void Controller::Shell::act() {
-  ControllerActions actions = core_.take_actions();
-  if (actions.publish) {
-    {
-      const std::lock_guard lock(image_mutex_);
-      image_ = actions.publish;
-    }
-    for (const ImageListener& listener : on_image_) listener(actions.publish);
-  }
-  for (ControllerCompletion& completion : actions.completions) {
-    auto done = open_.extract(completion.ticket);
-    done.mapped()(std::move(completion));
-  }
-  if (actions.failed) {
-    for (const auto& listener : on_failed_) listener(*actions.failed);
-  }
-  ask_log(actions);
-  if (!actions.stopped) return;
-  for (auto& stopped : std::exchange(on_stopped_, {})) stopped();
-}
-
-void Controller::Shell::ask_log(ControllerActions& actions) {
-  if (actions.campaign) {
-    log_->campaign(options_.node.node_id, options_.ttl_ms,
-                   on_loop<Result<ControllerEpoch>>([this](auto r) { core_.on_campaign(r); }));
-  }
-  if (actions.get_snapshot) {
-    log_->get_snapshot(on_loop<Result<std::optional<ImageSnapshotBytes>>>(
-        [this](auto r) { core_.on_get_snapshot(std::move(r)); }));
-  }
-  if (actions.tail) {
-    log_->tail(on_loop<Result<Position>>([this](auto r) { core_.on_tail(r); }));
-  }
-  if (actions.read) {
-    log_->read(*actions.read, kReadBytes, on_loop<Result<std::vector<LogEntry>>>([this](auto r) {
-      core_.on_read(std::move(r));
-    }));
-  }
-  if (actions.append) {
-    log_->append(actions.append->expected, actions.append->epoch,
-                 std::move(actions.append->entries),
-                 on_loop<AppendResult>([this](auto r) { core_.on_append(r); }));
-  }
-  if (actions.trim) log_->trim(*actions.trim, [](const Status&) {});
-  if (actions.put_snapshot) {
-    const Position position = actions.put_snapshot->position;
-    log_->put_snapshot(
-        {position, encode_snapshot(*actions.put_snapshot)},
-        on_loop<Status>([this, position](auto r) { core_.on_put_snapshot(position, r); }));
-  }
-}
 
 Controller::Controller(net::Loop& loop, std::unique_ptr<MetadataLog> log, ControllerOptions options)
     : shell_(std::make_unique<Shell>(loop, std::move(log), std::move(options))) {}
@@ -151,6 +15,10 @@ Controller::~Controller() = default;
 
 void Controller::on_image(ImageListener listener) {
   shell_->on_image_.push_back(std::move(listener));
+}
+
+void Controller::on_role(std::function<void(bool)> listener) {
+  shell_->on_role_.push_back(std::move(listener));
 }
 
 void Controller::on_failed(std::function<void(const Error&)> listener) {
@@ -165,15 +33,23 @@ void Controller::start(StatusDone ready) {
 
 void Controller::stop(std::move_only_function<void()> stopped) {
   shell_->loop_.post([shell = shell_.get(), stopped = std::move(stopped)]() mutable {
-    shell->on_stopped_.push_back(std::move(stopped));
-    shell->core_.stop();
-    shell->act();
+    shell->stop(std::move(stopped));
   });
 }
 
 std::shared_ptr<const Image> Controller::image() const {
   const std::lock_guard lock(shell_->image_mutex_);
   return shell_->image_;
+}
+
+bool Controller::leading() const { return shell_->leading_; }
+ControllerEpoch Controller::epoch() const { return shell_->epoch_; }
+NodeId Controller::leader() const { return shell_->leader_; }
+
+void Controller::propose_for(const Uuid& command_id, ByteSpan wish, AnswerDone done) {
+  auto decoded = decode_wish(wish);
+  if (!decoded) return done(std::unexpected(std::move(decoded.error())));
+  shell_->propose_for(command_id, std::move(*decoded), std::move(done));
 }
 
 namespace {

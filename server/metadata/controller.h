@@ -1,6 +1,7 @@
-// The controller: holds the epoch of the metadata log, and is the only one to append to it, after
-// it has applied every earlier entry. A shell around ControllerCore (controller_core.h): the
-// control loop, the log, clock and random ids.
+// The metadata of one node: follows the log, and publishes its images. On the node that leads the
+// log it is the controller: holds the epoch, and is the only one to append, after it has applied
+// every earlier entry. Elsewhere it passes on what is proposed. A shell around ControllerCore
+// (controller_core.h) and ProposalRelay: the control loop, the log, clock and random ids.
 //
 // Threads: lives on the control loop (a net::Loop with a thread of its own). Proposals and image()
 // may come from any thread. Order of destruction: stop(), loop.stop() and its run() has returned,
@@ -11,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
@@ -19,6 +21,7 @@
 #include "server/metadata/image.h"
 #include "server/metadata/metadata_log.h"
 #include "server/metadata/proposal.h"
+#include "server/metadata/proposal_answer.h"
 
 namespace andyx::server {
 
@@ -53,11 +56,31 @@ struct OpenedProducer {
   std::shared_ptr<const ProducerRecord> record;
 };
 
+// The way of a proposal to the node that leads, where this one does not (ControllerPropose).
+class ControllerPeer {
+ public:
+  virtual ~ControllerPeer() = default;
+  // Control loop; must not wait. `to` 0: not known here; any node may know. `done` once, on any
+  // thread: what the controller answered (Controller::propose_for), or kUnreachable,
+  // kConnectionLost, kTimedOut. Called again under the same command id after such an error,
+  // kNotController (with Error.node) or kNoController.
+  using Done = std::move_only_function<void(Result<ProposalAnswer>)>;
+  virtual void propose(NodeId to, const Uuid& command_id, std::vector<std::uint8_t> wish,
+                       Done done) = 0;
+};
+
 struct ControllerOptions {
-  // Registered at start; the first start of an empty log also bootstraps the cluster.
+  // Registered at start.
   NodeSpec node;
+  // Of the cluster, where an empty log is the beginning of a new one; zero: it never is (the node
+  // joins a cluster).
+  Uuid bootstrap_cluster;
+  ControllerPeer* peer = nullptr;  // outlives the controller; null: there are no other nodes
   std::uint32_t ttl_ms = 10'000;
   std::uint32_t max_pending = limits::kMaxPendingProposals;
+  // How long what is proposed waits for a node that leads, and to be known here; then the last
+  // error.
+  std::uint32_t patience_ms = 10'000;
   // A snapshot is taken after so many entries, or bytes of entries.
   std::uint64_t snapshot_entries = limits::kMetadataSnapshotEntries;
   std::uint64_t snapshot_bytes = limits::kMetadataSnapshotBytes;
@@ -66,7 +89,9 @@ struct ControllerOptions {
 class Controller {
  public:
   // Called exactly once, on the control loop: when the command is durable and its image published,
-  // or with a refusal. Inside the call only when the loop takes no more tasks (kOverloaded).
+  // or with a refusal. Inside the call only when the loop takes no more tasks (kOverloaded). Where
+  // this node does not lead, also kNotController, kNoController, kUnreachable, kConnectionLost,
+  // kTimedOut: done or not.
   using StatusDone = std::move_only_function<void(Status)>;
   using TopicDone = std::move_only_function<void(Result<std::shared_ptr<const Topic>>)>;
   using SubscriptionDone =
@@ -83,19 +108,32 @@ class Controller {
   Controller& operator=(const Controller&) = delete;
 
   // Before start(). `on_failed`: once, on the control loop, when the controller has stopped for
-  // good (the log cannot be followed: kCorrupt, kDataLoss; storage failed; another controller took
-  // over): say it loudly; data goes on.
+  // good (the log cannot be followed: kCorrupt, kDataLoss; storage failed): say it loudly; data
+  // goes on. `on_role`: on the control loop, when this node begins to lead (after the image from
+  // which on it does), and when it does no more.
   void on_image(ImageListener listener);
+  void on_role(std::function<void(bool leading)> listener);
   void on_failed(std::function<void(const Error&)> listener);
 
-  // Campaigns, loads snapshot and log, bootstraps where the log is empty, registers the node. Any
-  // thread.
+  // Loads snapshot and log, bootstraps where the log is empty, registers the node: by itself, or
+  // through the node that leads, for which it waits as long as it takes. Any thread.
   void start(StatusDone ready);
   // Refuses new proposals; `stopped` when nothing is in flight any more. Any thread.
   void stop(std::move_only_function<void()> stopped);
 
   // The last published image; never null (empty before the first). Any thread.
   std::shared_ptr<const Image> image() const;
+
+  // Any thread; may be out of date when they are used.
+  bool leading() const;
+  ControllerEpoch epoch() const;  // that it leads under; 0 where it does not
+  NodeId leader() const;          // the node that leads the log; 0: not known
+
+  // What another node passes on: `wish` as encode_wish made it. kNotController (with the node where
+  // it is known) or kNoController when this one does not lead; what the proposal itself is refused
+  // for; kBadArgument, kUnsupportedVersion. Any thread; `done` as above.
+  using AnswerDone = std::move_only_function<void(Result<ProposalAnswer>)>;
+  void propose_for(const Uuid& command_id, ByteSpan wish, AnswerDone done);
 
   // kTopicExists, kBadName, kBadArgument, kLimitReached.
   void create_topic(TopicName name, std::uint32_t partitions, TopicDone done);

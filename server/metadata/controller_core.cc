@@ -1,5 +1,6 @@
 #include "server/metadata/controller_core.h"
 
+#include <algorithm>
 #include <cassert>
 #include <utility>
 
@@ -9,12 +10,22 @@
 
 namespace andyx::server {
 
+namespace {
+
+// Of an append: the log is of no use any more.
+bool is_final(ErrorCode code) {
+  return code == ErrorCode::kStorageFailed || code == ErrorCode::kIo ||
+         code == ErrorCode::kCorrupt || code == ErrorCode::kDataLoss ||
+         code == ErrorCode::kUnsupportedVersion;
+}
+
+}  // namespace
+
 ControllerCore::ControllerCore(ControllerCoreOptions options) : options_(options) {}
 
 void ControllerCore::start() {
-  if (state_ != State::kNew) return;
-  state_ = State::kCampaign;
-  actions_.campaign = true;
+  if (std::exchange(started_, true)) return;
+  advance();
 }
 
 void ControllerCore::propose(Proposal proposal) {
@@ -22,6 +33,7 @@ void ControllerCore::propose(Proposal proposal) {
   if (stopping_) {
     return refuse(proposal, {ErrorCode::kShuttingDown, "the controller is stopping"});
   }
+  if (!leader_.here) return actions_.hand_on.push_back(std::move(proposal));
   if (pending() >= options_.max_pending) {
     return refuse(proposal, {ErrorCode::kOverloaded, std::to_string(pending()) +
                                                          " changes of the metadata are waiting, "
@@ -37,90 +49,11 @@ void ControllerCore::stop() {
   maybe_stopped();
 }
 
-void ControllerCore::on_campaign(Result<ControllerEpoch> epoch) {
-  if (!epoch) return fail_for_good(std::move(epoch.error()));
-  if (*epoch <= epoch_) {
-    return fail_for_good({ErrorCode::kDataLoss, "the metadata log gave epoch " +
-                                                    std::to_string(*epoch) + " after epoch " +
-                                                    std::to_string(epoch_) + ": it went back"});
-  }
-  epoch_ = *epoch;
-  state_ = State::kSnapshot;
-  actions_.get_snapshot = true;
-}
-
-void ControllerCore::on_get_snapshot(Result<std::optional<ImageSnapshotBytes>> snapshot) {
-  if (!snapshot) return fail_for_good(std::move(snapshot.error()));
-  if (*snapshot) {
-    auto image = decode_snapshot((*snapshot)->bytes);
-    if (!image) return fail_for_good(std::move(image.error()));
-    if ((*image)->position != (*snapshot)->position) {
-      return fail_for_good({ErrorCode::kCorrupt, "the metadata snapshot for position " +
-                                                     std::to_string((*snapshot)->position) +
-                                                     " is of position " +
-                                                     std::to_string((*image)->position)});
-    }
-    image_ = std::move(*image);
-  }
-  ask_tail();
-}
-
-void ControllerCore::ask_tail() {
-  state_ = State::kTail;
-  actions_.tail = true;
-}
-
-void ControllerCore::on_tail(Result<Position> tail) {
-  if (!tail) return fail_for_good(std::move(tail.error()));
-  if (*tail < image_->position) {
-    return fail_for_good(
-        {ErrorCode::kDataLoss, "the metadata log ends at " + std::to_string(*tail) +
-                                   ", but was known up to " + std::to_string(image_->position) +
-                                   ": it went back"});
-  }
-  read_until_ = *tail;
-  follow();
-}
-
-// Reads on to the tail; then leads.
-void ControllerCore::follow() {
-  if (image_->position < read_until_) {
-    state_ = State::kRead;
-    actions_.read = image_->position;
-    return;
-  }
-  state_ = State::kLeading;
-  publish(image_);
-  if (stopping_) return maybe_stopped();
-  maybe_snapshot();
-  pump();
-}
-
-void ControllerCore::on_read(Result<std::vector<LogEntry>> entries) {
-  if (!entries) return fail_for_good(std::move(entries.error()));
-  if (entries->empty()) {
-    return fail_for_good({ErrorCode::kDataLoss,
-                          "the metadata log has no entry at " + std::to_string(image_->position) +
-                              ", but its tail is " + std::to_string(read_until_)});
-  }
-  for (const LogEntry& entry : *entries) {
-    if (entry.position != image_->position) {
-      return fail_for_good({ErrorCode::kCorrupt, "the metadata log gave the entry at " +
-                                                     std::to_string(entry.position) + " for " +
-                                                     std::to_string(image_->position)});
-    }
-    auto applied = apply_entry(*image_, entry.bytes);
-    if (!applied) return fail_for_good(std::move(applied.error()));
-    image_ = std::move(applied->image);
-    ++entries_since_snapshot_;
-    bytes_since_snapshot_ += entry.bytes.size();
-  }
-  follow();
-}
+// ---- Leading ----
 
 // Starts the next append when none is in flight.
 void ControllerCore::pump() {
-  while (state_ == State::kLeading && !append_in_flight_ && !waiting_.empty()) {
+  while (current_ && !append_in_flight_ && !waiting_.empty()) {
     if (!fill_batch())
       complete_batch();  // nothing to write: all of it was refused or there already
   }
@@ -187,38 +120,66 @@ void ControllerCore::on_append(const AppendResult& result) {
   assert(append_in_flight_);
   append_in_flight_ = false;
   switch (result.outcome) {
-    case AppendOutcome::kOk: {
-      if (result.tail != draft_->position) {
-        return fail_for_good(
-            {ErrorCode::kCorrupt, "the metadata log ends at " + std::to_string(result.tail) +
-                                      " instead of " + std::to_string(draft_->position)});
-      }
-      entries_since_snapshot_ += draft_->position - image_->position;
-      bytes_since_snapshot_ += batch_bytes_;
-      publish(draft_);
-      complete_batch();
-      maybe_snapshot();
+    case AppendOutcome::kOk:
+      on_appended(result);
       break;
-    }
     case AppendOutcome::kNotApplied:
-      for (InBatch& one : batch_) one.completion.status = std::unexpected(result.error);
-      complete_batch();
+      on_not_appended(result.error);
       break;
     case AppendOutcome::kMismatch:
     case AppendOutcome::kIndeterminate:
       // Evaluated again after the log was read; the command ids tell what had been written.
-      for (auto it = batch_.rbegin(); it != batch_.rend(); ++it) {
-        waiting_.push_front(std::move(it->proposal));
-      }
-      batch_.clear();
-      return ask_tail();
+      requeue_batch();
+      read_until_.reset();
+      current_ = false;
+      break;
     case AppendOutcome::kFenced:
-      return fail_for_good({ErrorCode::kNotMain, "another controller has taken over from epoch " +
-                                                     std::to_string(epoch_) + ": " +
-                                                     result.error.message});
+      requeue_batch();
+      step_down();
+      // Whoever holds the epoch now may still be about to find out that it should not.
+      if (may_lead()) ask_again({ErrorCode::kNotController, {}});
+      break;
   }
-  if (stopping_) return maybe_stopped();
-  pump();
+  if (!failure_) advance();
+}
+
+void ControllerCore::on_appended(const AppendResult& result) {
+  if (result.tail != draft_->position) {
+    return fail_for_good({ErrorCode::kCorrupt, "the metadata log ends at " +
+                                                   std::to_string(result.tail) + " instead of " +
+                                                   std::to_string(draft_->position)});
+  }
+  entries_since_snapshot_ += draft_->position - image_->position;
+  bytes_since_snapshot_ += batch_bytes_;
+  publish(draft_);
+  complete_batch();
+  maybe_snapshot();
+}
+
+void ControllerCore::on_not_appended(const Error& error) {
+  if (error.code == ErrorCode::kNotController || error.code == ErrorCode::kNoController) {
+    for (InBatch& one : batch_) actions_.hand_on.push_back(std::move(one.proposal));
+    batch_.clear();
+    draft_.reset();
+    return;
+  }
+  for (InBatch& one : batch_) one.completion.status = std::unexpected(error);
+  complete_batch();
+  if (is_final(error.code)) fail_for_good(error);
+}
+
+void ControllerCore::requeue_batch() {
+  for (auto it = batch_.rbegin(); it != batch_.rend(); ++it) {
+    waiting_.push_front(std::move(it->proposal));
+  }
+  batch_.clear();
+  draft_.reset();
+  if (!leader_.here) hand_on_waiting();
+}
+
+void ControllerCore::hand_on_waiting() {
+  for (Proposal& proposal : waiting_) actions_.hand_on.push_back(std::move(proposal));
+  waiting_.clear();
 }
 
 void ControllerCore::publish(std::shared_ptr<const Image> image) {
@@ -251,12 +212,9 @@ void ControllerCore::on_put_snapshot(Position position, const Status& status) {
 }
 
 void ControllerCore::maybe_stopped() {
-  if (!stopping_ || append_in_flight_ || snapshot_in_flight_) return;
-  const bool asking = state_ == State::kCampaign || state_ == State::kSnapshot ||
-                      state_ == State::kTail || state_ == State::kRead;
-  if (asking) return;
+  const bool busy = append_in_flight_ || snapshot_in_flight_ || asked_ != Asked::kNothing;
+  if (!stopping_ || busy) return;
   refuse_waiting({ErrorCode::kShuttingDown, "the controller is stopping"});
-  state_ = State::kStopped;
   actions_.stopped = true;
 }
 
@@ -271,8 +229,9 @@ void ControllerCore::refuse_waiting(const Error& error) {
 }
 
 void ControllerCore::fail_for_good(Error error) {
-  state_ = State::kStopped;
   failure_ = error;
+  current_ = false;
+  if (std::exchange(leading_, false)) actions_.role = false;
   for (const InBatch& one : batch_) refuse(one.proposal, error);
   batch_.clear();
   draft_.reset();

@@ -68,6 +68,9 @@ class LocalMetadataLog final : public MetadataLog {
 
   void watch(std::function<void(Position)> hint) override { hint_ = std::move(hint); }
 
+  // Whoever has it may: there is nobody else, or the epoch decides.
+  void on_leader(std::function<void(LogLeader)> changed) override { changed({.here = true}); }
+
  private:
   // Runs on thread_; with an error when the call is refused instead.
   using Call = std::move_only_function<void(const Error* refused)>;

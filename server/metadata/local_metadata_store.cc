@@ -293,4 +293,30 @@ Status LocalMetadataStore::trim(Position before) {
   return {};
 }
 
+Result<MetadataLogContent> LocalMetadataStore::content() {
+  auto snapshot = get_snapshot();
+  if (!snapshot) return std::unexpected(snapshot.error());
+  MetadataLogContent content{.epoch = epoch_, .snapshot = std::move(*snapshot)};
+  content.start = snapshot_position_;
+  while (content.tail() < tail_) {
+    auto entries = read(content.tail(), limits::kMaxReadBytes);
+    if (!entries) return std::unexpected(entries.error());
+    for (LogEntry& entry : *entries) content.entries.push_back(std::move(entry.bytes));
+  }
+  return content;
+}
+
+Status LocalMetadataStore::remove(storage::StorageShard& shard) {
+  storage::WriteGroup group;
+  for (const std::string_view key : {kEpochKey, kTailKey, kSnapshotKey}) {
+    auto stored = shard.get(storage::Table::kMeta, key);
+    if (!stored) return std::unexpected(stored.error());
+    if (*stored) group.puts.push_back({storage::Table::kMeta, std::string(key), std::nullopt});
+  }
+  if (!group.puts.empty()) {
+    if (auto status = write_and_wait(shard, std::move(group)); !status) return status;
+  }
+  return shard.log_state(kMetadataLog) ? shard.drop_log(kMetadataLog) : Status{};
+}
+
 }  // namespace andyx::server

@@ -12,6 +12,7 @@
 
 #include "protocol/base/error.h"
 #include "server/metadata/metadata_log.h"
+#include "server/metadata/raft_metadata_log_content.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
@@ -29,6 +30,11 @@ class LocalMetadataStore {
   Status put_snapshot(const ImageSnapshotBytes& snapshot);
   Result<std::optional<ImageSnapshotBytes>> get_snapshot();
   Status trim(Position before);
+
+  // All of it, to go on with in a log of another kind.
+  Result<MetadataLogContent> content();
+  // From the shard: nothing of it must be needed any more. Fine where there is nothing.
+  static Status remove(storage::StorageShard& shard);
 
  private:
   explicit LocalMetadataStore(storage::StorageShard& shard) : shard_(&shard) {}

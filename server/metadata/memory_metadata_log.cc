@@ -83,6 +83,9 @@ class MemoryMetadataLog final : public MetadataLog {
 
   void watch(std::function<void(Position)> hint) override { hint_ = std::move(hint); }
 
+  // Whoever has it may: there is nobody else, or the epoch decides.
+  void on_leader(std::function<void(LogLeader)> changed) override { changed({.here = true}); }
+
  private:
   static AppendResult append_locked(MemoryMetadataStore& s, Position expected,
                                     ControllerEpoch epoch, std::vector<EntryBytes> entries) {

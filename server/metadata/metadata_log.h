@@ -36,10 +36,12 @@ struct ImageSnapshotBytes {
 };
 
 enum class AppendOutcome : std::uint8_t {
-  kOk,          // durable, committed; `tail` is the position behind the last entry
-  kMismatch,    // the tail is not where it was expected: nothing written; `tail` says where it is
-  kFenced,      // a higher epoch exists: nothing written, and never will be under this one
-  kNotApplied,  // nothing written; `error` says why (disk full, overloaded): may be tried again
+  kOk,        // durable, committed; `tail` is the position behind the last entry
+  kMismatch,  // the tail is not where it was expected: nothing written; `tail` says where it is
+  kFenced,    // a higher epoch exists: nothing written, and never will be under this one
+  // Nothing written; `error` says why (disk full, overloaded): may be tried again. kNotController,
+  // kNoController: not from here, or not yet.
+  kNotApplied,
   kIndeterminate,  // written or not: read to tail() before anything else
 };
 
@@ -47,6 +49,13 @@ struct AppendResult {
   AppendOutcome outcome = AppendOutcome::kOk;
   Position tail = 0;
   Error error;  // set unless kOk
+};
+
+// Who may campaign.
+struct LogLeader {
+  bool here = false;
+  NodeId node = 0;  // where it is, when known
+  bool operator==(const LogLeader&) const = default;
 };
 
 template <typename T>
@@ -58,6 +67,7 @@ class MetadataLog {
 
   // Asks to be the one that appends, for `ttl_ms` at least unless renewed by another campaign (a
   // log with one possible leader ignores it). The epoch is durable before it is answered.
+  // kNotController (with its node), kNoController: this node cannot be it now.
   virtual void campaign(NodeId node, std::uint32_t ttl_ms,
                         LogDone<Result<ControllerEpoch>> done) = 0;
 
@@ -65,15 +75,17 @@ class MetadataLog {
   virtual void append(Position expected, ControllerEpoch epoch, std::vector<EntryBytes> entries,
                       LogDone<AppendResult> done) = 0;
 
-  // Committed entries from `from` on, until about `max_bytes` (at least one where there is one);
-  // none at the tail. kOffsetOutOfRange: trimmed (read the snapshot) or behind the tail.
+  // Committed entries that are known here, from `from` on, until about `max_bytes` (at least one
+  // where there is one); none at the tail. kOffsetOutOfRange: trimmed (read the snapshot) or behind
+  // the tail.
   virtual void read(Position from, std::size_t max_bytes,
                     LogDone<Result<std::vector<LogEntry>>> done) = 0;
 
   // Linearizable: not before any append that was answered, or may have been, when the call began.
   virtual void tail(LogDone<Result<Position>> done) = 0;
 
-  // The newest snapshot wins; an older one than the stored is ignored.
+  // The newest snapshot wins; an older one than the stored is ignored. Where several nodes follow
+  // one log, snapshots and trimming may be each node's own: every one of them does both.
   virtual void put_snapshot(ImageSnapshotBytes snapshot, LogDone<Status> done) = 0;
   virtual void get_snapshot(LogDone<Result<std::optional<ImageSnapshotBytes>>> done) = 0;
 
@@ -82,6 +94,10 @@ class MetadataLog {
 
   // A hint, nothing more: the log may have grown to `tail`. Set once, before other calls.
   virtual void watch(std::function<void(Position tail)> hint) = 0;
+
+  // Tells who may campaign: first what is, then each change. A hint, too: an append tells for sure.
+  // Set once, before campaign().
+  virtual void on_leader(std::function<void(LogLeader)> changed) = 0;
 };
 
 // Over the shard's log kMetadataLog and its small state under "metadata/": one node, one voter.

@@ -56,6 +56,21 @@ TEST_CASE("the file is overridden by the environment, and that by flags") {
   CHECK(printed(result, "max-connections") == "77");
 }
 
+TEST_CASE("roles, nodes to join and the peers' address can be given in each way") {
+  const TempDir directory;
+  const std::string file = directory.file("andyx.toml");
+  write_file(file, "roles = \"broker,metadata\"\njoin = \"127.0.0.1:1,127.0.0.1:2\"\n");
+  const CommandResult of_file = serve({"--config", file, "--print-config"});
+  CHECK(printed(of_file, "roles") == "broker,metadata");
+  CHECK(printed(of_file, "join") == "127.0.0.1:1,127.0.0.1:2");
+  const CommandResult flags =
+      serve({"--config", file, "--join", "localhost:3", "--print-config"},
+            {"ANDYX_PEER_LISTEN=127.0.0.1:7777", "ANDYX_ROLES=metadata,balancer"});
+  CHECK(printed(flags, "join") == "localhost:3");
+  CHECK(printed(flags, "roles") == "metadata,balancer");
+  CHECK(printed(flags, "peer-listen") == "127.0.0.1:7777");
+}
+
 TEST_CASE("what --print-config prints is a file that --config takes") {
   const TempDir directory;
   const std::string file = directory.file("printed.toml");
@@ -80,6 +95,11 @@ TEST_CASE("wrong settings are refused at start, and the message names them") {
       {{"--listen", "nowhere"}, {}, "listen"},
       {{"--listen", "127.0.0.1:99999"}, {}, "listen"},
       {{"--node-id", "0"}, {}, "node-id"},
+      {{"--peer-listen", "nowhere"}, {}, "peer-listen"},
+      {{"--listen", "127.0.0.1:65000"}, {}, "peer-listen"},
+      {{"--roles", "broker,cook"}, {}, "cook"},
+      {{"--roles", "broker"}, {}, "roles"},
+      {{"--join", "127.0.0.1:6540,nowhere"}, {}, "join"},
       {{"--cores", "many"}, {}, "cores"},
       {{"--cores", "-1"}, {}, "cores"},
       {{"--max-connections", "0"}, {}, "max-connections"},

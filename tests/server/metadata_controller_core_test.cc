@@ -22,6 +22,7 @@ class Driver {
   static constexpr ControllerCoreOptions kLarge{1'000, 1'000'000, 1'000'000'000};
 
   void start() {
+    log_->on_leader([this](LogLeader leader) { core_.on_leader(leader); });
     core_.start();
     propose(BootstrapCommand{{7, 7}});
     propose(RegisterNodeCommand{1, {1, 1}, ++incarnation_, "localhost", 6540});
@@ -56,7 +57,20 @@ class Driver {
 
   const Image& image() const { return *core_.image(); }
   MemoryMetadataStore& store() { return *store_; }
+  // The node may lead no more, or again; `lead` false: node 9 does.
+  void lead(bool here) {
+    core_.on_leader(here ? LogLeader{.here = true, .node = 1} : LogLeader{.node = 9});
+    act();
+  }
+  void hint() {
+    core_.on_hint(store_->end());
+    act();
+  }
+  ControllerCore& core() { return core_; }
+
   std::optional<Error> failed;
+  std::vector<Proposal> handed_on;
+  std::vector<bool> roles;
   bool stopped = false;
   int publications = 0;
 
@@ -75,6 +89,8 @@ class Driver {
         const auto ticket = completion.ticket;
         CHECK(answers_.emplace(ticket, std::move(completion)).second);
       }
+      for (auto& proposal : actions.hand_on) handed_on.push_back(std::move(proposal));
+      if (actions.role) roles.push_back(*actions.role);
       if (actions.failed) failed = actions.failed;
       stopped |= actions.stopped;
       if (!ask_log(actions)) return;
@@ -84,6 +100,10 @@ class Driver {
   // False when nothing was asked.
   bool ask_log(ControllerActions& actions) {
     bool asked = false;
+    if (actions.wake) {
+      asked = true;
+      core_.on_wake();
+    }
     if (actions.campaign) {
       asked = true;
       log_->campaign(1, 1'000, [this](auto r) { core_.on_campaign(r); });
@@ -265,15 +285,132 @@ TEST_CASE_FIXTURE(Fixture, "entries of somebody else are applied first, then the
   CHECK(driver.image().position == store->end());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a controller that another one has fenced stops for good") {
+TEST_CASE_FIXTURE(Fixture, "a controller that was fenced, but may lead, takes over again") {
   Driver other(store);
   other.start();
+  REQUIRE(other.code(other.propose(topic("theirs"))) == ErrorCode::kOk);
   const auto ticket = driver.propose(topic("t"));
-  CHECK(driver.code(ticket) == ErrorCode::kNotMain);
-  REQUIRE(driver.failed);
-  CHECK(driver.failed->code == ErrorCode::kNotMain);
-  CHECK(driver.code(driver.propose(topic("u"))) == ErrorCode::kNotMain);
-  CHECK(other.code(other.propose(topic("t"))) == ErrorCode::kOk);
+  CHECK(driver.code(ticket) == ErrorCode::kOk);
+  CHECK_FALSE(driver.failed);
+  CHECK(driver.roles == std::vector{true, false, true});
+  CHECK(driver.image().find_topic(topic_name("theirs")));
+  CHECK(other.image().position < driver.image().position);
+}
+
+TEST_CASE_FIXTURE(Fixture, "who may lead no more hands on what it was asked, and follows") {
+  driver.hold_appends();
+  const auto flying = driver.propose(topic("flying"));
+  const auto waiting = driver.propose(topic("waiting"));
+  driver.lead(false);
+  CHECK(driver.roles == std::vector{true, false});
+  CHECK_FALSE(driver.core().leading());
+  REQUIRE(driver.handed_on.size() == 1);
+  CHECK(driver.handed_on[0].ticket == waiting);
+
+  SUBCASE("and the append in flight was the last that counted") {
+    driver.release();
+    CHECK(driver.code(flying) == ErrorCode::kOk);
+    CHECK(driver.handed_on.size() == 1);
+  }
+  SUBCASE("and the append in flight came too late") {
+    Driver other(store);
+    other.start();
+    driver.release();
+    CHECK_FALSE(driver.answered(flying));
+    REQUIRE(driver.handed_on.size() == 2);
+    CHECK(driver.handed_on[1].ticket == flying);
+    REQUIRE(other.code(other.propose(topic("theirs"))) == ErrorCode::kOk);
+    driver.hint();
+    CHECK(driver.image().hash() == other.image().hash());
+  }
+  SUBCASE("and the outcome of the append in flight is not known") {
+    store->next_append = Fault::kIndeterminateWritten;
+    driver.release();
+    REQUIRE(driver.handed_on.size() == 2);
+    CHECK(driver.handed_on[1].ticket == flying);
+    driver.hint();
+    CHECK(driver.image().find_topic(topic_name("flying")));
+    driver.lead(true);
+    // Under its command id it is done already.
+    driver.core().propose(driver.handed_on[1]);
+    driver.release();
+    CHECK(driver.code(flying) == ErrorCode::kOk);
+  }
+  CHECK_FALSE(driver.failed);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node that does not lead follows: image by image, hash by hash") {
+  Driver follower(store, {1'000, 10, 1'000'000});
+  follower.core().start();
+  follower.lead(false);
+  CHECK(follower.image().hash() == driver.image().hash());
+  CHECK(follower.roles.empty());
+  const int publications = follower.publications;
+  for (int i = 0; i < 30; ++i) {
+    REQUIRE(driver.code(driver.propose(topic("t" + std::to_string(i)))) == ErrorCode::kOk);
+    follower.hint();
+    CHECK(follower.image().hash() == driver.image().hash());
+  }
+  CHECK(follower.publications == publications + 30);
+  CHECK(store->snapshot);  // it takes its own
+  CHECK(follower.core().epoch() == 0);
+
+  SUBCASE("and leads when it may") {
+    follower.lead(true);
+    CHECK(follower.roles == std::vector{true});
+    CHECK(follower.code(follower.propose(topic("mine"))) == ErrorCode::kOk);
+  }
+  SUBCASE("a chain that does not continue its own stops it") {
+    store->entries.push_back(
+        encode_entry({{5, 5}, driver.image().cluster_id, 0, 1}, ReserveProducerIdsCommand{1}));
+    follower.hint();
+    REQUIRE(follower.failed);
+    CHECK(follower.failed->code == ErrorCode::kCorrupt);
+  }
+  SUBCASE("an entry of another cluster stops it") {
+    store->entries.push_back(
+        encode_entry({{5, 5}, {6, 6}, 0, driver.image().chain_hash}, ReserveProducerIdsCommand{1}));
+    follower.hint();
+    REQUIRE(follower.failed);
+    CHECK(follower.failed->code == ErrorCode::kWrongCluster);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a follower that is behind the trimmed log loads the snapshot") {
+  Driver follower(store);
+  follower.core().start();
+  follower.lead(false);
+  const Position seen = follower.image().position;
+  for (int i = 0; i < 10; ++i) driver.propose(topic("t" + std::to_string(i)));
+  {
+    const std::lock_guard lock(store->mutex);
+    store->snapshot = ImageSnapshotBytes{driver.image().position, encode_snapshot(driver.image())};
+    store->entries.clear();
+    store->start = driver.image().position;
+  }
+  SUBCASE("which is further than it is") {
+    follower.hint();
+    CHECK_FALSE(follower.failed);
+    CHECK(follower.image().hash() == driver.image().hash());
+  }
+  SUBCASE("and stops when that is not further than it is") {
+    store->snapshot->position = seen;
+    follower.hint();
+    REQUIRE(follower.failed);
+    CHECK(follower.failed->code == ErrorCode::kDataLoss);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "an append that is refused because another node leads is handed on") {
+  driver.hold_appends();
+  const auto ticket = driver.propose(topic("t"));
+  driver.core().on_append({AppendOutcome::kNotApplied, 0, {ErrorCode::kNotController, "", 9}});
+  driver.lead(false);
+  CHECK_FALSE(driver.answered(ticket));
+  REQUIRE(driver.handed_on.size() == 1);
+  CHECK(driver.handed_on[0].ticket == ticket);
+  driver.propose(topic("u"));
+  CHECK(driver.handed_on.size() == 2);
 }
 
 TEST_CASE_FIXTURE(Fixture,

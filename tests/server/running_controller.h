@@ -18,16 +18,19 @@ namespace andyx::server::test {
 class RunningController {
  public:
   explicit RunningController(storage::StorageShard& shard, std::uint64_t incarnation = 1,
+                             Uuid disk = {1, 1})
+      : RunningController(open(shard), incarnation, disk) {}
+
+  explicit RunningController(std::unique_ptr<MetadataLog> log, std::uint64_t incarnation = 1,
                              Uuid disk = {1, 1}) {
     auto loop = net::Loop::create();
     REQUIRE(loop);
     loop_ = std::move(*loop);
-    auto log = open_local_metadata_log(shard);
-    REQUIRE_MESSAGE(log.has_value(), log.error().message);
     ControllerOptions options;
     options.node = {1, disk, incarnation, "127.0.0.1", 6540};
+    options.bootstrap_cluster = Uuid::random();
     options.snapshot_entries = 50;
-    controller_ = std::make_unique<Controller>(*loop_, std::move(*log), options);
+    controller_ = std::make_unique<Controller>(*loop_, std::move(log), options);
     controller_->on_image([this](const std::shared_ptr<const Image>& image) {
       CHECK(image->position >= last_position_);
       last_position_ = image->position;
@@ -57,6 +60,12 @@ class RunningController {
   Status started;
 
  private:
+  static std::unique_ptr<MetadataLog> open(storage::StorageShard& shard) {
+    auto log = open_local_metadata_log(shard);
+    REQUIRE_MESSAGE(log.has_value(), log.error().message);
+    return std::move(*log);
+  }
+
   std::unique_ptr<net::Loop> loop_;
   std::unique_ptr<Controller> controller_;
   Position last_position_ = 0;  // control loop

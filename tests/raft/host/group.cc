@@ -34,9 +34,13 @@ void wait_until(const std::string& what, const std::function<bool()>& holds) {
 
 // ---- State machine ----
 
-void TextMachine::apply(const Entry& entry) {
+Status TextMachine::apply(const Entry& entry) {
   std::lock_guard lock(mutex_);
+  if (!refused_.empty() && text_of(entry.data) == refused_) {
+    return fail(ErrorCode::kUnsupportedVersion, "an entry of a newer version");
+  }
   texts_.push_back(text_of(entry.data));
+  return {};
 }
 
 SharedBytes TextMachine::take_snapshot() {
@@ -78,6 +82,10 @@ std::uint64_t TextMachine::digest() const {
   std::string all;
   for (const auto& text : texts_) all += text + '\n';
   return batch::checksum64(bytes_of(all).span());
+}
+void TextMachine::refuse(const std::string& text) {
+  std::lock_guard lock(mutex_);
+  refused_ = text;
 }
 int TextMachine::restored() const {
   std::lock_guard lock(mutex_);

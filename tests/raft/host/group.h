@@ -31,7 +31,7 @@ inline std::string text_of(const SharedBytes& bytes) {
 // Keeps every payload, in order. Its snapshot is all of them.
 class TextMachine final : public StateMachine {
  public:
-  void apply(const Entry& entry) override;
+  Status apply(const Entry& entry) override;
   SharedBytes take_snapshot() override;
   Status restore(const Snapshot& snapshot) override;
 
@@ -40,10 +40,12 @@ class TextMachine final : public StateMachine {
   std::size_t size() const;
   std::uint64_t digest() const;  // of all payloads in their order
   int restored() const;
+  void refuse(const std::string& text);  // fails on it when it is to be applied
 
  private:
   mutable std::mutex mutex_;
   std::vector<std::string> texts_;
+  std::string refused_;
   int restored_ = 0;
 };
 

@@ -1,6 +1,8 @@
 // Hosts that elect, decide, lose members and take them back.
 #include <doctest/doctest.h>
 
+#include <future>
+
 #include "tests/raft/host/group.h"
 #include "tests/raft/host/memory_raft_store.h"
 
@@ -51,6 +53,48 @@ TEST_CASE("a group of one decides alone") {
   REQUIRE(group.wait_for_leader() == 1);
   CHECK(group.propose(1, "alone").outcome == ProposalOutcome::kApplied);
   CHECK(group.read_index(1).has_value());
+}
+
+TEST_CASE("a group of one leads before a time-out has passed") {
+  Group group(1, [](HostOptions& options) { options.tick_ms = 3'600'000; });
+  group.start_all();
+  CHECK(group.wait_for_leader() == 1);
+  CHECK(group.propose(1, "at once").outcome == ProposalOutcome::kApplied);
+}
+
+TEST_CASE("a snapshot that is asked for is saved, and a restart begins with it") {
+  Group group(1);
+  group.start_all();
+  REQUIRE(group.wait_for_leader() == 1);
+  for (int i = 0; i < 10; ++i) group.propose(1, "text " + std::to_string(i));
+  std::promise<Status> saved;
+  group[1]->save_snapshot([&](Status status) { saved.set_value(std::move(status)); });
+  REQUIRE(saved.get_future().get().has_value());
+  group.stop(1);
+  group[1].machine.clear();
+  group.start(1);
+  group.wait_for_text(1, "text 9");
+  CHECK(group[1].machine.restored() == 2);  // the first one it began with
+  CHECK(group[1].machine.texts().size() == 10);
+}
+
+TEST_CASE("a host whose entry cannot be applied stops, and goes on with it when it can") {
+  Group group(1);
+  group.start_all();
+  REQUIRE(group.wait_for_leader() == 1);
+  REQUIRE(group.propose(1, "before").outcome == ProposalOutcome::kApplied);
+  group[1].machine.refuse("of the future");
+  CHECK(group.propose(1, "of the future").outcome == ProposalOutcome::kIndeterminate);
+  wait_until("the host has stopped", [&] { return group[1]->failure().has_value(); });
+  CHECK(group[1]->failure()->code == ErrorCode::kUnsupportedVersion);
+  std::promise<Status> refused;
+  group[1]->save_snapshot([&](Status status) { refused.set_value(std::move(status)); });
+  CHECK_FALSE(refused.get_future().get());
+  group.stop(1);
+  group[1].machine.refuse({});
+  group[1].machine.clear();
+  group.start(1);
+  group.wait_for_text(1, "of the future");
 }
 
 TEST_CASE("when the leader is gone the others elect, and it catches up when it is back") {

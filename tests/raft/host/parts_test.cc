@@ -118,6 +118,18 @@ TEST_CASE("snapshots are due by bytes, one at a time, and leave the younger half
   CHECK(schedule.due());
 }
 
+TEST_CASE("a snapshot before its time leaves what came since the one before it in the log") {
+  SnapshotSchedule schedule(100);
+  schedule.restored(5);
+  for (Index index = 6; index <= 8; ++index) schedule.applied(index, 10);
+  schedule.want();
+  CHECK(schedule.begin() == 5);
+  schedule.saved();
+  for (Index index = 9; index <= 11; ++index) schedule.applied(index, 10);
+  schedule.want();
+  CHECK(schedule.begin() == 8);
+}
+
 // ---- Book ----
 
 Status remember(PeerBook& book, PeerId peer, const std::string& disk) {

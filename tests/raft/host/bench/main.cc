@@ -52,7 +52,10 @@ struct Times {
 
 class CountingMachine final : public StateMachine {
  public:
-  void apply(const Entry&) override { ++applied_; }
+  Status apply(const Entry&) override {
+    ++applied_;
+    return {};
+  }
   SharedBytes take_snapshot() override { return {}; }
   Status restore(const Snapshot&) override { return {}; }
 
