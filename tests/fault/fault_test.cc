@@ -32,7 +32,7 @@ class Run {
   Run(Settings settings, std::uint64_t seed)
       : settings_(std::move(settings)),
         seed_(seed),
-        directory_(settings_.keep.empty() ? own_directory_.path() : settings_.keep),
+        directory_(settings_.keep.empty() ? own_directory_.emplace().path() : settings_.keep),
         cluster_({.nodes = settings_.nodes,
                   .directory = directory_,
                   .disk_shim = settings_.disk_shim,
@@ -46,11 +46,24 @@ class Run {
                   .acks = factor_ > 1 ? client::Acks::kQuorum : client::Acks::kMain}),
         history_(cast_of(options_)) {}
 
+  // History and logs stay where something failed, or where they were asked for.
+  ~Run() {
+    if (workload_) workload_->stop();
+    if (!any_failure() && settings_.keep.empty()) return;
+    const std::string path = directory_ + "/history.txt";
+    CHECK(history_.write(path));
+    std::cout << "seed " << seed_ << "; the history is in " << path
+              << ", the nodes' logs are beside it" << std::endl;
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+
   void form() {
     for (Cluster::Place place = 1; place <= cluster_.size(); ++place) {
       cluster_.start(place);
-      REQUIRE_MESSAGE(wait_until([&] { return cluster_.ready(place); }, kFormWithin), "node ",
-                      place, " is not ready");
+      wait_until([&] { return cluster_.ready(place) || !cluster_.running(place); }, kFormWithin);
+      REQUIRE_MESSAGE(cluster_.ready(place), "node ", place, " is not ready; its log ends with\n",
+                      cluster_.log_end(place));
     }
     std::string said;
     REQUIRE_MESSAGE(wait_until([&] { return create_topic(said); }, kFormWithin), said);
@@ -90,8 +103,10 @@ class Run {
     }
     std::cout << "read at the end as main: " << copies << " of " << factor_ * kPartitions
               << " copies" << std::endl;
+    const std::uint32_t read_ms = history_.now_ms();
     CHECK_MESSAGE(wait_until([&] { return workload_->all_delivered(); }, kDeliverWithin),
                   workload_->missing_deliveries());
+    std::cout << "all was delivered " << history_.now_ms() - read_ms << " ms later" << std::endl;
     workload_->stop();
   }
 
@@ -105,15 +120,6 @@ class Run {
     CHECK(judged.committed > 0);
     CHECK(judged.confirmed > 0);
     CHECK_MESSAGE(findings.count() == 0, findings.text());
-  }
-
-  // History and logs stay where something failed, or where they were asked for.
-  void leave_behind() {
-    if (!any_failure() && settings_.keep.empty()) return;
-    const std::string path = directory_ + "/history.txt";
-    CHECK(history_.write(path));
-    std::cout << "seed " << seed_ << "; the history is in " << path
-              << ", the nodes' logs are beside it" << std::endl;
   }
 
  private:
@@ -151,7 +157,7 @@ class Run {
 
   const Settings settings_;
   const std::uint64_t seed_;
-  const TempDir own_directory_;
+  std::optional<TempDir> own_directory_;
   const std::string directory_;
   Cluster cluster_;
   const std::uint32_t factor_;
@@ -166,7 +172,6 @@ TEST_CASE("whatever fails, what was promised holds") {
   run.suffer();
   run.wind_up();
   run.judge();
-  run.leave_behind();
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "tests/integration/support/server_process.h"
@@ -12,6 +13,7 @@ namespace {
 
 constexpr std::uint32_t kFirstHost = 10, kFirstProxyHost = 110;
 constexpr Millis kOrderlyStop{60'000};
+constexpr std::size_t kLogEndBytes = 2'000;
 
 std::string host(std::uint32_t number) { return "127.0.0." + std::to_string(number); }
 
@@ -168,6 +170,11 @@ NodeId Cluster::wipe(Place place) {
 std::uint64_t Cluster::lose_power(Place place, std::mt19937_64& random) {
   REQUIRE_FALSE(running(place));
   return seat(place).disk->lose_power(seat(place).data_dir, random);
+}
+
+std::string Cluster::log_end(Place place) const {
+  const std::string log = read_file(seats_.at(place - 1).log_path);
+  return log.substr(log.size() - std::min(log.size(), kLogEndBytes));
 }
 
 std::string Cluster::unexpected_exit() {

@@ -59,6 +59,7 @@ class Cluster {
   NodeId wipe(Place place);
   // What was not synced is lost at a place that does not run.
   std::uint64_t lose_power(Place place, std::mt19937_64& random);
+  std::string log_end(Place place) const;  // the last lines
   // Of a place that was not told to end, and has; empty: none.
   std::string unexpected_exit();
 

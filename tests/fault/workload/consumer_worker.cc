@@ -83,7 +83,7 @@ bool ConsumerWorker::attach() {
   auto consumer = client_->subscribe({.topic = stage_.topic,
                                       .subscription = plan_.subscription,
                                       .type = plan_.type,
-                                      .mode = client::SubscriptionMode::kNonresilient,
+                                      .mode = plan_.mode,
                                       .start = client::Start::earliest(),
                                       .key_ordered = plan_.key_ordered,
                                       .answer_timeout_ms = kConfirmMs});

@@ -20,6 +20,7 @@ namespace andyx::test::fault {
 struct ConsumerPlan {
   std::string subscription;
   client::SubscriptionType type = client::SubscriptionType::kUnique;
+  client::SubscriptionMode mode = client::SubscriptionMode::kNonresilient;
   bool key_ordered = false;
   // Of 100 messages so many are skipped, and unacknowledged (with a delay, every second one).
   std::uint32_t skip_percent = 0, unacknowledge_percent = 0;

@@ -15,6 +15,11 @@ std::vector<SubscriptionPlan> subscription_plans() {
   using Type = client::SubscriptionType;
   return {
       {.plan = {.subscription = "flow"}, .order = Order::kPartition},
+      {.plan = {.subscription = "strict",
+                .mode = client::SubscriptionMode::kResilient,
+                .skip_percent = 10,
+                .unacknowledge_percent = 2},
+       .order = Order::kPartition},
       {.plan = {.subscription = "spare", .type = Type::kFailover},
        .consumers = 2,
        .order = Order::kPartition},
@@ -36,21 +41,21 @@ std::vector<ProducerPlan> producer_plans(client::Acks acks, std::uint32_t partit
   // One for each partition by itself, so that a partition that stands still holds up no other one:
   // these show the gaps.
   for (std::uint32_t partition = 0; partition < partitions; ++partition) {
-    plans.push_back({.acks = acks, .partition = partition, .every_ms = 15});
+    plans.push_back({.acks = acks, .partition = partition, .every_ms = 20});
   }
-  plans.push_back({.name = "keyed", .acks = acks, .keyed = true, .linger_ms = 2});
+  plans.push_back({.name = "keyed", .acks = acks, .keyed = true, .linger_ms = 2, .every_ms = 20});
   plans.push_back({.name = "single",
                    .instance = client::ProducerInstance::kSingle,
                    .acks = acks,
                    .compression = client::Compression::kLz4,
                    .keyed = true,
                    .linger_ms = 3,
-                   .every_ms = 20});
+                   .every_ms = 30});
   plans.push_back({.name = "turns",
                    .acks = acks,
                    .compression = client::Compression::kZstd,
                    .linger_ms = 5,
-                   .every_ms = 10,
+                   .every_ms = 20,
                    .max_payload_bytes = 2'000});
   return plans;
 }

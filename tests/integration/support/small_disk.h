@@ -27,7 +27,7 @@ class SmallDisk {
  private:
   std::string filler() const { return directory_.file("filler"); }
 
-  TempDir directory_;
+  TempDir directory_{TempDir::AfterFailure::kRemove};  // what is on it goes with the mount
   bool mounted_ = false;
   std::string reason_;
 };
