@@ -7,6 +7,7 @@ namespace andyx::test::fault {
 namespace {
 
 constexpr std::uint32_t kReadBytes = 256 * 1024;
+constexpr std::uint32_t kRereadBytes = 32 * 1024;  // little: the history keeps every record
 constexpr std::uint32_t kPauseMs = 20;
 constexpr std::uint64_t kRereadOneIn = 50;  // rounds over all partitions
 constexpr std::uint32_t kPatienceMs = 3'000, kFinalPatienceMs = 30'000;
@@ -22,8 +23,8 @@ Result<client::Client> connect_to(const std::string& server, std::uint32_t timeo
 }  // namespace
 
 std::optional<Offset> read_once(Stage& stage, client::Admin& admin, ReaderId reader,
-                                std::uint32_t partition, Offset from) {
-  Result<client::ReadResult> result = admin.read(stage.topic, partition, from, kReadBytes);
+                                std::uint32_t partition, Offset from, std::uint32_t max_bytes) {
+  Result<client::ReadResult> result = admin.read(stage.topic, partition, from, max_bytes);
   if (!result) {
     stage.history.add(Note{"reader " + stage.history.cast().readers[reader].name + ": " +
                            result.error().message});
@@ -74,10 +75,10 @@ void ReaderWorker::run() {
     if (client_ || connect()) {
       client::Admin admin = client_->admin();
       for (std::uint32_t partition = 0; partition < next_.size() && !stopping_; ++partition) {
-        const auto next = read_once(stage_, admin, id_, partition, next_[partition]);
+        const auto next = read_once(stage_, admin, id_, partition, next_[partition], kReadBytes);
         if (next) next_[partition] = *next;
         if (next_[partition] > 0 && random_() % kRereadOneIn == 0) {
-          read_once(stage_, admin, id_, partition, random_() % next_[partition]);
+          read_once(stage_, admin, id_, partition, random_() % next_[partition], kRereadBytes);
         }
       }
     }
@@ -99,7 +100,7 @@ std::optional<std::vector<Offset>> read_everything(Stage& stage, const std::stri
     if (!bounds) return std::nullopt;
     Offset next = bounds->start_offset;
     do {
-      const auto read = read_once(stage, admin, reader, partition, next);
+      const auto read = read_once(stage, admin, reader, partition, next, kReadBytes);
       if (!read || (*read == next && next < bounds->committed_offset)) return std::nullopt;
       next = *read;
     } while (next < bounds->committed_offset);

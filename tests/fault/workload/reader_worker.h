@@ -17,7 +17,7 @@ namespace andyx::test::fault {
 
 // One read from `from`, written down. Where to read on; nothing: it failed.
 std::optional<Offset> read_once(Stage& stage, client::Admin& admin, ReaderId reader,
-                                std::uint32_t partition, Offset from);
+                                std::uint32_t partition, Offset from, std::uint32_t max_bytes);
 
 class ReaderWorker {
  public:
