@@ -2,13 +2,7 @@
 // again, reads and answers go on, and it works again without a restart once there is room. Without
 // the right to mount, the same is shown with a bound on free space that nothing can meet.
 #include <doctest/doctest.h>
-#include <fcntl.h>
-#include <sys/mount.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <string>
 
 #include "protocol/base/limits.h"
@@ -16,48 +10,13 @@
 #include "tests/integration/support/cli.h"
 #include "tests/integration/support/raw_connection.h"
 #include "tests/integration/support/server_process.h"
+#include "tests/integration/support/small_disk.h"
 #include "tests/integration/support/topic_reader.h"
 
 namespace andyx::test {
 namespace {
 
 using limits::kMiB;
-
-// A tmpfs of its own, gone at the end.
-class SmallDisk {
- public:
-  explicit SmallDisk(const std::string& size_option) {
-    mounted_ = mount("andyx-test", directory_.path().c_str(), "tmpfs", 0, size_option.c_str()) == 0;
-    if (!mounted_) reason_ = std::strerror(errno);
-  }
-  ~SmallDisk() {
-    if (mounted_) umount2(directory_.path().c_str(), MNT_DETACH);
-  }
-
-  bool mounted() const { return mounted_; }
-  const std::string& reason() const { return reason_; }
-  std::string data_dir() const { return directory_.file("data"); }
-
-  // Takes all room but `bytes`; release() gives it back.
-  void leave_free(std::uint64_t bytes) {
-    const std::uint64_t available = std::filesystem::space(directory_.path()).available;
-    REQUIRE(available > bytes);
-    const int fd = open(filler().c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-    REQUIRE(fd >= 0);
-    const off_t taken = lseek(fd, 0, SEEK_END);
-    const int failed = posix_fallocate(fd, taken, static_cast<off_t>(available - bytes));
-    close(fd);
-    REQUIRE(failed == 0);
-  }
-  void release() { std::filesystem::remove(filler()); }
-
- private:
-  std::string filler() const { return directory_.file("filler"); }
-
-  TempDir directory_;
-  bool mounted_ = false;
-  std::string reason_;
-};
 
 bool accepted(RawConnection& connection, RawConnection::Partition partition, const Bytes& batch) {
   const Received answer = connection.produce(partition, batch);

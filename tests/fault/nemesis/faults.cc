@@ -1,0 +1,348 @@
+#include "tests/fault/nemesis/faults.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "protocol/base/limits.h"
+
+namespace andyx::test::fault {
+namespace {
+
+using enum FaultKind;
+
+constexpr Millis kCliPatience{15'000};
+// Under what must stay free (Nemesis' servers say 64 MiB), and over the half kept for answers.
+constexpr std::uint64_t kLeftFree = 52 * limits::kMiB;
+
+std::string number(std::uint64_t value) { return std::to_string(value); }
+
+}  // namespace
+
+Faults::Faults(Cluster& cluster, std::string topic, std::string topic_path, std::mt19937_64& random)
+    : cluster_(cluster),
+      topic_(std::move(topic)),
+      topic_path_(std::move(topic_path)),
+      random_(random) {}
+
+std::optional<ActiveFault> Faults::begin(FaultKind kind) {
+  view_ = cluster_.view(topic_path_);
+  std::optional<ActiveFault> fault = begin_process_fault(kind);
+  if (!fault) fault = begin_network_fault(kind);
+  if (!fault) fault = begin_disk_fault(kind);
+  if (!fault) fault = begin_change(kind);
+  if (!fault) return std::nullopt;
+  fault->kind = kind;
+  busy_.insert(fault->places.begin(), fault->places.end());
+  return fault;
+}
+
+void Faults::end(ActiveFault& fault) {
+  fault.end();
+  for (const Place place : fault.places) busy_.erase(place);
+}
+
+// ---- Processes
+
+std::optional<ActiveFault> Faults::begin_process_fault(FaultKind kind) {
+  std::optional<Place> place;
+  switch (kind) {
+    case kKillMain:
+    case kStopMain:
+      place = main_place();
+      break;
+    case kKillReplica:
+    case kStopReplica:
+      place = replica_place();
+      break;
+    case kKillController:
+    case kStopController:
+      place = free_place(view_.controller);
+      break;
+    case kKillBoth:
+      if (std::ranges::find(view_.partitions, view_.controller, &PartitionView::main) !=
+          view_.partitions.end()) {
+        place = free_place(view_.controller);
+      }
+      break;
+    case kRestart:
+      place = any_place();
+      break;
+    case kKillAll:
+    case kPowerLoss:
+      return kill_all(kind == kPowerLoss);
+    default:
+      return std::nullopt;
+  }
+  if (!place) return std::nullopt;
+  if (kind == kStopMain || kind == kStopReplica || kind == kStopController) return stop(*place);
+  return kind == kRestart ? restart(*place) : kill(*place);
+}
+
+ActiveFault Faults::kill(Place place) {
+  cluster_.kill(place);
+  return {.text = "kill -9 of node " + number(cluster_.node_at(place)),
+          .hold_ms = between(0, 4'000),
+          .places = {place},
+          .end = [this, place] { cluster_.start(place); }};
+}
+
+ActiveFault Faults::stop(Place place) {
+  cluster_.stop(place);
+  return {.text = "SIGSTOP of node " + number(cluster_.node_at(place)),
+          .hold_ms = between(1'000, 5'000),
+          .places = {place},
+          .end = [this, place] { cluster_.go_on(place); }};
+}
+
+ActiveFault Faults::restart(Place place) {
+  cluster_.terminate(place);
+  return {.text = "orderly restart of node " + number(cluster_.node_at(place)),
+          .hold_ms = between(0, 1'000),
+          .places = {place},
+          .end = [this, place] { cluster_.start(place); }};
+}
+
+ActiveFault Faults::kill_all(bool power) {
+  std::uint64_t lost = 0;
+  std::vector<Place> places;
+  for (Place place = 1; place <= cluster_.size(); ++place) {
+    cluster_.kill(place);
+    places.push_back(place);
+  }
+  for (const Place place : places) {
+    if (power) lost += cluster_.lose_power(place, random_);
+  }
+  return {.text = power ? "power loss of all nodes, " + number(lost) + " bytes gone"
+                        : "kill -9 of all nodes",
+          .hold_ms = between(0, 1'000),
+          .places = places,
+          .end = [this, places] {
+            for (const Place place : places) cluster_.start(place);
+          }};
+}
+
+// ---- The network
+
+std::optional<ActiveFault> Faults::begin_network_fault(FaultKind kind) {
+  const std::optional<Place> place = any_place();
+  if (!place || view_.partitions.empty()) return std::nullopt;
+  const NodeId node = cluster_.node_at(*place);
+  const std::vector<NodeId> others = others_of(node);
+  const PartitionView& partition = view_.partitions[random_() % view_.partitions.size()];
+  const std::string name = "node " + number(node);
+  constexpr LinkState kHeld{.flow = Flow::kHeld};
+  std::vector<std::pair<NodeId, NodeId>> links = both_ways(node, others);
+  switch (kind) {
+    case kCutNode:
+      return cut(name + " cut from all", links, kHeld, {*place});
+    case kCutOut:
+      std::erase_if(links, [node](const auto& link) { return link.first != node; });
+      return cut(name + " is not heard", links, kHeld, {*place});
+    case kCutIn:
+      std::erase_if(links, [node](const auto& link) { return link.second != node; });
+      return cut(name + " hears nobody", links, kHeld, {*place});
+    case kCutPair: {
+      const NodeId other = others[random_() % others.size()];
+      return cut(name + " cut from node " + number(other), both_ways(node, {other}), kHeld,
+                 {*place});
+    }
+    case kReset:
+      links.emplace_back(kClients, node);
+      return cut("connections of " + name + " reset", links, {.flow = Flow::kClosed}, {*place});
+    case kSlowLink:
+      return cut(name + " has a slow link", links,
+                 {.delay_ms = between(20, 200), .bytes_per_s = 2'000'000}, {*place});
+    case kMainFromReplicas: {
+      std::vector<NodeId> replicas = partition.replicas;
+      std::erase_if(replicas,
+                    [&](NodeId id) { return id == partition.main || id == view_.controller; });
+      const auto main = free_place(partition.main);
+      if (!main || replicas.empty()) return std::nullopt;
+      return cut("main " + number(partition.main) + " cut from its replicas, not the controller",
+                 both_ways(partition.main, replicas), kHeld, {*main});
+    }
+    case kMainFromController: {
+      const auto main = free_place(partition.main);
+      if (!main || view_.controller == 0 || partition.main == view_.controller) {
+        return std::nullopt;
+      }
+      return cut("main " + number(partition.main) + " cut from the controller",
+                 both_ways(partition.main, {view_.controller}), kHeld, {*main});
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+ActiveFault Faults::cut(std::string text, std::vector<std::pair<NodeId, NodeId>> links,
+                        LinkState state, std::vector<Place> places) {
+  for (const auto& [from, to] : links) cluster_.proxy().set(from, to, state);
+  return {.text = std::move(text),
+          .hold_ms = between(500, 6'000),
+          .places = std::move(places),
+          .end = [this, links = std::move(links)] {
+            for (const auto& [from, to] : links) cluster_.proxy().set(from, to, {});
+          }};
+}
+
+// ---- Disks
+
+std::optional<ActiveFault> Faults::begin_disk_fault(FaultKind kind) {
+  switch (kind) {
+    case kFullDisk:
+      return full_disk(cluster_.size());
+    case kFailedSync:
+    case kHungSync:
+    case kSlowSync: {
+      const std::optional<Place> place = any_place();
+      if (!place) return std::nullopt;
+      return sync_fault(kind, *place);
+    }
+    case kWipedDisk: {
+      const std::optional<Place> place = any_place();
+      if (!place || cluster_.node_at(*place) == view_.controller) return std::nullopt;
+      return wipe(*place);
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+ActiveFault Faults::full_disk(Place place) {
+  cluster_.small_disk(place)->leave_free(kLeftFree);
+  return {.text = "disk of node " + number(cluster_.node_at(place)) + " full",
+          .hold_ms = between(1'000, 4'000),
+          .places = {place},
+          .end = [this, place] { cluster_.small_disk(place)->release(); }};
+}
+
+// A shard of storage that has failed stays so: its node is started again.
+ActiveFault Faults::sync_fault(FaultKind kind, Place place) {
+  const std::string node = number(cluster_.node_at(place));
+  if (kind == kSlowSync) {
+    cluster_.disk(place).set(DiskMode::kSlow, between(10, 200) * 1'000);
+    return {.text = "slow syncs of node " + node,
+            .hold_ms = between(1'000, 5'000),
+            .places = {place},
+            .end = [this, place] { cluster_.disk(place).set(DiskMode::kGood); }};
+  }
+  cluster_.disk(place).set(kind == kFailedSync ? DiskMode::kFail : DiskMode::kHang);
+  return {.text = (kind == kFailedSync ? "failing syncs of node " : "hung syncs of node ") + node,
+          .hold_ms = between(1'000, 5'000),
+          .places = {place},
+          .end = [this, place] {
+            cluster_.kill(place);
+            cluster_.disk(place).set(DiskMode::kGood);
+            cluster_.start(place);
+          }};
+}
+
+// It comes back as another node; the one of before is taken out once that is possible.
+ActiveFault Faults::wipe(Place place) {
+  cluster_.kill(place);
+  const NodeId before = cluster_.wipe(place);
+  return {.text = "disk of node " + number(before) + " wiped; it comes back as node " +
+                  number(cluster_.node_at(place)),
+          .hold_ms = between(0, 2'000),
+          .places = {place},
+          .end = [this, place, before] {
+            cluster_.start(place);
+            wait_until([&] { return run_cli({"cluster", "remove", number(before)}); });
+          }};
+}
+
+// ---- Administration
+
+std::optional<ActiveFault> Faults::begin_change(FaultKind kind) {
+  if (view_.partitions.empty()) return std::nullopt;
+  const std::size_t index = random_() % view_.partitions.size();
+  const PartitionView& partition = view_.partitions[index];
+  const std::vector<NodeId> others = others_of(partition.main);
+  if (kind == kMove && partition.main != 0 && !others.empty()) {
+    const NodeId to = others[random_() % others.size()];
+    const bool begun = run_cli({"cluster", "move", topic_, number(index), "--to", number(to)});
+    return ActiveFault{.text = "partition " + number(index) + " moves to node " + number(to) +
+                               (begun ? "" : " (refused)"),
+                       .hold_ms = between(0, 2'000),
+                       .places = {},
+                       .end = [] {}};
+  }
+  if (kind == kDrain) {
+    const std::optional<Place> place = any_place();
+    if (!place) return std::nullopt;
+    const std::string node = number(cluster_.node_at(*place));
+    const bool begun = run_cli({"cluster", "drain", node});
+    return ActiveFault{.text = "node " + node + " drained" + (begun ? "" : " (refused)"),
+                       .hold_ms = between(1'000, 4'000),
+                       .places = {},
+                       .end = [this, node] {
+                         wait_until([&] { return run_cli({"cluster", "drain", node, "--off"}); });
+                       }};
+  }
+  return std::nullopt;
+}
+
+bool Faults::run_cli(std::vector<std::string> arguments) const {
+  std::string servers;
+  for (const std::string& server : cluster_.servers()) {
+    servers += (servers.empty() ? "" : ",") + server;
+  }
+  Launch launch{.argv = {cli_binary(), "--server", servers, "--timeout", "5000"}};
+  launch.argv.insert(launch.argv.end(), arguments.begin(), arguments.end());
+  return run_command(std::move(launch), kCliPatience).exit_code == 0;
+}
+
+// ---- Victims
+
+std::optional<Faults::Place> Faults::free_place(NodeId node) const {
+  const Place place = cluster_.place_of(node);
+  if (place == 0 || busy_.contains(place)) return std::nullopt;
+  return place;
+}
+
+std::optional<Faults::Place> Faults::any_place() {
+  std::vector<Place> places;
+  for (Place place = 1; place <= cluster_.size(); ++place) {
+    if (!busy_.contains(place)) places.push_back(place);
+  }
+  if (places.empty()) return std::nullopt;
+  return places[random_() % places.size()];
+}
+
+std::optional<Faults::Place> Faults::main_place() {
+  if (view_.partitions.empty()) return std::nullopt;
+  return free_place(view_.partitions[random_() % view_.partitions.size()].main);
+}
+
+std::optional<Faults::Place> Faults::replica_place() {
+  if (view_.partitions.empty()) return std::nullopt;
+  const PartitionView& partition = view_.partitions[random_() % view_.partitions.size()];
+  std::vector<NodeId> replicas = partition.replicas;
+  std::erase(replicas, partition.main);
+  if (replicas.empty()) return std::nullopt;
+  return free_place(replicas[random_() % replicas.size()]);
+}
+
+std::vector<NodeId> Faults::others_of(NodeId node) const {
+  std::vector<NodeId> others;
+  for (Place place = 1; place <= cluster_.size(); ++place) {
+    if (cluster_.node_at(place) != node) others.push_back(cluster_.node_at(place));
+  }
+  return others;
+}
+
+std::vector<std::pair<NodeId, NodeId>> Faults::both_ways(NodeId node,
+                                                         const std::vector<NodeId>& others) {
+  std::vector<std::pair<NodeId, NodeId>> links;
+  for (const NodeId other : others) {
+    links.emplace_back(node, other);
+    links.emplace_back(other, node);
+  }
+  return links;
+}
+
+std::uint32_t Faults::between(std::uint32_t least_ms, std::uint32_t most_ms) {
+  return least_ms + static_cast<std::uint32_t>(random_() % (most_ms - least_ms + 1));
+}
+
+}  // namespace andyx::test::fault
