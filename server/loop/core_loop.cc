@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "server/app/log.h"
+#include "server/cluster/node_links.h"
 #include "server/log_ids.h"
 #include "server/partition/partition.h"
 
@@ -54,6 +55,12 @@ void CoreLoop::run() {
   short_timer_.reset();
   listener_.reset();
   connections_.clear();
+  links_.reset();
+}
+
+void CoreLoop::set_links(std::unique_ptr<NodeLinks> links) {
+  links_ = std::move(links);
+  if (links_) links_->image_moved(*image_);
 }
 
 void CoreLoop::stop() { loop_->stop(); }
@@ -107,6 +114,7 @@ void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
     }
   }
   image_ = std::move(image);
+  if (links_) links_->image_moved(*image_);
 }
 
 void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition) {

@@ -24,6 +24,7 @@
 
 namespace andyx::server {
 
+class NodeLinks;
 class Partition;
 
 class CoreLoop {
@@ -58,6 +59,9 @@ class CoreLoop {
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
   bool draining() const { return draining_; }
+  // To the other nodes; null until they are set, and on a node that has none.
+  NodeLinks* links() { return links_.get(); }
+  void set_links(std::unique_ptr<NodeLinks> links);
 
   // The loop's part of a new image: opens, changes and closes partitions.
   void apply_image(std::shared_ptr<const Image> image);
@@ -114,6 +118,7 @@ class CoreLoop {
   WriteQueue writes_, cursor_writes_;
   Deadlines deadlines_;
   std::shared_ptr<const Image> image_;
+  std::unique_ptr<NodeLinks> links_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Coordinator>> coordinators_;
   ProducerPlaces producer_places_;
