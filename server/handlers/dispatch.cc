@@ -97,6 +97,12 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_RetentionSet(), std::move(reply));
     case Body::RetentionDelete:
       return handle(client, *root.body_as_RetentionDelete(), std::move(reply));
+    case Body::SubscriptionRevoke:
+      return handle(client, *root.body_as_SubscriptionRevoke(), std::move(reply));
+    case Body::SubscriptionReady:
+      return handle(client, *root.body_as_SubscriptionReady(), std::move(reply));
+    case Body::NodeAwait:
+      return handle(client, *root.body_as_NodeAwait(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -140,8 +146,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::ControllerProposeReply:
     case Body::ReplicaFetch:
     case Body::ReplicaAnswer:
-    case Body::SubscriptionRevoke:
-    case Body::SubscriptionReady:
     case Body::ClusterStatus:
     case Body::ClusterStatusReply:
     case Body::NodeRemove:

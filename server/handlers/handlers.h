@@ -46,6 +46,9 @@ struct SettingsSet;
 struct RetentionShow;
 struct RetentionSet;
 struct RetentionDelete;
+struct SubscriptionRevoke;
+struct SubscriptionReady;
+struct NodeAwait;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -96,5 +99,9 @@ void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply r
 void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
+// From other nodes only.
+void handle(ClientConnection& client, const protocol::SubscriptionRevoke& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionReady& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeAwait& body, Reply reply);
 
 }  // namespace andyx::server

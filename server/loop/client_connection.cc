@@ -191,7 +191,8 @@ void ClientConnection::close_streams(SubscriptionId subscription) {
 }
 
 std::optional<Attachment> ClientConnection::remove_attachment(SubscriptionId subscription,
-                                                              std::uint64_t attach_epoch) {
+                                                              std::uint64_t attach_epoch,
+                                                              Streams streams) {
   const auto found = std::ranges::find_if(attachments_, [&](const Attachment& attachment) {
     return attachment.subscription == subscription && attachment.attach_epoch == attach_epoch;
   });
@@ -200,8 +201,9 @@ std::optional<Attachment> ClientConnection::remove_attachment(SubscriptionId sub
   attachments_.erase(found);
   // Streams do not say whose they are: while another consumer of the subscription is on this
   // connection, a client closes those of the one that left.
-  if (std::ranges::find(attachments_, subscription, &Attachment::subscription) ==
-      attachments_.end())
+  if (streams == Streams::kEnd &&
+      std::ranges::find(attachments_, subscription, &Attachment::subscription) ==
+          attachments_.end())
     close_streams(subscription);
   return removed;
 }

@@ -86,9 +86,12 @@ class ClientConnection final : public net::ConnectionHandler {
 
   std::unordered_map<std::uint32_t, StreamRoute>& streams() { return streams_; }
   void add_attachment(const Attachment& attachment) { attachments_.push_back(attachment); }
-  // Nothing where it is not there. With the last one of a subscription go its streams.
+  // Nothing where it is not there. With the last one of a subscription go its streams, unless it
+  // is only the coordinator that has gone.
+  enum class Streams { kEnd, kKeep };
   std::optional<Attachment> remove_attachment(SubscriptionId subscription,
-                                              std::uint64_t attach_epoch);
+                                              std::uint64_t attach_epoch,
+                                              Streams streams = Streams::kEnd);
   std::vector<OpenProducerPlace>& producers() { return producers_; }
   const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
   void in_transit_arrived(std::size_t bytes);
