@@ -34,6 +34,9 @@ inline constexpr std::uint32_t kMaxPartitionsPerNode = 100'000;
 inline constexpr std::uint32_t kMaxMainEpochsPerPartition = 4'096;
 
 // Connections.
+// Of one connection to another node: open requests, and bytes that wait to be sent.
+inline constexpr std::uint32_t kMaxNodeLinkCalls = 16 * 1'024;
+inline constexpr std::size_t kMaxNodeLinkQueuedBytes = 16 * kMiB;
 inline constexpr std::uint32_t kMaxConnections = 20'000;  // default of max-connections
 inline constexpr std::size_t kReceiveSlabBytes = 256 * kKiB;
 inline constexpr std::size_t kMinPinShare = 4;  // a batch under 1/4 of its slab is copied out of it
