@@ -34,6 +34,9 @@ inline constexpr std::uint32_t kMaxPartitionsPerNode = 100'000;
 inline constexpr std::uint32_t kMaxMainEpochsPerPartition = 4'096;
 
 // Connections.
+// Of one connection to another node: open requests, and bytes that wait to be sent.
+inline constexpr std::uint32_t kMaxNodeLinkCalls = 16 * 1'024;
+inline constexpr std::size_t kMaxNodeLinkQueuedBytes = 16 * kMiB;
 inline constexpr std::uint32_t kMaxConnections = 20'000;  // default of max-connections
 inline constexpr std::size_t kReceiveSlabBytes = 256 * kKiB;
 inline constexpr std::size_t kMinPinShare = 4;  // a batch under 1/4 of its slab is copied out of it
@@ -82,6 +85,17 @@ inline constexpr std::uint32_t kMaxScopes = 100'000;  // tenants, products, comp
 inline constexpr std::size_t kMaxDescriptionBytes = 1'024;
 inline constexpr std::int64_t kMaxRetentionMs = 100ll * 366 * 24 * 3600 * 1000;  // 100 years
 inline constexpr std::int64_t kMaxRetentionBytes = 1ll << 60;
+
+// Between nodes.
+inline constexpr std::uint32_t kNodeGatherMs = 2'000;  // for a description: then told without
+// A node that waits for metadata which the asker has.
+inline constexpr std::uint32_t kNodeAwaitMs = 2'000;
+// Until every main of a topic has answered well; mains that are lost are replaced within it.
+inline constexpr std::uint32_t kMainsAnswerMs = 8'000;
+inline constexpr std::uint32_t kMainsRetryMs = 50;
+// On top of kDrainTimeoutMs, for a main that has to be found first.
+inline constexpr std::uint32_t kRevokeGraceMs = 3'000;
+inline constexpr std::uint32_t kMaxRevokeCalls = 64;  // to one node, of one turn of a coordinator
 
 // Storage.
 inline constexpr std::size_t kGenerationBytes = 128 * kMiB;

@@ -31,18 +31,24 @@ struct NodeLinksOptions {
   std::uint64_t incarnation = 0;
   std::uint32_t connect_timeout_ms = 1'000;
   std::uint32_t backoff_min_ms = 20, backoff_max_ms = 500;
-  std::uint32_t keep_alive_ms =
-      500;  // a ping when nothing was sent; silent for three times as long: closed
+  // After so long without sending, or without receiving, a ping; after three times as long without
+  // receiving the link is taken for dead. Of this process' own time: while it is stopped none
+  // passes.
+  std::uint32_t keep_alive_ms = 500;
 };
 
 class NodeLinks {
  public:
-  // A link is down: what was sent may be lost, what was pushed may be missing.
+  // Of links to nodes; not of those to addresses.
   class Events {
    public:
-    // A frame with correlation id 0, as ReplicaAnswer.
+    // A frame with correlation id 0, as ReplicaAnswer. (An ErrorReply with that id is the last word
+    // of a node that closes: on_down. So the handler of a frame that is told must not answer.)
     virtual void on_push(NodeId from, NodeFrame frame) = 0;
     virtual void on_up(NodeId node) = 0;
+    // The link was up and is not any more: what was sent may be lost, what was pushed may be
+    // missing. Or it is not up yet, and one more attempt has failed. A link that was used once
+    // comes back by itself until the node leaves the image.
     virtual void on_down(NodeId node, const Error& reason) = 0;
 
    protected:
@@ -59,12 +65,16 @@ class NodeLinks {
 
   using Fill = std::function<frame::Body(flatbuffers::FlatBufferBuilder&)>;
   using Done = std::move_only_function<void(Result<NodeFrame>)>;
-  // Sends a request as soon as the link is up and answers once: with the reply, with the error that
-  // the node answered (its code, message and `node`), kTimedOut, kConnectionLost (it may have been
-  // carried out), kUnreachable (it was not sent), kUnknownNode, kOverloaded (too much is queued).
+  // Sends a request as soon as the link is up and answers once, never within the call (unless the
+  // links are being destroyed): with the reply, or with the error that the node answered (its code,
+  // message and `node`). What may have been carried out: kTimedOut, kConnectionLost. What was not
+  // sent: kUnreachable (the attempt to connect that was under way, or the next one, failed, or took
+  // longer than `timeout_ms`), kUnknownNode, kOverloaded (limits::kMaxNodeLinkCalls or
+  // kMaxNodeLinkQueuedBytes is reached), kFrameTooLarge, and the refusal of either side's hello:
+  // kWrongCluster, kNodeConflict, kUnsupportedVersion, kUnauthorized.
   virtual void call(NodeId to, const Fill& fill, std::uint32_t timeout_ms, Done done) = 0;
   // The same to an address, of a node that is not in the image yet: for joining. Not pinned to an
-  // id.
+  // id; to a cluster where the image has one. The link is closed when it was idle for some seconds.
   virtual void call(const net::Address& to, const Fill& fill, std::uint32_t timeout_ms,
                     Done done) = 0;
   // A frame that is not answered (correlation id 0). False: not sent, because the link is not up

@@ -15,7 +15,8 @@ void answer_ping(Reply reply) {
 
 void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
                     Reply reply) {
-  if (client.loop().draining()) {
+  // Other nodes go on: what this one still has under way may wait for them.
+  if (client.loop().draining() && client.node_id() == 0) {
     return reply.error({ErrorCode::kShuttingDown, "the node stops and takes no new requests"});
   }
   using protocol::Body;
@@ -96,6 +97,12 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_RetentionSet(), std::move(reply));
     case Body::RetentionDelete:
       return handle(client, *root.body_as_RetentionDelete(), std::move(reply));
+    case Body::SubscriptionRevoke:
+      return handle(client, *root.body_as_SubscriptionRevoke(), std::move(reply));
+    case Body::SubscriptionReady:
+      return handle(client, *root.body_as_SubscriptionReady(), std::move(reply));
+    case Body::NodeAwait:
+      return handle(client, *root.body_as_NodeAwait(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -139,8 +146,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::ControllerProposeReply:
     case Body::ReplicaFetch:
     case Body::ReplicaAnswer:
-    case Body::SubscriptionRevoke:
-    case Body::SubscriptionReady:
     case Body::ClusterStatus:
     case Body::ClusterStatusReply:
     case Body::NodeRemove:

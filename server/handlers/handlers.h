@@ -46,6 +46,9 @@ struct SettingsSet;
 struct RetentionShow;
 struct RetentionSet;
 struct RetentionDelete;
+struct SubscriptionRevoke;
+struct SubscriptionReady;
+struct NodeAwait;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -53,6 +56,10 @@ namespace andyx::server {
 // Sends the frame's body to its handler below. `frame` keeps the bytes that the body points into.
 void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
                     Reply reply);
+
+// For the bodies that only nodes of the cluster send. False: a client sent it, and `reply` is
+// answered with kUnauthorized.
+bool require_node(const ClientConnection& client, Reply& reply);
 
 void handle(ClientConnection& client, const protocol::Hello& body, Reply reply);
 void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply reply);
@@ -92,5 +99,9 @@ void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply r
 void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
+// From other nodes only.
+void handle(ClientConnection& client, const protocol::SubscriptionRevoke& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SubscriptionReady& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeAwait& body, Reply reply);
 
 }  // namespace andyx::server

@@ -2,7 +2,7 @@
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/list_page.h"
-#include "server/handlers/routing.h"
+#include "server/handlers/over_mains.h"
 #include "server/handlers/topic_info.h"
 
 namespace andyx::server {
@@ -34,9 +34,16 @@ void answer_metadata(CoreLoop& here, const std::vector<Wanted>& wanted, Reply re
       topics.push_back(protocol::CreateTopicMetadata(builder, info, requested, error));
     }
     std::vector<flatbuffers::Offset<protocol::NodeInfo>> nodes;
-    for (const NodeRecord& node : image.nodes) {
-      nodes.push_back(
-          protocol::CreateNodeInfo(builder, node.id, builder.CreateString(node.host), node.port));
+    // Those first that can serve a client now.
+    const auto serves = [](const NodeRecord& node) {
+      return node.alive && (node.roles & kBrokerRole) != 0;
+    };
+    for (const bool first : {true, false}) {
+      for (const NodeRecord& node : image.nodes) {
+        if (serves(node) != first) continue;
+        nodes.push_back(
+            protocol::CreateNodeInfo(builder, node.id, builder.CreateString(node.host), node.port));
+      }
     }
     auto cluster = builder.CreateString(image.cluster_id.text());
     auto node_vector = builder.CreateVector(nodes);
@@ -64,12 +71,13 @@ void create_missing(CoreLoop& here, std::shared_ptr<std::vector<Wanted>> wanted,
   auto name = *TopicName::parse((*wanted)[next].requested);
   auto created = [&here, wanted, next,
                   reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
-    after_all_loops(
-        here.node(), here,
-        [&here, wanted, next, topic = std::move(topic), reply = std::move(reply)]() mutable {
-          (*wanted)[next].topic = std::move(topic);
-          create_missing(here, wanted, next + 1, std::move(reply));
-        });
+    const TopicId id = topic ? (*topic)->id : 0;
+    auto known = [&here, wanted, next, topic = std::move(topic),
+                  reply = std::move(reply)]() mutable {
+      (*wanted)[next].topic = std::move(topic);
+      create_missing(here, wanted, next + 1, std::move(reply));
+    };
+    when_mains_know(here, id, std::move(known));
   };
   here.node().controller->auto_create_topic(name, here.node().config.default_partitions,
                                             std::move(created));

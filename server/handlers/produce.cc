@@ -43,6 +43,22 @@ Status check_deliver_at(ByteSpan batch, const batch::Header& header) {
   return {};
 }
 
+// A batch that the server itself has made, on another node: a dead letter. Answered with Done when
+// it is committed, also when it was stored before.
+void produce_internal(CoreLoop& here, const protocol::Produce& body, SharedBytes frame,
+                      Reply reply) {
+  const auto* bytes = body.batch();
+  auto batch = frame.slice(static_cast<std::size_t>(bytes->data() - frame.data()), bytes->size());
+  with_partition(here, body.topic_id(), body.partition(), std::move(reply),
+                 [batch = std::move(batch)](Partition& partition, Reply owed) mutable {
+                   auto answer = std::make_shared<Reply>(std::move(owed));
+                   partition.append_internal(std::move(batch), [answer](const Status& stored) {
+                     if (!stored) return answer->error(stored.error());
+                     answer->done();
+                   });
+                 });
+}
+
 }  // namespace
 
 void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes frame,
@@ -57,8 +73,11 @@ void handle(ClientConnection& client, const protocol::Produce& body, SharedBytes
     if (header.error().code != ErrorCode::kMessageTooLarge) client.close(header.error());
     return;
   }
-  if (header->producer_id >= kInternalProducers)
-    return reply.error({ErrorCode::kBadBatch, "producer ids from 2^63 on are the server's own"});
+  if (header->producer_id >= kInternalProducers) {
+    if (client.node_id() == 0)
+      return reply.error({ErrorCode::kBadBatch, "producer ids from 2^63 on are the server's own"});
+    return produce_internal(here, body, std::move(frame), std::move(reply));
+  }
   if (auto allowed = check_settings(here, body.topic_id(), {bytes->data(), bytes->size()}, *header);
       !allowed) {
     return reply.error(allowed.error());

@@ -1,9 +1,10 @@
 // Opening and closing named producers: first the place at its home loop, then the epoch in the
-// metadata, then every loop knows the epoch; only then the answer.
+// metadata, then every main of the topic, on whatever node, knows the epoch; only then the answer.
 #include "server/handlers/producer_open.h"
 
 #include "data_generated.h"
 #include "frame_generated.h"
+#include "server/handlers/over_mains.h"
 
 namespace andyx::server {
 namespace {
@@ -82,6 +83,25 @@ void refuse(const Opening& opening, const Error& error, Reply reply) {
   reply.error(error);
 }
 
+// On the home loop, when it knows the epoch. An id that a multiple producer gets is new: there is
+// nobody to be fenced.
+void when_fenced(Opening opening, ProducerId id, std::uint32_t epoch, Reply reply) {
+  if (!opening.single()) return settle(std::move(opening), id, epoch, std::move(reply));
+  CoreLoop& home = *opening.home;
+  const TopicId topic = opening.key.topic;
+  await_mains(home, topic, limits::kMainsAnswerMs,
+              [opening = std::move(opening), id, epoch,
+               reply = std::move(reply)](const Status& fenced) mutable {
+                if (fenced) return settle(std::move(opening), id, epoch, std::move(reply));
+                refuse(opening,
+                       {fenced.error().code,
+                        "producer " + opening.key.name +
+                            ": what an earlier one may still write is not fenced everywhere: " +
+                            fenced.error().message},
+                       std::move(reply));
+              });
+}
+
 // On the home loop, with the place taken where there is one.
 void raise_epoch(Opening opening, Reply reply) {
   auto topic = opening.home->image().find_topic(opening.key.topic);
@@ -89,6 +109,8 @@ void raise_epoch(Opening opening, Reply reply) {
     return refuse(opening, {ErrorCode::kUnknownTopic, opening.topic.url() + " was deleted"},
                   std::move(reply));
   }
+  if (auto here = check_producer_home(opening.home->node(), *topic); !here)
+    return refuse(opening, here.error(), std::move(reply));
   if (auto resumed = check_resumed(*topic, opening); !resumed)
     return refuse(opening, resumed.error(), std::move(reply));
   Node& node = opening.home->node();
@@ -106,7 +128,7 @@ void raise_epoch(Opening opening, Reply reply) {
         after_all_loops(
             node, home,
             [opening = std::move(opening), id, epoch, reply = std::move(reply)]() mutable {
-              settle(std::move(opening), id, epoch, std::move(reply));
+              when_fenced(std::move(opening), id, epoch, std::move(reply));
             });
       });
 }
@@ -134,6 +156,11 @@ CoreLoop& producer_home(Node& node, const Topic& topic) {
   return node.loop_of(topic.partitions().front().partition_id);
 }
 
+Status check_producer_home(const Node& node, const Topic& topic) {
+  return check_main(topic.partitions().front(), node.config.node_id,
+                    "the home of the topic's producers");
+}
+
 void open_named_producer(ClientConnection& client, const protocol::ProducerOpen& body,
                          Reply reply) {
   CoreLoop& here = client.loop();
@@ -141,6 +168,7 @@ void open_named_producer(ClientConnection& client, const protocol::ProducerOpen&
   auto topic = find_topic(here, body.topic()->string_view(), reply);
   if (!topic) return;
   if (auto active = check_active(*topic); !active) return reply.error(active.error());
+  if (auto home = check_producer_home(here.node(), *topic); !home) return reply.error(home.error());
   Opening opening;
   opening.here = &here;
   opening.home = &producer_home(here.node(), *topic);

@@ -3,7 +3,7 @@
 
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
-#include "server/handlers/routing.h"
+#include "server/handlers/over_mains.h"
 
 namespace andyx::server {
 namespace {
@@ -26,9 +26,21 @@ void handle(ClientConnection& client, const protocol::Read& body, Reply reply) {
       [request](Partition& partition, Reply owed) { partition.read(request, std::move(owed)); });
 }
 
+// At the partition's main; a client may ask any node.
 void handle(ClientConnection& client, const protocol::LookupOffset& body, Reply reply) {
+  CoreLoop& here = client.loop();
+  const PartitionRecord* record = here.image().find_partition(body.topic_id(), body.partition());
+  const bool elsewhere = record != nullptr && record->main != here.node().config.node_id;
+  if (elsewhere && record->main != 0 && client.node_id() == 0) {
+    const auto fill = [topic = body.topic_id(), index = body.partition(),
+                       at = *body.at()](flatbuffers::FlatBufferBuilder& builder) {
+      return node_body(protocol::Body::LookupOffset,
+                       protocol::CreateLookupOffset(builder, topic, index, &at));
+    };
+    return pass_on(here, record->main, fill, std::move(reply));
+  }
   with_partition(
-      client.loop(), body.topic_id(), body.partition(), std::move(reply),
+      here, body.topic_id(), body.partition(), std::move(reply),
       [kind = body.at()->kind(), value = body.at()->value()](Partition& partition, Reply owed) {
         auto answer = [keep = partition.shared_from_this(),
                        reply = std::make_shared<Reply>(std::move(owed))](Result<Offset> offset) {

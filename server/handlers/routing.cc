@@ -61,6 +61,8 @@ void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topi
     auto run = [owner = loop.get(), topic, visit, countdown] {
       for (const PartitionRecord& record : topic->partitions()) {
         if (&owner->node().loop_of(record.partition_id) != owner) continue;
+        const PartitionRecord* now = owner->image().find_partition(topic->id, record.index);
+        if (now == nullptr || now->main != owner->node().config.node_id) continue;
         if (auto* partition = owner->find_partition(record.partition_id))
           visit(*partition, record.index);
       }

@@ -27,8 +27,8 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
 // kTenantInactive while the topic's tenant is deactivated.
 Status check_active(const Topic& topic);
 
-// Runs `visit(partition, index)` for each partition of the topic on its loop (not for those that
-// are gone), then `done` on `here`.
+// Runs `visit(partition, index)` on its loop for each partition of the topic that has its main here
+// (not for those that are gone), then `done` on `here`.
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,
                         std::function<void(Partition&, std::uint32_t)> visit, net::Task done);
 

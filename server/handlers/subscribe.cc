@@ -55,10 +55,9 @@ void attach(CoreLoop& here, Attaching attaching, Reply reply) {
         if (const auto now = coordinator.image().find_topic(attaching.topic)) {
           if (auto active = check_active(*now); !active) return reply.error(active.error());
         }
-        auto* found = coordinator.coordinator(attaching.topic, *attaching.subscription);
-        if (found == nullptr)
-          return reply.error({ErrorCode::kUnknownSubscription, "the subscription was deleted"});
-        auto now = found->attach(std::move(attaching.request), std::move(attaching.place));
+        auto found = coordinator.coordinator(attaching.topic, *attaching.subscription);
+        if (!found) return reply.error(found.error());
+        auto now = (*found)->attach(std::move(attaching.request), std::move(attaching.place));
         if (!now) return reply.error(now.error());
         here.net_loop().post([&here, &coordinator, topic = attaching.topic,
                               id = attaching.subscription->id, now = std::move(*now),
@@ -105,6 +104,12 @@ void handle(ClientConnection& client, const protocol::Subscribe& body, Reply rep
        reply = std::move(reply)](Result<std::shared_ptr<const SubscriptionRecord>> record) mutable {
         if (!record) return reply.error(record.error());
         attaching.subscription = *record;
+        const Node& node = here.node();
+        if (auto ours = check_coordinator(*node.controller->image(), node.config.node_id,
+                                          attaching.topic, **record);
+            !ours) {
+          return reply.error(ours.error());
+        }
         when_started(here, std::move(name), *record,
                      [&here, attaching = std::move(attaching),
                       reply = std::move(reply)](Status started) mutable {

@@ -1,10 +1,8 @@
 // Topic create, delete, list, describe.
-#include <mutex>
-
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/list_page.h"
-#include "server/handlers/routing.h"
+#include "server/handlers/subscription_start.h"
 #include "server/handlers/topic_info.h"
 
 namespace andyx::server {
@@ -13,42 +11,107 @@ namespace {
 struct PartitionState {
   Offset start = 0, committed = 0;
   std::uint64_t bytes = 0;
+  std::string note = "it is not open at its main";  // until something else is known
 };
+using PartitionStates = std::vector<PartitionState>;
 
-// Asks every partition on its loop, then answers.
+void send_description(const Topic& topic, const PartitionStates& states,
+                      const std::vector<std::uint32_t>* only, Reply reply) {
+  reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    std::vector<flatbuffers::Offset<flatbuffers::String>> notes;
+    for (const PartitionState& state : states)
+      notes.push_back(state.note.empty() ? 0 : builder.CreateSharedString(state.note));
+    auto info = make_topic_info(
+        builder, topic,
+        [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
+          partition.add_start_offset(states[index].start);
+          partition.add_committed_offset(states[index].committed);
+          partition.add_bytes(states[index].bytes);
+          if (!notes[index].IsNull()) partition.add_note(notes[index]);
+        },
+        only);
+    return protocol::CreateTopicReply(builder, builder.CreateVector({info}));
+  });
+}
+
+PartitionState state_of(const Partition& partition) {
+  return {partition.core().start_offset(),
+          partition.core().committed_offset(),
+          partition.stored_bytes(),
+          {}};
+}
+
+// What another node says of its partitions.
+void take_states(const MainShare& share, const Result<NodeFrame>& answer, PartitionStates& states) {
+  if (!answer) {
+    for (const std::uint32_t index : share.partitions)
+      states[index].note = main_is_silent(share.node, answer.error());
+    return;
+  }
+  const auto* reply = answer->frame->body_as_TopicReply();
+  if (reply == nullptr || reply->topics() == nullptr || reply->topics()->size() != 1) return;
+  const auto* partitions = reply->topics()->Get(0)->partitions();
+  if (partitions == nullptr) return;
+  for (const auto* one : *partitions) {
+    if (one->partition() >= states.size()) continue;
+    states[one->partition()] = {one->start_offset(), one->committed_offset(), one->bytes(),
+                                one->note() ? one->note()->str() : std::string()};
+  }
+}
+
+// Asks every partition at its main, then answers.
 void answer_description(CoreLoop& here, std::shared_ptr<const Topic> topic, Reply reply) {
-  auto states = std::make_shared<std::vector<PartitionState>>(topic->partitions().size());
-  auto visit = [states](Partition& partition, std::uint32_t index) {
-    (*states)[index] = {partition.core().start_offset(), partition.core().committed_offset(),
-                        partition.stored_bytes()};
+  auto states = std::make_shared<PartitionStates>(topic->partitions().size());
+  MainsGathering gathering;
+  gathering.visit = [states](Partition& partition, std::uint32_t index, const auto&) {
+    (*states)[index] = state_of(partition);
   };
-  auto done = [topic, states, reply = std::move(reply)]() mutable {
-    reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
-      auto info = make_topic_info(
-          builder, *topic, [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
-            partition.add_start_offset((*states)[index].start);
-            partition.add_committed_offset((*states)[index].committed);
-            partition.add_bytes((*states)[index].bytes);
-          });
-      return protocol::CreateTopicReply(builder, builder.CreateVector({info}));
-    });
+  gathering.remote = [name = topic->name.path()](flatbuffers::FlatBufferBuilder& builder,
+                                                 const MainShare& share, Position version) {
+    return node_body(
+        protocol::Body::TopicDescribe,
+        protocol::CreateTopicDescribeDirect(builder, name.c_str(), &share.partitions, version));
   };
-  for_each_partition(here, topic, visit, std::move(done));
+  gathering.answered = [states](const MainShare& share, const Result<NodeFrame>& answer) {
+    take_states(share, answer, *states);
+  };
+  gather(here, topic, std::move(gathering), [topic, states, reply = std::move(reply)]() mutable {
+    send_description(*topic, *states, nullptr, std::move(reply));
+  });
+}
+
+// For another node: of these partitions, as far as this one is their main.
+void describe_local(CoreLoop& here, const protocol::TopicDescribe& body, Reply reply) {
+  std::vector<std::uint32_t> only(body.local_partitions()->begin(), body.local_partitions()->end());
+  after_image(here, body.version(),
+              [&here, name = body.topic()->str(), only = std::move(only),
+               reply = std::move(reply)](Status known) mutable {
+                if (!known) return reply.error(known.error());
+                auto topic = find_topic(here, name, reply);
+                if (!topic) return;
+                auto states = std::make_shared<PartitionStates>(topic->partitions().size());
+                const auto visit = [states](Partition& partition, std::uint32_t index) {
+                  (*states)[index] = state_of(partition);
+                };
+                for_each_partition(
+                    here, topic, visit,
+                    [topic, states, only = std::move(only), reply = std::move(reply)]() mutable {
+                      send_description(*topic, *states, &only, std::move(reply));
+                    });
+              });
 }
 
 // Waits until the topic's subscriptions have their start on every partition. One that failed (a
-// full disk) begins there when it is asked for again: the description is true anyhow.
+// full disk, a main that is away) begins there when it is asked for again: the description is true
+// anyhow.
 void answer_when_started(CoreLoop& here, std::shared_ptr<const Topic> topic, Reply reply) {
-  auto all_ready =
-      std::make_shared<OnLastRelease>(here, [&here, topic, reply = std::move(reply)]() mutable {
+  const auto partitions = static_cast<std::uint32_t>(topic->partitions().size());
+  const TopicId id = topic->id;
+  when_ready_on_mains(
+      here, id, 0, 0, partitions,
+      [&here, topic = std::move(topic), reply = std::move(reply)](const Status&) mutable {
         answer_description(here, std::move(topic), std::move(reply));
       });
-  auto visit = [all_ready](Partition& partition, std::uint32_t) {
-    for (const auto& [id, subscription] : partition.subscriptions()) {
-      subscription->when_ready([all_ready](const Status&) {});
-    }
-  };
-  for_each_partition(here, topic, visit, [all_ready] {});
 }
 
 }  // namespace
@@ -61,10 +124,10 @@ void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply r
       *name, body.partitions(),
       [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
         if (!topic) return reply.error(topic.error());
-        after_all_loops(here.node(), here,
-                        [&here, topic = *topic, reply = std::move(reply)]() mutable {
-                          answer_description(here, std::move(topic), std::move(reply));
-                        });
+        const TopicId id = (*topic)->id;
+        when_mains_know(here, id, [&here, topic = *topic, reply = std::move(reply)]() mutable {
+          answer_description(here, std::move(topic), std::move(reply));
+        });
       });
 }
 
@@ -118,6 +181,10 @@ void handle(ClientConnection& client, const protocol::TopicList& body, Reply rep
 }
 
 void handle(ClientConnection& client, const protocol::TopicDescribe& body, Reply reply) {
+  if (body.local_partitions() != nullptr) {
+    if (require_node(client, reply)) describe_local(client.loop(), body, std::move(reply));
+    return;
+  }
   auto topic = find_topic(client.loop(), body.topic()->string_view(), reply);
   if (topic) answer_description(client.loop(), std::move(topic), std::move(reply));
 }

@@ -1,6 +1,7 @@
 // A topic of the image as the wire's TopicInfo.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "server/metadata/image.h"
@@ -8,13 +9,15 @@
 
 namespace andyx::server {
 
-// `fill(index, builder)` adds what only the partition itself knows.
+// `fill(index, builder)` adds what only the partition itself knows. `only`: not all partitions.
 template <typename Fill>
-flatbuffers::Offset<protocol::TopicInfo> make_topic_info(flatbuffers::FlatBufferBuilder& builder,
-                                                         const Topic& topic, Fill&& fill) {
+flatbuffers::Offset<protocol::TopicInfo> make_topic_info(
+    flatbuffers::FlatBufferBuilder& builder, const Topic& topic, Fill&& fill,
+    const std::vector<std::uint32_t>* only = nullptr) {
   std::vector<flatbuffers::Offset<protocol::PartitionInfo>> partitions;
   partitions.reserve(topic.partitions().size());
   for (const PartitionRecord& record : topic.partitions()) {
+    if (only != nullptr && std::ranges::find(*only, record.index) == only->end()) continue;
     auto replicas = builder.CreateVector(record.replicas);
     auto in_sync = builder.CreateVector(record.in_sync);
     protocol::PartitionInfoBuilder partition(builder);

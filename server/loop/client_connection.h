@@ -1,6 +1,6 @@
-// One client: its hello, the requests it has in flight, its streams. Cuts nothing and decides
-// nothing itself: frames come whole from net::Connection, bodies go to server/handlers. Owned by
-// its CoreLoop.
+// One client, or another node of the cluster: its hello, the requests it has in flight, its
+// streams. Cuts nothing and decides nothing itself: frames come whole from net::Connection, bodies
+// go to server/handlers. Owned by its CoreLoop.
 #pragma once
 
 #include <atomic>
@@ -70,7 +70,12 @@ class ClientConnection final : public net::ConnectionHandler {
   CoreLoop& loop() { return loop_; }
   const std::string& peer() const { return connection_->peer(); }
 
-  void hello_done(std::string client_name);
+  // `node_id` 0: a client. The incarnation is that of the node.
+  void hello_done(std::string client_name, NodeId node_id, std::uint64_t incarnation);
+  // As its hello said, and as far as this node can tell true: the node that speaks here. 0: a
+  // client, or no hello yet.
+  NodeId node_id() const { return node_id_; }
+  std::uint64_t node_incarnation() const { return node_incarnation_; }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -81,9 +86,12 @@ class ClientConnection final : public net::ConnectionHandler {
 
   std::unordered_map<std::uint32_t, StreamRoute>& streams() { return streams_; }
   void add_attachment(const Attachment& attachment) { attachments_.push_back(attachment); }
-  // Nothing where it is not there. With the last one of a subscription go its streams.
+  // Nothing where it is not there. With the last one of a subscription go its streams, unless it
+  // is only the coordinator that has gone.
+  enum class Streams { kEnd, kKeep };
   std::optional<Attachment> remove_attachment(SubscriptionId subscription,
-                                              std::uint64_t attach_epoch);
+                                              std::uint64_t attach_epoch,
+                                              Streams streams = Streams::kEnd);
   std::vector<OpenProducerPlace>& producers() { return producers_; }
   const std::shared_ptr<DeliveryGate>& gate() const { return gate_; }
   void in_transit_arrived(std::size_t bytes);
@@ -120,6 +128,8 @@ class ClientConnection final : public net::ConnectionHandler {
   std::vector<Attachment> attachments_;
   std::vector<OpenProducerPlace> producers_;
   std::string client_name_;
+  NodeId node_id_ = 0;
+  std::uint64_t node_incarnation_ = 0;
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look

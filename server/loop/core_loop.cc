@@ -4,6 +4,8 @@
 #include <cstdlib>
 
 #include "server/app/log.h"
+#include "server/cluster/node_links.h"
+#include "server/handlers/mains.h"
 #include "server/log_ids.h"
 #include "server/partition/partition.h"
 
@@ -44,6 +46,7 @@ void CoreLoop::run() {
       if (auto* connection = find_connection(id)) connection->try_resume();
     }
     deadlines_.run_due(loop_->now_ms());
+    image_waiters_.expire(loop_->now_ms());
     for (auto id : std::exchange(growing_, {})) {
       if (auto* coordinator = find_coordinator(id)) coordinator->grow_again();
     }
@@ -54,6 +57,12 @@ void CoreLoop::run() {
   short_timer_.reset();
   listener_.reset();
   connections_.clear();
+  links_.reset();
+}
+
+void CoreLoop::set_links(std::unique_ptr<NodeLinks> links) {
+  links_ = std::move(links);
+  if (links_) links_->image_moved(*image_);
 }
 
 void CoreLoop::stop() { loop_->stop(); }
@@ -62,6 +71,7 @@ void CoreLoop::release() {
   writes_.abandon();
   cursor_writes_.abandon();
   coordinators_.clear();
+  image_waiters_.clear();
   deadlines_.clear();
   partitions_.clear();
 }
@@ -107,6 +117,13 @@ void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
     }
   }
   image_ = std::move(image);
+  if (links_) links_->image_moved(*image_);
+  image_waiters_.moved(image_->position);
+}
+
+void CoreLoop::when_image(Position version, std::uint64_t until_ms, ImageWaiters::Done done) {
+  if (image_->position >= version) return done(true);
+  image_waiters_.add(version, until_ms, std::move(done));
 }
 
 void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition) {
@@ -129,6 +146,9 @@ void CoreLoop::change_topic(const Topic& before, const std::shared_ptr<const Top
                  {ErrorCode::kTenantInactive, topic->name.path() + ": its tenant was deactivated"});
   }
   end_coordinators(topic->id, topic.get());
+  // Who has a producer open takes its place anew where it is now.
+  if (topic->partitions().front().main != before.partitions().front().main)
+    producer_places_.topic_moved(topic->id);
   for (const auto& [id, coordinator] : coordinators_) {
     if (coordinator->topic() == topic->id)
       coordinator->grow(static_cast<std::uint32_t>(topic->partitions().size()));
@@ -144,11 +164,9 @@ void CoreLoop::end_attached(const Topic& topic, const Error& reason) {
       subscription->end_all_streams(reason);
     }
   }
-  std::erase_if(coordinators_, [&](const auto& entry) {
-    if (entry.second->topic() != topic.id) return false;
-    entry.second->end(reason);
-    return true;
-  });
+  for (const auto& [id, coordinator] : coordinators_) {
+    if (coordinator->topic() == topic.id) coordinator->detach_all(reason);
+  }
 }
 
 void CoreLoop::close_topic(const Topic& topic) {
@@ -159,20 +177,32 @@ void CoreLoop::close_topic(const Topic& topic) {
     partitions_.erase(found);
   }
   end_coordinators(topic.id, nullptr);
-  producer_places_.topic_deleted(topic.id);
+  producer_places_.topic_moved(topic.id);
 }
 
-// Of subscriptions that are not in `present`, the topic as it is now; null: it is gone.
+// Why this one ends with `present`, the topic as it is now; null: the topic is gone.
+std::optional<Error> CoreLoop::end_of(const Coordinator& coordinator, const Topic* present) const {
+  const auto record =
+      present ? present->subscriptions.find(std::string_view(coordinator.name())) : nullptr;
+  if (!record || record->id != coordinator.id()) {
+    return Error{present ? ErrorCode::kUnknownSubscription : ErrorCode::kUnknownTopic,
+                 "subscription " + coordinator.name() + " was deleted"};
+  }
+  const PartitionRecord& partition = present->partitions()[record->coordinator];
+  if (auto here = check_main(partition, node_.config.node_id, "its coordinator"); !here)
+    return here.error();
+  if (partition.main_epoch == coordinator.main_epoch()) return std::nullopt;
+  // Perhaps another node was main in between: its coordinator has given higher epochs.
+  return Error{ErrorCode::kNotMain, "its coordinator has begun anew", node_.config.node_id};
+}
+
 void CoreLoop::end_coordinators(TopicId topic, const Topic* present) {
   std::erase_if(coordinators_, [&](const auto& entry) {
-    const auto& [id, coordinator] = entry;
-    if (coordinator->topic() != topic) return false;
-    const auto record =
-        present ? present->subscriptions.find(std::string_view(coordinator->name())) : nullptr;
-    if (record && record->id == id) return false;
-    coordinator->end({present ? ErrorCode::kUnknownSubscription : ErrorCode::kUnknownTopic,
-                      "subscription " + coordinator->name() + " was deleted"});
-    return true;
+    Coordinator& coordinator = *entry.second;
+    if (coordinator.topic() != topic) return false;
+    const auto why = end_of(coordinator, present);
+    if (why) coordinator.detach_all(*why);
+    return why.has_value();
   });
 }
 
@@ -259,11 +289,17 @@ void CoreLoop::wake_subscription(const StreamRoute& route) {
     route.owner->net_loop().post(wake);
 }
 
-Coordinator* CoreLoop::coordinator(TopicId topic, const SubscriptionRecord& subscription) {
+Result<Coordinator*> CoreLoop::coordinator(TopicId topic, const SubscriptionRecord& subscription) {
   if (auto* found = find_coordinator(subscription.id)) return found;
   const auto of = image_->find_topic(topic);
   const auto record = of ? of->subscriptions.find(std::string_view(subscription.name)) : nullptr;
-  if (!record || record->id != subscription.id) return nullptr;
+  if (!record || record->id != subscription.id)
+    return fail(ErrorCode::kUnknownSubscription, "the subscription was deleted");
+  if (auto here = check_main(of->partitions()[record->coordinator], node_.config.node_id,
+                             "the coordinator of subscription " + record->name);
+      !here) {
+    return std::unexpected(here.error());
+  }
   auto made = std::make_unique<Coordinator>(*this, *of, *record);
   return coordinators_.emplace(record->id, std::move(made)).first->second.get();
 }

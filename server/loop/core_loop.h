@@ -17,6 +17,7 @@
 #include "server/app/node.h"
 #include "server/loop/client_connection.h"
 #include "server/loop/deadlines.h"
+#include "server/loop/image_waiters.h"
 #include "server/loop/producer_places.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
@@ -24,6 +25,7 @@
 
 namespace andyx::server {
 
+class NodeLinks;
 class Partition;
 
 class CoreLoop {
@@ -58,6 +60,9 @@ class CoreLoop {
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
   bool draining() const { return draining_; }
+  // To the other nodes; null until they are set, and on a node that has none.
+  NodeLinks* links() { return links_.get(); }
+  void set_links(std::unique_ptr<NodeLinks> links);
 
   // The loop's part of a new image: opens, changes and closes partitions.
   void apply_image(std::shared_ptr<const Image> image);
@@ -66,14 +71,18 @@ class CoreLoop {
     return partitions_;
   }
 
+  // `done(true)` when the loop's image is at `version` or behind it, perhaps at once.
+  void when_image(Position version, std::uint64_t until_ms, ImageWaiters::Done done);
+
   // The one place that knows who is attached to a subscription; on its coordinator's loop only.
-  // Null where this loop's image has no such subscription: it was deleted.
-  Coordinator* coordinator(TopicId topic, const SubscriptionRecord& subscription);
+  // As this loop's image has it: kUnknownSubscription where it was deleted, kNotMain with the node
+  // where another one coordinates it.
+  Result<Coordinator*> coordinator(TopicId topic, const SubscriptionRecord& subscription);
   Coordinator* find_coordinator(SubscriptionId subscription);
   // Its topic has grown, and not everybody was ready: looked at again at the next short tick.
   void grow_later(SubscriptionId subscription) { growing_.insert(subscription); }
 
-  // Of the topics whose first partition is this loop's.
+  // Of the topics whose first partition is this loop's, and has its main here.
   ProducerPlaces& producer_places() { return producer_places_; }
 
   // Connections of this loop.
@@ -100,6 +109,7 @@ class CoreLoop {
   void end_attached(const Topic& topic, const Error& reason);
   void close_topic(const Topic& topic);
   void end_coordinators(TopicId topic, const Topic* present);
+  std::optional<Error> end_of(const Coordinator& coordinator, const Topic* present) const;
   void accept(std::unique_ptr<net::Connection> connection);
   void every_second();
   void tend_watched();
@@ -114,6 +124,7 @@ class CoreLoop {
   WriteQueue writes_, cursor_writes_;
   Deadlines deadlines_;
   std::shared_ptr<const Image> image_;
+  std::unique_ptr<NodeLinks> links_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Coordinator>> coordinators_;
   ProducerPlaces producer_places_;
@@ -121,6 +132,7 @@ class CoreLoop {
   std::unordered_set<std::uint64_t> throttled_;
   std::unordered_set<PartitionId> parked_;  // have reads that wait
   std::unordered_set<SubscriptionId> growing_;
+  ImageWaiters image_waiters_;
   std::vector<PartitionId> watched_;  // have retention, or delayed messages
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;

@@ -55,7 +55,7 @@ void ProducerPlaces::forget(const ProducerKey& key, const std::vector<ProducerId
   });
 }
 
-void ProducerPlaces::topic_deleted(TopicId topic) {
+void ProducerPlaces::topic_moved(TopicId topic) {
   const auto first = holders_.lower_bound(ProducerKey{topic, {}});
   auto last = first;
   while (last != holders_.end() && last->first.topic == topic) ++last;

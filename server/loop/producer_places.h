@@ -47,7 +47,8 @@ class ProducerPlaces {
   void release(const ProducerKey& key, std::uint64_t connection, ProducerId id);
   // The ids were deleted.
   void forget(const ProducerKey& key, const std::vector<ProducerId>& ids);
-  void topic_deleted(TopicId topic);
+  // It was deleted, or its places are kept elsewhere now.
+  void topic_moved(TopicId topic);
 
   std::vector<ProducerId> open_ids(const ProducerKey& key) const;
   std::uint32_t connected(const ProducerKey& key) const;  // opened and not released

@@ -1,12 +1,11 @@
 #include "server/subscription/coordinator.h"
 
 #include <algorithm>
-#include <atomic>
 #include <utility>
 
 #include "frame_generated.h"
 #include "protocol/net/loop.h"
-#include "server/handlers/routing.h"
+#include "server/handlers/subscription_start.h"
 #include "server/loop/core_loop.h"
 
 namespace andyx::server {
@@ -27,10 +26,10 @@ Coordinator::Coordinator(CoreLoop& loop, const Topic& topic, const SubscriptionR
       topic_(topic.id),
       id_(subscription.id),
       name_(subscription.name),
-      // Above every epoch of an earlier start: incarnations are microseconds of the wall clock at
-      // start.
+      main_epoch_(topic.partitions()[subscription.coordinator].main_epoch),
       core_(subscription.name, subscription.type,
-            static_cast<std::uint32_t>(topic.partitions().size()), loop.node().incarnation),
+            static_cast<std::uint32_t>(topic.partitions().size()),
+            first_coordinator_epoch(main_epoch_)),
       wanted_partitions_(core_.partitions()) {}
 
 Result<Coordinator::Attached> Coordinator::attach(AttachRequest request, Place place) {
@@ -51,8 +50,11 @@ void Coordinator::connection_lost(std::uint64_t connection) {
   std::erase_if(places_, [this](const auto& entry) { return !core_.attached(entry.first); });
 }
 
-void Coordinator::end(const Error& reason) {
-  for (const auto& [attach_epoch, place] : places_) push_detached(attach_epoch, place, reason);
+void Coordinator::detach_all(const Error& reason) {
+  for (const auto& [attach_epoch, place] : std::exchange(places_, {})) {
+    push_detached(attach_epoch, place, reason);
+    core_.detach(attach_epoch);  // those who stay for now leave in this loop, too
+  }
 }
 
 // ---- Actions ----
@@ -78,7 +80,10 @@ void Coordinator::flush() {
   std::ranges::sort(due);
   due.erase(std::ranges::unique(due).begin(), due.end());
   for (const std::uint64_t attach_epoch : due) push_assigned(attach_epoch);
-  revoke(std::exchange(revokes_due_, {}));
+  if (!revokes_due_.empty()) {
+    revoke(std::exchange(revokes_due_, {}),
+           loop_.net_loop().now_ms() + limits::kDrainTimeoutMs + limits::kRevokeGraceMs);
+  }
 }
 
 void Coordinator::push_assigned(std::uint64_t attach_epoch) const {
@@ -106,32 +111,81 @@ void Coordinator::push_detached(std::uint64_t attach_epoch, const Place& place,
     return protocol::CreateDetached(builder, id_, attach_epoch, error);
   });
   CoreLoop& home = *place.home;
-  home.net_loop().post([&home, id = id_, connection_id = place.connection, attach_epoch,
+  const auto streams = reason.code == ErrorCode::kNotMain ? ClientConnection::Streams::kKeep
+                                                          : ClientConnection::Streams::kEnd;
+  home.net_loop().post([&home, id = id_, connection_id = place.connection, attach_epoch, streams,
                         frame = std::move(frame)]() mutable {
     auto* connection = home.find_connection(connection_id);
     if (connection == nullptr) return;
-    connection->remove_attachment(id, attach_epoch);
+    connection->remove_attachment(id, attach_epoch, streams);
     connection->push(std::move(frame));
   });
 }
 
-void Coordinator::revoke(const std::vector<CoordinatorCore::Revoke>& revokes) {
-  for (const auto& [index, epoch] : revokes) {
-    auto drained = [&loop = loop_, id = id_, index, epoch] {
-      loop.net_loop().post([&loop, id, index, epoch] {
-        if (auto* self = loop.find_coordinator(id)) self->run(self->core_.drained(index, epoch));
-      });
-    };
-    const PartitionRecord* record = loop_.image().find_partition(topic_, index);
-    if (record == nullptr) continue;  // the topic is being deleted
-    CoreLoop& owner = loop_.node().loop_of(record->partition_id);
-    owner.net_loop().post([&owner, partition = record->partition_id, id = id_, epoch, drained] {
-      auto* found = owner.find_partition(partition);
-      auto* subscription = found == nullptr ? nullptr : found->find_subscription(id);
-      if (subscription == nullptr) return drained();
-      subscription->revoke(epoch, drained);
-    });
+// Each at the main that the image names now.
+void Coordinator::revoke(const Revokes& revokes, std::uint64_t until_ms) {
+  std::map<NodeId, Revokes> by_main;
+  for (const auto& one : revokes) {
+    const PartitionRecord* record = loop_.image().find_partition(topic_, one.partition);
+    if (record != nullptr) by_main[record->main].push_back(one);  // else it is being deleted
   }
+  for (const auto& [node, share] : by_main) {
+    if (node == 0) {
+      revoked(share, until_ms, fail(ErrorCode::kNotMain, "no node is main"));
+    } else if (node != loop_.node().config.node_id) {
+      revoke_on_node(node, share, until_ms);
+    } else {
+      for (const auto& one : share) {
+        revoke_here(loop_, topic_, one.partition, id_, one.epoch,
+                    [this, alive = std::weak_ptr(alive_), one, until_ms](Status outcome) {
+                      if (!alive.expired()) revoked({one}, until_ms, outcome);
+                    });
+      }
+    }
+  }
+}
+
+// In so few calls that the connection of the two nodes has room for others; as a rule one for each
+// partition, so that none waits for another.
+void Coordinator::revoke_on_node(NodeId node, const Revokes& revokes, std::uint64_t until_ms) {
+  const std::uint64_t now_ms = loop_.net_loop().now_ms();
+  const std::size_t each = (revokes.size() - 1) / limits::kMaxRevokeCalls + 1;
+  for (std::size_t first = 0; first < revokes.size(); first += each) {
+    Revokes some(
+        revokes.begin() + static_cast<std::ptrdiff_t>(first),
+        revokes.begin() + static_cast<std::ptrdiff_t>(std::min(first + each, revokes.size())));
+    std::vector<std::uint32_t> partitions;
+    std::vector<std::uint64_t> epochs;
+    for (const auto& one : some) {
+      partitions.push_back(one.partition);
+      epochs.push_back(one.epoch);
+    }
+    const auto fill = [&](flatbuffers::FlatBufferBuilder& builder) {
+      return node_body(
+          protocol::Body::SubscriptionRevoke,
+          protocol::CreateSubscriptionRevokeDirect(builder, topic_, id_, &partitions, &epochs));
+    };
+    call_node(
+        loop_, node, fill, static_cast<std::uint32_t>(until_ms > now_ms ? until_ms - now_ms : 1),
+        [this, alive = std::weak_ptr(alive_), some, until_ms](const Result<NodeFrame>& answer) {
+          if (alive.expired()) return;
+          revoked(some, until_ms, answer ? Status{} : std::unexpected(answer.error()));
+        });
+  }
+}
+
+// A main that is lost is asked again, or the one after it, for as long as a drain may take. What
+// then has not been heard of counts as drained. That is safe: a main delivers to streams of the
+// newest epoch that it has seen and ends those before, so that two consumers never have the
+// partition there at a time; what the old one holds is delivered again.
+void Coordinator::revoked(const Revokes& revokes, std::uint64_t until_ms, const Status& outcome) {
+  const std::uint64_t now_ms = loop_.net_loop().now_ms();
+  if (outcome || !ask_again(outcome.error().code) || now_ms >= until_ms) {
+    for (const auto& [partition, epoch] : revokes) run(core_.drained(partition, epoch));
+    return;
+  }
+  loop_.deadlines().add(now_ms + limits::kMainsRetryMs, alive_,
+                        [this, revokes, until_ms] { revoke(revokes, until_ms); });
 }
 
 // ---- More partitions ----
@@ -145,30 +199,15 @@ void Coordinator::grow_again() {
   if (wanted_partitions_ > core_.partitions() && !growing_) look_for_partitions();
 }
 
-// A consumer may be told of a partition only when its connection's loop, whichever that is, and the
-// partition's own will know it.
+// A consumer may be told of a partition only when every loop of the node where its main is, the one
+// of the consumer's connection there included, will know it.
 void Coordinator::look_for_partitions() {
   growing_ = true;
   const std::uint32_t from = core_.partitions(), to = wanted_partitions_;
-  auto ready = std::make_shared<std::atomic<bool>>(true);
-  auto done = std::make_shared<OnLastRelease>(loop_, [&loop = loop_, id = id_, to, ready] {
-    if (auto* self = loop.find_coordinator(id)) self->looked(to, ready->load());
-  });
-  for (auto& loop : loop_.node().loops) {
-    loop->net_loop().post([owner = loop.get(), topic_id = topic_, id = id_, from, to, ready, done] {
-      const auto topic = owner->image().find_topic(topic_id);
-      if (topic == nullptr || topic->partitions().size() < to) return ready->store(false);
-      for (std::uint32_t index = from; index < to; ++index) {
-        const PartitionId partition = topic->partitions()[index].partition_id;
-        if (&owner->node().loop_of(partition) != owner) continue;
-        auto* found = owner->find_partition(partition);
-        if (found == nullptr) return ready->store(false);
-        found->when_ready(id, [ready, done](Status status) {
-          if (!status) ready->store(false);
-        });
-      }
-    });
-  }
+  when_ready_on_mains(loop_, topic_, id_, from, to,
+                      [this, alive = std::weak_ptr(alive_), to](Status ready) {
+                        if (!alive.expired()) looked(to, ready.has_value());
+                      });
 }
 
 void Coordinator::looked(std::uint32_t count, bool ready) {

@@ -1,7 +1,9 @@
 // The coordinator of one subscription: the shell around CoordinatorCore. Tells connections what
-// their consumers have (Assigned, Detached) and partitions what they have to take back.
+// their consumers have (Assigned, Detached) and partitions, on this node and on others, what they
+// have to take back.
 //
-// Thread: the loop of the coordinating partition. Owned by CoreLoop.
+// Thread: the loop of the coordinating partition, on the node that is its main, for as long as it
+// is that in one main epoch. Owned by CoreLoop.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +18,14 @@
 namespace andyx::server {
 
 class CoreLoop;
+
+// A coordinator's epochs begin here and rise. Above every epoch of a coordinator before it, on
+// whatever node: a main epoch has one main in one incarnation, and rises with each other one. So
+// many bits that neither side can run over: 2^38 grants in one main epoch, 2^26 main epochs.
+inline constexpr unsigned kGrantBits = 38;
+constexpr std::uint64_t first_coordinator_epoch(MainEpoch main_epoch) {
+  return std::uint64_t{main_epoch} << kGrantBits;
+}
 
 class Coordinator {
  public:
@@ -40,12 +50,14 @@ class Coordinator {
   // subscription is ready on them.
   void grow(std::uint32_t partitions);
   void grow_again();  // what did not succeed
-  // The subscription is gone: everybody is detached with this reason.
-  void end(const Error& reason);
+  // Everybody is detached with this reason; on kNotMain they come again, and their streams go on.
+  void detach_all(const Error& reason);
 
   const CoordinatorCore& core() const { return core_; }
   const Place& place(std::uint64_t attach_epoch) const { return places_.at(attach_epoch); }
   TopicId topic() const { return topic_; }
+  SubscriptionId id() const { return id_; }
+  MainEpoch main_epoch() const { return main_epoch_; }  // of the coordinating partition
   const std::string& name() const { return name_; }
 
  private:
@@ -53,7 +65,10 @@ class Coordinator {
   void flush();
   void push_assigned(std::uint64_t attach_epoch) const;
   void push_detached(std::uint64_t attach_epoch, const Place& place, const Error& reason) const;
-  void revoke(const std::vector<CoordinatorCore::Revoke>& revokes);
+  using Revokes = std::vector<CoordinatorCore::Revoke>;
+  void revoke(const Revokes& revokes, std::uint64_t until_ms);
+  void revoke_on_node(NodeId node, const Revokes& revokes, std::uint64_t until_ms);
+  void revoked(const Revokes& revokes, std::uint64_t until_ms, const Status& outcome);
   void look_for_partitions();
   void looked(std::uint32_t count, bool ready);
 
@@ -61,6 +76,7 @@ class Coordinator {
   TopicId topic_;
   SubscriptionId id_;
   std::string name_;
+  MainEpoch main_epoch_;
   CoordinatorCore core_;
   std::map<std::uint64_t, Place> places_;  // by attach epoch
   // Gathered over a turn of the loop: many partitions may change at once.
@@ -69,6 +85,7 @@ class Coordinator {
   bool flush_scheduled_ = false;
   std::uint32_t wanted_partitions_;
   bool growing_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // what is under way looks at it
 };
 
 }  // namespace andyx::server

@@ -3,9 +3,10 @@
 #include <array>
 #include <utility>
 
+#include "frame_generated.h"
 #include "protocol/batch/batch_builder.h"
 #include "server/app/log.h"
-#include "server/handlers/routing.h"
+#include "server/handlers/over_mains.h"
 #include "server/loop/core_loop.h"
 #include "server/partition/partition.h"
 
@@ -13,6 +14,7 @@ namespace andyx::server {
 namespace {
 
 constexpr std::uint64_t kRetryMs = 1'000;
+constexpr std::uint32_t kStoreMs = 10'000;  // on another node
 
 // Never given out by the metadata: one internal producer for each subscription.
 ProducerId internal_producer(SubscriptionId id) { return kInternalProducers | id; }
@@ -140,7 +142,8 @@ void DeadLetters::send(const std::shared_ptr<Round>& round) {
   const auto partitions = static_cast<std::uint32_t>(topic->partitions().size());
   home.node().controller->ensure_topic(
       *name, partitions, [this, round, &home](Result<std::shared_ptr<const Topic>> dead) {
-        after_all_loops(home.node(), home, [this, round, dead = std::move(dead)] {
+        const TopicId id = dead ? (*dead)->id : 0;
+        when_mains_know(home, id, [this, round, dead = std::move(dead)] {
           if (round->alive.expired()) return;
           if (dead) return store(round, **dead);
           round->failed = dead.error();
@@ -152,10 +155,17 @@ void DeadLetters::send(const std::shared_ptr<Round>& round) {
 void DeadLetters::store(const std::shared_ptr<Round>& round, const Topic& dead) {
   CoreLoop& home = partition_.loop();
   const auto& target = dead.partitions()[partition_.index() % dead.partitions().size()];
-  CoreLoop& owner = home.node().loop_of(target.partition_id);
   auto all_stored = std::make_shared<OnLastRelease>(home, [this, round] {
     if (!round->alive.expired()) finished(round);
   });
+  if (target.main != home.node().config.node_id) {
+    // Where it is by now, when this one is main no more: the next try sees that.
+    for (const SharedBytes& batch : round->batches) {
+      if (!batch.empty()) store_on_node(round, dead, target, batch, all_stored);
+    }
+    return;
+  }
+  CoreLoop& owner = home.node().loop_of(target.partition_id);
   auto outcome = [round, all_stored, &home](const Status& stored) {
     if (stored) return;
     home.net_loop().post([round, all_stored, error = stored.error()] { round->failed = error; });
@@ -170,6 +180,25 @@ void DeadLetters::store(const std::shared_ptr<Round>& round, const Topic& dead) 
         partition->append_internal(std::move(batch), outcome);
     }
   });
+}
+
+void DeadLetters::store_on_node(const std::shared_ptr<Round>& round, const Topic& dead,
+                                const PartitionRecord& target, const SharedBytes& batch,
+                                const std::shared_ptr<OnLastRelease>& all_stored) {
+  if (target.main == 0) {
+    round->failed = Error{ErrorCode::kNotMain, "the dead-letter partition has no main now"};
+    return;
+  }
+  const auto fill = [&](flatbuffers::FlatBufferBuilder& builder) {
+    auto bytes = builder.CreateVector(batch.data(), batch.size());
+    return node_body(protocol::Body::Produce,
+                     protocol::CreateProduce(builder, dead.id, target.index, target.main_epoch,
+                                             protocol::Acks::quorum, bytes));
+  };
+  call_node(partition_.loop(), target.main, fill, kStoreMs,
+            [round, all_stored](const Result<NodeFrame>& stored) {
+              if (!stored) round->failed = stored.error();
+            });
 }
 
 void DeadLetters::finished(const std::shared_ptr<Round>& round) {

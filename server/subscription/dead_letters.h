@@ -1,7 +1,9 @@
 // Takes messages that failed too often to the dead-letter topic: `<topic>.dead`, the same
 // partition. Each is a batch of its own with an internal idempotent producer (the subscription) and
-// the round's sequence, so that a round that is repeated after a crash stores nothing twice. When
-// storing is impossible (a full disk) the round is kept and tried again.
+// the round's sequence, so that a round that is repeated after a crash stores nothing twice. Where
+// that partition has its main on another node, it is stored there, as durably as acks quorum. When
+// storing is impossible (a full disk, a main that does not answer) the round is kept and tried
+// again.
 //
 // Thread: the partition's loop. Owned by Subscription; works that are under way hold `alive`.
 #pragma once
@@ -20,7 +22,9 @@
 
 namespace andyx::server {
 
+class OnLastRelease;
 class Partition;
+struct PartitionRecord;
 struct SubscriptionRecord;
 struct Topic;
 
@@ -45,6 +49,9 @@ class DeadLetters {
   void message_read(const std::shared_ptr<Round>& round, Result<std::vector<SharedBytes>> read);
   void send(const std::shared_ptr<Round>& round);
   void store(const std::shared_ptr<Round>& round, const Topic& dead);
+  void store_on_node(const std::shared_ptr<Round>& round, const Topic& dead,
+                     const PartitionRecord& target, const SharedBytes& batch,
+                     const std::shared_ptr<OnLastRelease>& all_stored);
   void finished(const std::shared_ptr<Round>& round);
   Result<SharedBytes> make_letter(const SubscriptionCore::DeadLetter& letter,
                                   std::uint64_t sequence, const SharedBytes& batch) const;

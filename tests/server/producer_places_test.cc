@@ -64,9 +64,9 @@ TEST_CASE("a multiple producer is open any number of times; deleting forgets tho
   CHECK(places.open_ids(kKey) == std::vector<ProducerId>{1, 3});
   places.forget(kKey, {1});
   CHECK(places.open_ids(kKey) == std::vector<ProducerId>{3});
-  places.topic_deleted(2);
+  places.topic_moved(2);
   CHECK(places.connected(kKey) == 1);
-  places.topic_deleted(3);
+  places.topic_moved(3);
   CHECK(places.empty());
 }
 
