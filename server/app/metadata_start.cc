@@ -129,6 +129,22 @@ raft::HostOptions host_options(const Config& config, const NodeSpec& node,
   return options;
 }
 
+// A store that runs out of space stops its peer for good. So half of what must stay free is kept
+// for the votes and terms that it has to write, and changes of the metadata are refused before.
+std::function<std::optional<Error>()> refusal_on_full_disk(const Config& config,
+                                                           const storage::StorageShard& shard) {
+  const std::uint64_t reserve =
+      config.min_free_bytes != 0 ? config.min_free_bytes : 2 * config.generation_bytes;
+  const std::uint64_t least = reserve / 2;
+  return [&shard, least]() -> std::optional<Error> {
+    const storage::ShardStatus status = shard.status();
+    if (status.error != ErrorCode::kDiskFull || status.free_bytes >= least) return std::nullopt;
+    return Error{ErrorCode::kDiskFull, "the disk has " + std::to_string(status.free_bytes) +
+                                           " bytes free; changes of the metadata need " +
+                                           std::to_string(least)};
+  };
+}
+
 }  // namespace
 
 Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec& node,
@@ -161,7 +177,8 @@ Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec&
   }
   RaftMetadataLogOptions options{
       .host = host_options(config, node, **membership, must_exist, std::move(file_system)),
-      .first = std::move(former.content)};
+      .first = std::move(former.content),
+      .refuse_append = refusal_on_full_disk(config, shard)};
   auto opened = RaftMetadataLog::open(std::move(options));
   if (!opened) return std::unexpected(opened.error());
   return StartedMetadata{std::move(*opened), (*membership)->cluster_id, (*membership)->founder};

@@ -92,6 +92,7 @@ RaftMetadataLog::~RaftMetadataLog() { closing_ = true; }
 
 Result<std::unique_ptr<RaftMetadataLog>> RaftMetadataLog::open(RaftMetadataLogOptions options) {
   std::unique_ptr<RaftMetadataLog> log(new RaftMetadataLog(options.host.store.identity.peer));
+  log->refuse_append_ = std::move(options.refuse_append);
   log->machine_ = std::make_unique<Machine>(std::move(options.first));
   auto host = raft::RaftHost::start(options.host, *log->machine_);
   if (!host) return std::unexpected(std::move(host.error()));
@@ -156,6 +157,9 @@ void RaftMetadataLog::append(Position expected, ControllerEpoch epoch,
   const std::size_t count = entries.size();
   if (count == 0 || count > limits::kMaxMetadataAppendEntries) {
     return refuse(ErrorCode::kBadArgument, std::to_string(count) + " entries in one append");
+  }
+  if (const auto refused = refuse_append_ ? refuse_append_() : std::nullopt) {
+    return refuse(refused->code, refused->message);
   }
   SharedBytes bytes = encode_log_proposal(AppendProposal{expected, epoch, std::move(entries)});
   if (bytes.size() > limits::kMaxRaftEntryBytes) {

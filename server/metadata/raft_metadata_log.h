@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -20,6 +21,9 @@ struct RaftMetadataLogOptions {
   // What a new group begins with, the same on each of its `bootstrap_voters`: empty, or what a log
   // of another kind held. Ignored when the store holds a log.
   MetadataLogContent first;
+  // Asked before each append, on the caller's thread: why nothing may be added now (the disk is
+  // nearly full), or nothing. May be empty.
+  std::function<std::optional<Error>()> refuse_append;
 };
 
 class RaftMetadataLog final : public MetadataLog {
@@ -61,6 +65,7 @@ class RaftMetadataLog final : public MetadataLog {
   Error not_known(const char* what) const;
 
   const raft::PeerId self_;
+  std::function<std::optional<Error>()> refuse_append_;
   std::atomic<bool> closing_ = false;
   std::unique_ptr<Machine> machine_;
   std::unique_ptr<raft::RaftHost> host_;  // last: its callbacks end before the rest goes

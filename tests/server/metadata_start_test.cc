@@ -95,7 +95,7 @@ TEST_CASE_FIXTURE(Fixture, "a damaged log of an earlier version is not taken ove
     RunningController controller(*shard, 1);
     REQUIRE(controller.create("t"));
   }
-  REQUIRE(shard->truncate(kMetadataLog, 1));
+  REQUIRE(shard->truncate(kMetadataLog, shard->log_state(kMetadataLog)->end_offset - 1));
   CHECK(code_of_start() == ErrorCode::kDataLoss);
 }
 

@@ -30,7 +30,8 @@ class RaftLogs {
 
   // On what the one before left behind.
   std::unique_ptr<RaftMetadataLog> open(NodeId id) {
-    RaftMetadataLogOptions options{.host = {}, .first = first_};
+    RaftMetadataLogOptions options{
+        .host = {}, .first = first_, .refuse_append = [this] { return refusal; }};
     auto& host = options.host;
     host.store.identity = {
         .cluster_id = "test", .peer = id, .disk_id = "disk-" + std::to_string(id)};
@@ -47,6 +48,8 @@ class RaftLogs {
     REQUIRE_MESSAGE(log.has_value(), log.error().message);
     return std::move(*log);
   }
+
+  std::optional<Error> refusal;  // of appends, by all nodes
 
   void start(NodeId id) { nodes_[id].log = open(id); }
   void start_all() {

@@ -174,6 +174,22 @@ TEST_CASE("a new group begins with what another log held") {
   }
 }
 
+TEST_CASE("an append that the node has no room for is refused, and later ones are not") {
+  RaftLogs logs(1);
+  logs.start(1);
+  REQUIRE(logs.wait_for_leader() == 1);
+  BlockingLog log(logs[1]);
+  const auto epoch = log.campaign();
+  REQUIRE(epoch);
+  logs.refusal = Error{ErrorCode::kDiskFull, "no room"};
+  const auto refused = log.append(0, *epoch, {entry("refused")});
+  CHECK(refused.outcome == AppendOutcome::kNotApplied);
+  CHECK(refused.error.code == ErrorCode::kDiskFull);
+  CHECK(log.tail() == 0);
+  logs.refusal.reset();
+  CHECK(log.append(0, *epoch, {entry("taken")}).outcome == AppendOutcome::kOk);
+}
+
 TEST_CASE("closing the log answers every call exactly once") {
   RaftLogs logs(1);
   auto log = logs.open(1);
