@@ -9,40 +9,63 @@
 namespace andyx::server {
 namespace {
 
+template <typename Table>
+Outcome run(Image& image, const wire::Entry& entry) {
+  return apply_command(image, *entry.command_as<Table>(), entry.time_us());
+}
+
 Outcome dispatch(Image& image, const wire::Entry& entry) {
   switch (entry.command_type()) {
     case wire::Command::Bootstrap:
-      return apply_command(image, *entry.command_as_Bootstrap(), entry.time_us());
+      return run<wire::Bootstrap>(image, entry);
     case wire::Command::RegisterNode:
-      return apply_command(image, *entry.command_as_RegisterNode(), entry.time_us());
+      return run<wire::RegisterNode>(image, entry);
     case wire::Command::CreateTopic:
-      return apply_command(image, *entry.command_as_CreateTopic(), entry.time_us());
+      return run<wire::CreateTopic>(image, entry);
     case wire::Command::DeleteTopic:
-      return apply_command(image, *entry.command_as_DeleteTopic(), entry.time_us());
+      return run<wire::DeleteTopic>(image, entry);
     case wire::Command::CreateSubscription:
-      return apply_command(image, *entry.command_as_CreateSubscription(), entry.time_us());
+      return run<wire::CreateSubscription>(image, entry);
     case wire::Command::DeleteSubscription:
-      return apply_command(image, *entry.command_as_DeleteSubscription(), entry.time_us());
+      return run<wire::DeleteSubscription>(image, entry);
     case wire::Command::ReserveProducerIds:
-      return apply_command(image, *entry.command_as_ReserveProducerIds(), entry.time_us());
+      return run<wire::ReserveProducerIds>(image, entry);
     case wire::Command::AlterTopic:
-      return apply_command(image, *entry.command_as_AlterTopic(), entry.time_us());
+      return run<wire::AlterTopic>(image, entry);
     case wire::Command::CreateScope:
-      return apply_command(image, *entry.command_as_CreateScope(), entry.time_us());
+      return run<wire::CreateScope>(image, entry);
     case wire::Command::DeleteScope:
-      return apply_command(image, *entry.command_as_DeleteScope(), entry.time_us());
+      return run<wire::DeleteScope>(image, entry);
     case wire::Command::ActivateTenant:
-      return apply_command(image, *entry.command_as_ActivateTenant(), entry.time_us());
+      return run<wire::ActivateTenant>(image, entry);
     case wire::Command::SetSettings:
-      return apply_command(image, *entry.command_as_SetSettings(), entry.time_us());
+      return run<wire::SetSettings>(image, entry);
     case wire::Command::SetRetention:
-      return apply_command(image, *entry.command_as_SetRetention(), entry.time_us());
+      return run<wire::SetRetention>(image, entry);
     case wire::Command::CreateProducer:
-      return apply_command(image, *entry.command_as_CreateProducer(), entry.time_us());
+      return run<wire::CreateProducer>(image, entry);
     case wire::Command::OpenProducer:
-      return apply_command(image, *entry.command_as_OpenProducer(), entry.time_us());
+      return run<wire::OpenProducer>(image, entry);
     case wire::Command::DeleteProducer:
-      return apply_command(image, *entry.command_as_DeleteProducer(), entry.time_us());
+      return run<wire::DeleteProducer>(image, entry);
+    case wire::Command::NodeLost:
+      return run<wire::NodeLost>(image, entry);
+    case wire::Command::NodeFound:
+      return run<wire::NodeFound>(image, entry);
+    case wire::Command::RemoveNode:
+      return run<wire::RemoveNode>(image, entry);
+    case wire::Command::DrainNode:
+      return run<wire::DrainNode>(image, entry);
+    case wire::Command::PauseBalancing:
+      return run<wire::PauseBalancing>(image, entry);
+    case wire::Command::ChangeInSync:
+      return run<wire::ChangeInSync>(image, entry);
+    case wire::Command::ElectMain:
+      return run<wire::ElectMain>(image, entry);
+    case wire::Command::ElectMains:
+      return run<wire::ElectMains>(image, entry);
+    case wire::Command::ChangeReplicas:
+      return run<wire::ChangeReplicas>(image, entry);
     case wire::Command::NONE:
       break;
   }

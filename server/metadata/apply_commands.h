@@ -23,12 +23,21 @@ Outcome apply_command(Image& image, const wire::SetRetention& command, TimeUs ti
 Outcome apply_command(Image& image, const wire::CreateProducer& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::OpenProducer& command, TimeUs time_us);
 Outcome apply_command(Image& image, const wire::DeleteProducer& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::NodeLost& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::NodeFound& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::RemoveNode& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::DrainNode& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::PauseBalancing& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::ChangeInSync& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::ElectMain& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::ElectMains& command, TimeUs time_us);
+Outcome apply_command(Image& image, const wire::ChangeReplicas& command, TimeUs time_us);
 
 inline Outcome refused(ErrorCode code, std::string message) {
   return {.status = fail(code, std::move(message))};
 }
 
-// Puts the topic into both indexes, in place of its earlier state.
+// Puts the topic into both indexes, in place of its earlier state, and counts its copies.
 void put_topic(Image& image, Topic topic);
 // The same for any number of topics that are there already.
 void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics);

@@ -1,34 +1,53 @@
 #include <algorithm>
 
 #include "protocol/base/limits.h"
-#include "server/metadata/apply_commands.h"
+#include "server/metadata/apply_partitions.h"
+#include "server/replication/record_rules.h"
 
 namespace andyx::server {
 namespace {
 
 // A new incarnation leads its partitions under a new main epoch (design, "Changing the main"): what
-// the old one may still have had in memory can never be taken for what the new one writes.
-void raise_epochs(Image& image, NodeId node) {
-  const auto leads = [node](const PartitionRecord& p) { return p.main == node; };
-  std::vector<std::shared_ptr<const Topic>> raised;
-  for (auto it = image.topics_by_id.begin(); it != image.topics_by_id.end(); ++it) {
-    if (std::ranges::none_of(it->partitions(), leads)) continue;
-    auto partitions = it->partitions();
-    for (PartitionRecord& partition : partitions) {
-      if (!leads(partition)) continue;
-      ++partition.main_epoch;
-      ++partition.version;
-    }
-    auto changed = std::make_shared<Topic>(*it);
-    changed->set_partitions(std::move(partitions));
-    raised.push_back(std::move(changed));
-  }
-  put_topics(image, std::move(raised));
+// the old one may still have had in memory can never be taken for what the new one writes. One that
+// lost what was durable leaves the in-sync sets; but not where a partition lives on it alone, by
+// the wish of who created it.
+void take_incarnation(Image& image, const wire::RegisterNode& command) {
+  const NodeId node = command.node_id();
+  const auto lives_here_alone = [node](const Topic& topic, const ReplicationRecord& record) {
+    const auto only = [node](NodeId other) { return other == node; };
+    return (topic.replication_factor == 1 || topic.async) &&
+           std::ranges::all_of(record.in_sync, only) && std::ranges::all_of(record.eligible, only);
+  };
+  change_partitions(image, has_copy_on(node), [&](const Topic& topic, ReplicationRecord& record) {
+    const bool intact = command.intact() || lives_here_alone(topic, record);
+    node_registered(record, node, command.incarnation(), intact);
+  });
+}
+
+// The same incarnation, after its session was given up.
+void take_back(Image& image, NodeId node) {
+  change_partitions(image, has_copy_on(node), [node](const Topic&, ReplicationRecord& record) {
+    session_found(record, node);
+  });
+}
+
+Status check_room(const Image& image) {
+  if (image.nodes.size() < limits::kMaxNodes) return {};
+  return fail(ErrorCode::kLimitReached, "the cluster has " + std::to_string(image.nodes.size()) +
+                                            " nodes, the most it takes");
 }
 
 Status check_node(const Image& image, const wire::RegisterNode& command) {
   const std::string which = "node " + std::to_string(command.node_id());
   if (command.node_id() == 0) return fail(ErrorCode::kBadArgument, "a node id is 1 or higher");
+  if (command.incarnation() == 0) {
+    return fail(ErrorCode::kBadArgument, which + " has no incarnation: it is 1 or higher");
+  }
+  if (command.roles() == 0 || (command.roles() & ~kAllRoles) != 0) {
+    return fail(ErrorCode::kBadArgument, which +
+                                             " has roles that are none of broker, metadata "
+                                             "and balancer");
+  }
   if (from_wire(*command.disk_id()).is_zero()) {
     return fail(ErrorCode::kBadArgument, which + " has no disk id");
   }
@@ -40,16 +59,17 @@ Status check_node(const Image& image, const wire::RegisterNode& command) {
   }
   if (const auto known = image.nodes.find(command.node_id())) {
     if (known->disk_id == from_wire(*command.disk_id())) return {};
-    return fail(ErrorCode::kBadArgument,
+    return fail(ErrorCode::kNodeConflict,
                 which + " is known with disk id " + known->disk_id.text() +
                     " and does not come back with another data directory; give it its old data "
                     "directory, or a new node id");
   }
-  if (image.nodes.size() >= limits::kMaxNodes) {
-    return fail(ErrorCode::kLimitReached, "the cluster has " + std::to_string(image.nodes.size()) +
-                                              " nodes, the most it takes");
-  }
-  return {};
+  return check_room(image);
+}
+
+Status check_change_of(const Image& image, NodeId node) {
+  if (image.find_node(node)) return {};
+  return fail(ErrorCode::kUnknownNode, "the cluster has no node " + std::to_string(node));
 }
 
 }  // namespace
@@ -75,12 +95,41 @@ Outcome apply_command(Image& image, const wire::RegisterNode& command, TimeUs ti
   node.host = command.host()->str();
   node.port = command.port();
   node.registered_us = time_us;
+  node.peer_port = command.peer_port();
+  node.roles = command.roles();
+  if (known) node.draining = known->draining;
   if (known && known->incarnation == node.incarnation) {
     node.registered_us = known->registered_us;
+    if (!known->alive) take_back(image, node.id);
   } else if (known) {
-    raise_epochs(image, node.id);
+    take_incarnation(image, command);
   }
   image.nodes.put(std::make_shared<const NodeRecord>(std::move(node)));
+  return {};
+}
+
+Outcome apply_command(Image& image, const wire::RemoveNode& command, TimeUs) {
+  const NodeId node = command.node_id();
+  if (auto status = check_change_of(image, node); !status) return {.status = status};
+  if (const std::uint32_t copies = image.loads.of(node).copies; copies > 0) {
+    return refused(ErrorCode::kNotEmpty,
+                   "node " + std::to_string(node) + " holds copies of " + std::to_string(copies) +
+                       " partitions; drain it, and remove it when they have moved away");
+  }
+  image.nodes.erase(node);
+  return {};
+}
+
+Outcome apply_command(Image& image, const wire::DrainNode& command, TimeUs) {
+  if (auto status = check_change_of(image, command.node_id()); !status) return {.status = status};
+  auto changed = std::make_shared<NodeRecord>(*image.find_node(command.node_id()));
+  changed->draining = command.on();
+  image.nodes.put(std::move(changed));
+  return {};
+}
+
+Outcome apply_command(Image& image, const wire::PauseBalancing& command, TimeUs) {
+  image.balancing_paused = command.on();
   return {};
 }
 

@@ -2,8 +2,9 @@
 
 #include "common_generated.h"
 #include "protocol/base/limits.h"
-#include "server/metadata/apply_commands.h"
+#include "server/metadata/apply_partitions.h"
 #include "server/metadata/effective.h"
+#include "server/replication/record_rules.h"
 
 namespace andyx::server {
 namespace {
@@ -22,6 +23,17 @@ Status check_names(const TopicName& name) {
 
 using Placement = flatbuffers::Vector<std::uint32_t>;
 
+Status check_broker(const Image& image, NodeId id) {
+  const auto node = image.nodes.find(id);
+  const std::string which = "node " + std::to_string(id);
+  if (!node) return fail(ErrorCode::kBadArgument, which + " is not registered");
+  if ((node->roles & kBrokerRole) == 0) {
+    return fail(ErrorCode::kBadArgument, which + " is no broker: it holds no partitions");
+  }
+  if (!node->alive) return fail(ErrorCode::kBadArgument, which + " is offline");
+  return {};
+}
+
 Status check_placement(const Image& image, std::uint32_t partitions, std::uint32_t factor,
                        const Placement& placement) {
   if (factor < 1 || factor > limits::kMaxReplicationFactor ||
@@ -33,10 +45,7 @@ Status check_placement(const Image& image, std::uint32_t partitions, std::uint32
                                              std::to_string(limits::kMaxReplicationFactor));
   }
   for (std::uint32_t i = 0; i < placement.size(); ++i) {
-    if (!image.nodes.find(placement[i])) {
-      return fail(ErrorCode::kBadArgument,
-                  "node " + std::to_string(placement[i]) + " is not registered");
-    }
+    if (auto status = check_broker(image, placement[i]); !status) return status;
     for (std::uint32_t j = i - i % factor; j < i; ++j) {
       if (placement[j] == placement[i]) {
         return fail(ErrorCode::kBadArgument,
@@ -70,30 +79,67 @@ Status check_partitions(const Image& image, std::uint64_t all, std::uint32_t par
   return {};
 }
 
+// `wanted` of all of a topic's copies, of which `factor` are placed now. 0: as many as are placed.
+Status check_wanted(std::uint32_t wanted, std::uint32_t factor) {
+  if (wanted == 0 || (wanted >= factor && wanted <= limits::kMaxReplicationFactor)) return {};
+  return fail(ErrorCode::kBadArgument, "the replication factor " + std::to_string(wanted) +
+                                           " does not fit; it is " + std::to_string(factor) +
+                                           " to " + std::to_string(limits::kMaxReplicationFactor));
+}
+
 Status check_create(const Image& image, const wire::CreateTopic& command, const TopicName& name) {
   if (auto status = check_names(name); !status) return status;
   if (image.find_topic(name)) {
     return fail(ErrorCode::kTopicExists, "topic " + name.path() + " exists already");
   }
   if (auto status = check_levels(image, name, command.automatic()); !status) return status;
+  if (auto status = check_wanted(command.wanted_factor(), command.replication_factor()); !status) {
+    return status;
+  }
   return check_partitions(image, command.partitions(), command.partitions(),
                           command.replication_factor(), *command.placement());
 }
 
-// Numbered after those that `partitions` holds.
-void add_partitions(Image& image, std::vector<PartitionRecord>& partitions, std::uint32_t count,
-                    std::uint32_t factor, const Placement& placement) {
+// Numbered after those that `partitions` holds; of `topic`.
+void add_partitions(Image& image, const Topic& topic, std::vector<PartitionRecord>& partitions,
+                    std::uint32_t count, std::uint32_t factor, const Placement& placement) {
   for (std::uint32_t i = 0; i < count; ++i) {
     PartitionRecord partition;
     partition.partition_id = image.next_partition_id++;
     partition.index = static_cast<std::uint32_t>(partitions.size());
     const auto* nodes = placement.data() + std::size_t{i} * factor;
     partition.replicas.assign(nodes, nodes + factor);
-    partition.in_sync = partition.replicas;
     partition.main = partition.replicas.front();
+    if (topic.async) {
+      partition.in_sync = {partition.main};
+      partition.observers.assign(nodes + 1, nodes + factor);
+    } else {
+      partition.in_sync = partition.replicas;
+    }
+    partition.min_in_sync = std::min(topic.wanted_min_in_sync(), factor);
     partitions.push_back(std::move(partition));
   }
   image.partition_count += count;
+}
+
+Status check_alter(const Image& image, const Topic& topic, const wire::AlterTopic& command) {
+  const std::uint32_t factor = std::max(command.replication_factor(), 1u);
+  const std::uint32_t wanted = command.wanted_factor();
+  const std::uint32_t added = command.placement()->size() / factor;
+  if (auto status = check_wanted(wanted, added == 0 ? 1 : factor); !status) return status;
+  if (wanted != 0 && command.placement()->size() == 0) return {};
+  return check_partitions(image, std::uint64_t{topic.partitions().size()} + added, added,
+                          command.replication_factor(), *command.placement());
+}
+
+void change_min_in_sync(const Image& image, PartitionRecord& partition, std::uint32_t wanted) {
+  ReplicationRecord record = replication_record(image, partition);
+  want_min_in_sync(record, wanted);
+  PartitionRecord changed = partition;
+  store_record(record, changed);
+  if (changed == partition) return;
+  ++changed.version;
+  partition = std::move(changed);
 }
 
 // `index` with some of its items replaced by others of the same keys, in their order.
@@ -109,18 +155,30 @@ void replace(SharedIndex<T, KeyOf>& index, const std::vector<std::shared_ptr<con
   index = SharedIndex<T, KeyOf>::from_sorted(std::move(items));
 }
 
+// Before `topic` takes the place of its earlier state.
+void recount(Image& image, const Topic& topic) {
+  const auto before = image.topics_by_id.find(topic.id);
+  if (before && &before->partitions() == &topic.partitions()) return;
+  if (before) image.loads.remove(before->partitions());
+  image.loads.add(topic.partitions());
+}
+
+void put_shared(Image& image, const std::shared_ptr<const Topic>& topic) {
+  recount(image, *topic);
+  image.topics.put(topic);
+  image.topics_by_id.put(topic);
+}
+
 }  // namespace
 
 void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics) {
   // A put copies the spine of an index, about as dear as making so many of its items anew.
   constexpr std::size_t kItemsPerPut = 32;
   if (topics.size() * kItemsPerPut <= image.topics.size()) {
-    for (const auto& topic : topics) {
-      image.topics.put(topic);
-      image.topics_by_id.put(topic);
-    }
+    for (const auto& topic : topics) put_shared(image, topic);
     return;
   }
+  for (const auto& topic : topics) recount(image, *topic);
   std::ranges::sort(topics, {}, [](const auto& topic) -> const TopicName& { return topic->name; });
   replace(image.topics, topics);
   std::ranges::sort(topics, {}, [](const auto& topic) { return topic->id; });
@@ -128,9 +186,7 @@ void put_topics(Image& image, std::vector<std::shared_ptr<const Topic>> topics) 
 }
 
 void put_topic(Image& image, Topic topic) {
-  const auto shared = std::make_shared<const Topic>(std::move(topic));
-  image.topics.put(shared);
-  image.topics_by_id.put(shared);
+  put_shared(image, std::make_shared<const Topic>(std::move(topic)));
 }
 
 Outcome apply_command(Image& image, const wire::CreateTopic& command, TimeUs time_us) {
@@ -139,13 +195,15 @@ Outcome apply_command(Image& image, const wire::CreateTopic& command, TimeUs tim
   if (auto status = check_create(image, command, name); !status) return {.status = status};
 
   make_levels(image, name, time_us);
-  std::vector<PartitionRecord> partitions;
-  add_partitions(image, partitions, command.partitions(), command.replication_factor(),
-                 *command.placement());
   Topic topic;
   topic.id = image.next_topic_id++;
   topic.name = std::move(name);
   topic.created_us = time_us;
+  topic.replication_factor = std::max(command.wanted_factor(), command.replication_factor());
+  topic.async = command.async();
+  std::vector<PartitionRecord> partitions;
+  add_partitions(image, topic, partitions, command.partitions(), command.replication_factor(),
+                 *command.placement());
   topic.set_partitions(std::move(partitions));
   topic.effective = effective_settings(image, topic);
   const TopicId id = topic.id;
@@ -159,16 +217,18 @@ Outcome apply_command(Image& image, const wire::AlterTopic& command, TimeUs) {
     return refused(ErrorCode::kUnknownTopic,
                    "there is no topic with id " + std::to_string(command.topic_id()));
   }
-  const std::uint32_t factor = std::max(command.replication_factor(), 1u);
-  const std::uint32_t added = command.placement()->size() / factor;
-  if (auto status = check_partitions(image, std::uint64_t{topic->partitions().size()} + added,
-                                     added, command.replication_factor(), *command.placement());
-      !status) {
-    return {.status = status};
-  }
+  if (auto status = check_alter(image, *topic, command); !status) return {.status = status};
   Topic changed = *topic;
   std::vector<PartitionRecord> partitions = topic->partitions();
-  add_partitions(image, partitions, added, factor, *command.placement());
+  if (command.wanted_factor() != 0) {
+    changed.replication_factor = command.wanted_factor();
+    for (PartitionRecord& partition : partitions) {
+      change_min_in_sync(image, partition, changed.wanted_min_in_sync());
+    }
+  }
+  const std::uint32_t factor = std::max(command.replication_factor(), 1u);
+  add_partitions(image, changed, partitions, command.placement()->size() / factor, factor,
+                 *command.placement());
   changed.set_partitions(std::move(partitions));
   put_topic(image, std::move(changed));
   return {.status = {}, .result = topic->id};
@@ -181,6 +241,7 @@ Outcome apply_command(Image& image, const wire::DeleteTopic& command, TimeUs) {
                    "there is no topic with id " + std::to_string(command.topic_id()));
   }
   image.partition_count -= topic->partitions().size();
+  image.loads.remove(topic->partitions());
   image.subscription_count -= topic->subscriptions.size();
   image.topics.erase(topic->name);
   image.topics_by_id.erase(topic->id);

@@ -19,9 +19,10 @@ class Encoder {
   Written operator()(const RegisterNodeCommand& c) {
     const wire::Id128 disk_id = to_wire(c.disk_id);
     const auto host = out_.CreateString(c.host);
-    return {
-        wire::Command::RegisterNode,
-        wire::CreateRegisterNode(out_, c.node_id, &disk_id, c.incarnation, host, c.port).Union()};
+    return {wire::Command::RegisterNode,
+            wire::CreateRegisterNode(out_, c.node_id, &disk_id, c.incarnation, host, c.port,
+                                     c.peer_port, c.roles, c.intact)
+                .Union()};
   }
   Written operator()(const CreateTopicCommand& c) {
     const auto tenant = out_.CreateString(c.name.tenant);
@@ -31,7 +32,8 @@ class Encoder {
     const auto placement = out_.CreateVector(c.placement);
     return {wire::Command::CreateTopic,
             wire::CreateCreateTopic(out_, tenant, product, component, topic, c.partitions,
-                                    c.replication_factor, placement, c.automatic)
+                                    c.replication_factor, placement, c.automatic, c.wanted_factor,
+                                    c.async)
                 .Union()};
   }
   Written operator()(const DeleteTopicCommand& c) {
@@ -56,8 +58,10 @@ class Encoder {
   }
   Written operator()(const AlterTopicCommand& c) {
     const auto placement = out_.CreateVector(c.placement);
-    return {wire::Command::AlterTopic,
-            wire::CreateAlterTopic(out_, c.topic_id, c.replication_factor, placement).Union()};
+    return {
+        wire::Command::AlterTopic,
+        wire::CreateAlterTopic(out_, c.topic_id, c.replication_factor, placement, c.wanted_factor)
+            .Union()};
   }
   Written operator()(const CreateScopeCommand& c) {
     const auto path = out_.CreateString(c.path);
@@ -103,6 +107,48 @@ class Encoder {
     const auto open_ids = out_.CreateVector(c.open_ids);
     return {wire::Command::DeleteProducer,
             wire::CreateDeleteProducer(out_, c.topic_id, name, open_ids).Union()};
+  }
+  Written operator()(const NodeLostCommand& c) {
+    return {wire::Command::NodeLost, wire::CreateNodeLost(out_, c.node_id, c.incarnation).Union()};
+  }
+  Written operator()(const NodeFoundCommand& c) {
+    return {wire::Command::NodeFound,
+            wire::CreateNodeFound(out_, c.node_id, c.incarnation).Union()};
+  }
+  Written operator()(const RemoveNodeCommand& c) {
+    return {wire::Command::RemoveNode, wire::CreateRemoveNode(out_, c.node_id).Union()};
+  }
+  Written operator()(const DrainNodeCommand& c) {
+    return {wire::Command::DrainNode, wire::CreateDrainNode(out_, c.node_id, c.on).Union()};
+  }
+  Written operator()(const PauseBalancingCommand& c) {
+    return {wire::Command::PauseBalancing, wire::CreatePauseBalancing(out_, c.on).Union()};
+  }
+  Written operator()(const ChangeInSyncCommand& c) {
+    std::vector<wire::ProposedMember> members;
+    for (const SetProposal::Member& m : c.proposal.in_sync) {
+      members.emplace_back(m.node, m.incarnation);
+    }
+    const auto in_sync = out_.CreateVectorOfStructs(members);
+    return {wire::Command::ChangeInSync,
+            wire::CreateChangeInSync(out_, c.topic_id, c.partition, c.proposal.main,
+                                     c.proposal.main_epoch, c.proposal.version, in_sync)
+                .Union()};
+  }
+  Written operator()(const ElectMainCommand& c) {
+    return {wire::Command::ElectMain,
+            wire::CreateElectMain(out_, c.topic_id, c.partition, c.node, c.main_epoch, c.forced)
+                .Union()};
+  }
+  Written operator()(const ElectMainsCommand& c) {
+    const auto avoid = out_.CreateVector(c.avoid);
+    return {wire::Command::ElectMains, wire::CreateElectMains(out_, c.away_from, avoid).Union()};
+  }
+  Written operator()(const ChangeReplicasCommand& c) {
+    return {wire::Command::ChangeReplicas,
+            wire::CreateChangeReplicas(out_, c.topic_id, c.partition, c.version, c.add, c.remove,
+                                       c.demote, c.observer, c.moving_from)
+                .Union()};
   }
 
  private:

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/metadata/image.h"
+#include "server/replication/replication_record.h"
 
 namespace andyx::server {
 
@@ -25,6 +26,9 @@ struct RegisterNodeCommand {
   std::uint64_t incarnation = 0;
   std::string host;
   std::uint16_t port = 0;
+  std::uint16_t peer_port = 0;
+  std::uint8_t roles = kAllRoles;
+  bool intact = true;  // what was durable there still is; otherwise it leaves the in-sync sets
 };
 struct CreateTopicCommand {
   TopicName name;
@@ -32,6 +36,8 @@ struct CreateTopicCommand {
   std::uint32_t replication_factor = 1;
   std::vector<NodeId> placement;  // partitions x replication_factor; the first of each is the main
   bool automatic = false;         // by producing to it: topic-auto-create is asked
+  std::uint32_t wanted_factor = 0;  // where fewer copies are placed; 0: replication_factor
+  bool async = false;               // all copies but the main are observers
 };
 struct DeleteTopicCommand {
   TopicId topic_id = 0;
@@ -55,7 +61,8 @@ struct ReserveProducerIdsCommand {
 struct AlterTopicCommand {
   TopicId topic_id = 0;
   std::uint32_t replication_factor = 1;
-  std::vector<NodeId> placement;  // of the partitions to be added
+  std::vector<NodeId> placement;    // of the partitions to be added
+  std::uint32_t wanted_factor = 0;  // of all of its partitions from now on; 0: as it is
 };
 // Paths as LevelPath::parse takes them.
 struct CreateScopeCommand {
@@ -93,13 +100,63 @@ struct DeleteProducerCommand {
   std::string name;
   std::vector<ProducerId> open_ids;
 };
+// Refused unless `incarnation` is the present one.
+struct NodeLostCommand {
+  NodeId node_id = 0;
+  std::uint64_t incarnation = 0;
+};
+struct NodeFoundCommand {
+  NodeId node_id = 0;
+  std::uint64_t incarnation = 0;
+};
+struct RemoveNodeCommand {
+  NodeId node_id = 0;
+};
+struct DrainNodeCommand {
+  NodeId node_id = 0;
+  bool on = true;
+};
+struct PauseBalancingCommand {
+  bool on = true;
+};
+struct ChangeInSyncCommand {
+  TopicId topic_id = 0;
+  std::uint32_t partition = 0;  // index; as below
+  SetProposal proposal;
+};
+struct ElectMainCommand {
+  TopicId topic_id = 0;
+  std::uint32_t partition = 0;
+  // 0: another member of the in-sync set, or the same main under a new epoch where there is none.
+  NodeId node = 0;
+  MainEpoch main_epoch = 0;  // refused when the partition is in another one; 0: any
+  bool forced = false;       // any copy that is alive; loses data
+};
+struct ElectMainsCommand {
+  NodeId away_from = 0;
+  std::vector<NodeId> avoid;  // not to these either
+};
+// One step of a move: `add` comes outside of the in-sync set, to take the place of `moving_from`
+// where that is given; `remove` goes; `demote` becomes an observer. 0: none. Adding stands alone.
+struct ChangeReplicasCommand {
+  TopicId topic_id = 0;
+  std::uint32_t partition = 0;
+  std::uint32_t version = 0;  // of the record that it was decided on
+  NodeId add = 0;
+  NodeId remove = 0;
+  NodeId demote = 0;
+  bool observer = false;  // `add` is to be one
+  NodeId moving_from = 0;
+};
 
 using Command =
     std::variant<BootstrapCommand, RegisterNodeCommand, CreateTopicCommand, DeleteTopicCommand,
                  CreateSubscriptionCommand, DeleteSubscriptionCommand, ReserveProducerIdsCommand,
                  AlterTopicCommand, CreateScopeCommand, DeleteScopeCommand, ActivateTenantCommand,
                  SetSettingsCommand, SetRetentionCommand, CreateProducerCommand,
-                 OpenProducerCommand, DeleteProducerCommand>;
+                 OpenProducerCommand, DeleteProducerCommand, NodeLostCommand, NodeFoundCommand,
+                 RemoveNodeCommand, DrainNodeCommand, PauseBalancingCommand, ChangeInSyncCommand,
+                 ElectMainCommand, ElectMainsCommand, ChangeReplicasCommand>;
 
 struct EntryHead {
   Uuid command_id;

@@ -15,6 +15,11 @@ namespace {
 
 constexpr std::size_t kReadBytes = limits::kMaxReadBytes;
 
+RegisterNodeCommand register_command(NodeSpec node) {
+  return {node.node_id, node.disk_id,   node.incarnation, std::move(node.host),
+          node.port,    node.peer_port, node.roles,       node.intact};
+}
+
 }  // namespace
 
 // On the control loop, except image_ under its mutex, and what starts a proposal.
@@ -62,9 +67,8 @@ struct Controller::Shell {
 void Controller::Shell::start(StatusDone ready) {
   core_.start();
   propose_on_loop(BootstrapCommand{Uuid::random()}, [](ControllerCompletion) {});
-  const NodeSpec& node = options_.node;
   propose_on_loop(
-      RegisterNodeCommand{node.node_id, node.disk_id, node.incarnation, node.host, node.port},
+      register_command(options_.node),
       [ready = std::move(ready)](ControllerCompletion c) mutable { ready(std::move(c.status)); });
 }
 
@@ -317,9 +321,32 @@ void Controller::reserve_producer_ids(std::uint32_t count, IdDone done) {
 }
 
 void Controller::register_node(NodeSpec node, StatusDone done) {
-  shell_->propose(RegisterNodeCommand{node.node_id, node.disk_id, node.incarnation,
-                                      std::move(node.host), node.port},
-                  status_answer(std::move(done)));
+  shell_->propose(register_command(std::move(node)), status_answer(std::move(done)));
+}
+
+void Controller::propose(Wish wish, StatusDone done) {
+  shell_->propose(std::move(wish), status_answer(std::move(done)));
+}
+
+void Controller::create_topic(TopicProposal topic, TopicDone done) {
+  TopicName name = topic.name;
+  shell_->propose(std::move(topic), topic_answer(std::move(name), std::move(done)));
+}
+
+void Controller::alter_topic(TopicAlteration topic, TopicDone done) {
+  TopicName name = topic.name;
+  shell_->propose(std::move(topic), topic_answer(std::move(name), std::move(done)));
+}
+
+void Controller::change_in_sync(TopicId topic, std::uint32_t partition, SetProposal proposal,
+                                StatusDone done) {
+  propose(ChangeInSyncCommand{topic, partition, std::move(proposal)}, std::move(done));
+}
+
+void Controller::ask_for_new_epoch(TopicId topic, std::uint32_t partition, MainEpoch main_epoch,
+                                   StatusDone done) {
+  propose(ElectMainCommand{.topic_id = topic, .partition = partition, .main_epoch = main_epoch},
+          std::move(done));
 }
 
 }  // namespace andyx::server

@@ -18,6 +18,7 @@
 #include "protocol/net/loop.h"
 #include "server/metadata/image.h"
 #include "server/metadata/metadata_log.h"
+#include "server/metadata/proposal.h"
 
 namespace andyx::server {
 
@@ -27,6 +28,9 @@ struct NodeSpec {
   std::uint64_t incarnation = 0;  // new with each start, e.g. the wall clock at start
   std::string host;               // as advertised
   std::uint16_t port = 0;
+  std::uint16_t peer_port = 0;  // where its Raft peer listens; 0: it runs none
+  std::uint8_t roles = kAllRoles;
+  bool intact = true;  // what was durable there still is; otherwise it leaves the in-sync sets
 };
 
 struct SubscriptionSpec {
@@ -130,6 +134,19 @@ class Controller {
   // again. 1..limits::kMaxProducerIdsReserved.
   void reserve_producer_ids(std::uint32_t count, IdDone done);
   void register_node(NodeSpec node, StatusDone done);
+
+  // Of the cluster. Any wish of which no more than its success is asked.
+  void propose(Wish wish, StatusDone done);
+  // As the other ones above, with a replication factor: kBadArgument when it is over the number of
+  // brokers.
+  void create_topic(TopicProposal topic, TopicDone done);
+  void alter_topic(TopicAlteration topic, TopicDone done);
+  // A main's proposal. kNotMain: of an earlier record or epoch; kNotInSync; kUnknownTopic.
+  void change_in_sync(TopicId topic, std::uint32_t partition, SetProposal proposal,
+                      StatusDone done);
+  // A main that can go on under a new epoch only. kNotMain: `main_epoch` is over.
+  void ask_for_new_epoch(TopicId topic, std::uint32_t partition, MainEpoch main_epoch,
+                         StatusDone done);
 
  private:
   struct Shell;

@@ -15,8 +15,27 @@ enum Kind : std::uint64_t {
   kCommand,
   kScope,
   kProducer,
-  kFence
+  kFence,
+  kReplication,
+  kBalancingPaused
 };
+
+void hash_nodes(ContentHash& hash, const std::vector<NodeId>& nodes) {
+  hash.number(nodes.size());
+  for (const NodeId node : nodes) hash.number(node);
+}
+
+// Of those records only that say more than the first version of the program knew: partitions of an
+// older snapshot keep their hash.
+void hash_replication(ContentHash& hash, const std::vector<PartitionRecord>& partitions) {
+  for (const PartitionRecord& p : partitions) {
+    if (!p.says_more_than_set()) continue;
+    hash.number(kReplication).number(p.index).number(p.min_in_sync);
+    hash.number(p.joining).number(p.moving_from);
+    hash_nodes(hash, p.eligible);
+    hash_nodes(hash, p.observers);
+  }
+}
 
 std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
   ContentHash hash;
@@ -24,11 +43,10 @@ std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
   for (const PartitionRecord& p : partitions) {
     hash.number(p.partition_id).number(p.index).number(p.main);
     hash.number(p.main_epoch).number(p.version);
-    hash.number(p.replicas.size());
-    for (const NodeId node : p.replicas) hash.number(node);
-    hash.number(p.in_sync.size());
-    for (const NodeId node : p.in_sync) hash.number(node);
+    hash_nodes(hash, p.replicas);
+    hash_nodes(hash, p.in_sync);
   }
+  hash_replication(hash, partitions);
   return hash.finish();
 }
 
@@ -59,6 +77,9 @@ std::uint64_t hash_content(const Topic& topic) {
   if (!topic.producers.empty() || !topic.fences.empty()) {
     hash.number(kProducer).number(topic.producers.size()).number(topic.producers.content_hash());
     hash.number(kFence).number(topic.fences.size()).number(topic.fences.content_hash());
+  }
+  if (topic.replication_factor != 1 || topic.async) {
+    hash.number(kReplication).number(topic.replication_factor).number(topic.async);
   }
   return hash.finish();
 }
@@ -95,6 +116,10 @@ std::uint64_t hash_content(const NodeRecord& node) {
   ContentHash hash;
   hash.number(kNode).number(node.id).id(node.disk_id).number(node.incarnation);
   hash.text(node.host).number(node.port).number(static_cast<std::uint64_t>(node.registered_us));
+  // As above: not for a node as it was before there were clusters.
+  if (node.peer_port != 0 || node.roles != kAllRoles || !node.alive || node.draining) {
+    hash.number(node.peer_port).number(node.roles).number(node.alive).number(node.draining);
+  }
   return hash.finish();
 }
 
@@ -143,6 +168,7 @@ std::uint64_t Image::hash() const {
   hash.number(scopes.size()).number(scopes.content_hash());
   hash.number(topics.size()).number(topics.content_hash());
   hash.number(commands.size()).number(commands.content_hash());
+  if (balancing_paused) hash.number(kBalancingPaused);
   return hash.finish();
 }
 

@@ -12,10 +12,13 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/base/names.h"
+#include "server/metadata/node_loads.h"
+#include "server/metadata/partition_record.h"
 #include "server/metadata/scope.h"
 #include "server/metadata/settings.h"
 #include "server/metadata/shared_index.h"
 #include "server/metadata/uuid.h"
+#include "server/replication/replication_record.h"
 
 namespace andyx::protocol {  // of common_generated.h, which is too heavy for everybody
 enum class SubscriptionType : std::uint8_t;
@@ -27,22 +30,6 @@ enum class ProducerInstance : std::uint8_t;
 namespace andyx::server {
 
 using Position = std::uint64_t;  // of an entry in the metadata log, from 0, no gaps
-
-struct PartitionRecord {
-  PartitionId partition_id = 0;
-  std::uint32_t index = 0;       // in its topic
-  NodeId main = 0;               // 0: none
-  MainEpoch main_epoch = 1;      // raised by a change of the main, and by a new incarnation of it
-  std::uint32_t version = 1;     // changes with every change of this record
-  std::vector<NodeId> replicas;  // all copies, the main and the observers included
-  std::vector<NodeId> in_sync;   // the copies that every commit waits for
-  // Left the set while fewer than min-in-sync remained: may be elected without loss (KIP-966).
-  std::vector<NodeId> eligible;
-  std::vector<NodeId> observers;  // outside of the in-sync set for good: async and backup copies
-  std::uint32_t min_in_sync = 1;
-
-  bool operator==(const PartitionRecord&) const = default;
-};
 
 struct SubscriptionRecord {
   SubscriptionId id = 0;
@@ -140,6 +127,13 @@ struct Topic {
   // Of every single producer, and of the ids of deleted ones: the last kMaxNamedProducersPerTopic.
   SharedIndex<ProducerFence, ByProducerId> fences;
   EffectiveSettings effective;  // of its levels and itself; derived, so not part of the hash
+  // Copies that each partition should have; the controller brings them about one by one.
+  std::uint32_t replication_factor = 1;
+  bool async = false;  // the main alone is in the in-sync set, its other copies are observers
+  // What the partitions' min_in_sync becomes as soon as the in-sync set is large enough.
+  std::uint32_t wanted_min_in_sync() const {
+    return async ? 1 : default_min_in_sync(replication_factor);
+  }
 
   const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
   void set_partitions(std::vector<PartitionRecord> partitions);  // index i at place i
@@ -168,9 +162,10 @@ struct Image {
   SharedIndex<Scope, ByLevelPath> scopes;  // tenants, then products, then components
   SharedIndex<Topic, ByTopicName> topics;  // iterates in the order of names
   SharedIndex<Topic, ByTopicId> topics_by_id;
-  bool balancing_paused = false;
+  bool balancing_paused = false;         // of spreading only: drains and wanted copies go on
   std::uint64_t partition_count = 0;     // of all topics
   std::uint64_t subscription_count = 0;  // of all topics
+  NodeLoads loads;                       // derived, so not part of the hash
   // The last limits::kCommandsRemembered commands.
   SharedIndex<AppliedCommand, ByCommandId> commands;
   SharedIndex<AppliedCommand, ByPosition> commands_by_position;

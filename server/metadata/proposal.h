@@ -23,11 +23,16 @@ struct TopicProposal {
   // By producing to it: its levels' default-partitions go before `partitions`, topic-auto-create is
   // asked.
   bool automatic = false;
+  std::uint32_t replication_factor = 0;  // 0: kDefaultReplicationFactor, or one for each broker
+  bool async = false;                    // all copies but the main are observers
 };
-// `partitions`: in all. As many as there are: answered without an entry.
+inline constexpr std::uint32_t kDefaultReplicationFactor = 3;
+// `partitions`: in all; 0 along with a replication factor: as many as there are. Nothing to change:
+// answered without an entry.
 struct TopicAlteration {
   TopicName name;
   std::uint32_t partitions = 0;
+  std::uint32_t replication_factor = 0;  // 0: as it is
 };
 struct TopicDeletion {
   TopicName name;
@@ -53,12 +58,31 @@ struct ProducerDeletion {
   TopicName topic;
   DeleteProducerCommand command;  // its topic id is filled in
 };
+// A copy moves: one is added on `to`, and the controller goes on from there (the copy on `from`
+// goes when the new one is in sync). Where `to` holds a copy in sync already and the main is to
+// move, it is elected; back to where a move came from ends that move.
+struct PartitionMove {
+  TopicName topic;
+  std::uint32_t partition = 0;  // index
+  NodeId from = 0;              // 0: the main
+  NodeId to = 0;
+};
+struct PartitionElect {
+  TopicName topic;
+  std::uint32_t partition = 0;  // index
+  NodeId to = 0;
+  bool forced = false;  // loses data
+};
+// What the image shows already (a node lost, drained, a main) is answered without an entry.
 // Bootstrap on a cluster that is bootstrapped already is answered without an entry.
-using Wish = std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
-                          SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand,
-                          TopicAlteration, CreateScopeCommand, DeleteScopeCommand,
-                          ActivateTenantCommand, SetSettingsCommand, SetRetentionCommand,
-                          ProducerProposal, ProducerOpening, ProducerDeletion>;
+using Wish =
+    std::variant<BootstrapCommand, RegisterNodeCommand, TopicProposal, TopicDeletion,
+                 SubscriptionProposal, SubscriptionDeletion, ReserveProducerIdsCommand,
+                 TopicAlteration, CreateScopeCommand, DeleteScopeCommand, ActivateTenantCommand,
+                 SetSettingsCommand, SetRetentionCommand, ProducerProposal, ProducerOpening,
+                 ProducerDeletion, NodeLostCommand, NodeFoundCommand, RemoveNodeCommand,
+                 DrainNodeCommand, PauseBalancingCommand, ChangeInSyncCommand, ElectMainCommand,
+                 ElectMainsCommand, ChangeReplicasCommand, PartitionMove, PartitionElect>;
 
 struct Proposal {
   std::uint64_t ticket = 0;  // the proposer's; comes back in the completion

@@ -10,7 +10,8 @@
 namespace andyx::server {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 2;
+constexpr std::uint32_t kSnapshotVersion = 3;
+constexpr std::uint32_t kOldestSnapshotVersion = 2;  // of before there were clusters
 
 using flatbuffers::FlatBufferBuilder;
 using flatbuffers::Offset;
@@ -29,17 +30,37 @@ Offset<wire::ProducerSnapshot> write(FlatBufferBuilder& out, const ProducerRecor
                                       p.producer_id, p.epoch, p.session, p.created_us);
 }
 
-Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
+struct PartitionVectors {
+  Offset<flatbuffers::Vector<const wire::PartitionSnapshot*>> partitions;
+  Offset<flatbuffers::Vector<NodeId>> nodes;
+  Offset<flatbuffers::Vector<const wire::ReplicationSnapshot*>> replication;
+  Offset<flatbuffers::Vector<NodeId>> replication_nodes;
+};
+
+std::uint32_t append(std::vector<NodeId>& to, const std::vector<NodeId>& nodes) {
+  to.insert(to.end(), nodes.begin(), nodes.end());
+  return static_cast<std::uint32_t>(nodes.size());
+}
+
+PartitionVectors write(FlatBufferBuilder& out, const std::vector<PartitionRecord>& records) {
   std::vector<wire::PartitionSnapshot> partitions;
-  std::vector<NodeId> nodes;
-  partitions.reserve(topic.partitions().size());
-  for (const PartitionRecord& p : topic.partitions()) {
-    partitions.emplace_back(p.partition_id, p.main, p.main_epoch, p.version,
-                            static_cast<std::uint32_t>(p.replicas.size()),
-                            static_cast<std::uint32_t>(p.in_sync.size()));
-    nodes.insert(nodes.end(), p.replicas.begin(), p.replicas.end());
-    nodes.insert(nodes.end(), p.in_sync.begin(), p.in_sync.end());
+  std::vector<wire::ReplicationSnapshot> replication;
+  std::vector<NodeId> nodes, replication_nodes;
+  partitions.reserve(records.size());
+  for (const PartitionRecord& p : records) {
+    const std::uint32_t replicas = append(nodes, p.replicas);
+    const std::uint32_t in_sync = append(nodes, p.in_sync);
+    partitions.emplace_back(p.partition_id, p.main, p.main_epoch, p.version, replicas, in_sync);
+    if (!p.says_more_than_set()) continue;
+    const std::uint32_t eligible = append(replication_nodes, p.eligible);
+    const std::uint32_t observers = append(replication_nodes, p.observers);
+    replication.emplace_back(p.index, p.min_in_sync, p.joining, p.moving_from, eligible, observers);
   }
+  return {out.CreateVectorOfStructs(partitions), out.CreateVector(nodes),
+          out.CreateVectorOfStructs(replication), out.CreateVector(replication_nodes)};
+}
+
+Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
   std::vector<Offset<wire::SubscriptionSnapshot>> subscriptions;
   for (const SubscriptionRecord& s : topic.subscriptions) subscriptions.push_back(write(out, s));
   std::vector<Offset<wire::ProducerSnapshot>> producers;
@@ -51,17 +72,16 @@ Offset<wire::TopicSnapshot> write(FlatBufferBuilder& out, const Topic& topic) {
   const auto product = out.CreateString(topic.name.product);
   const auto component = out.CreateString(topic.name.component);
   const auto name = out.CreateString(topic.name.topic);
-  const auto partition_vector = out.CreateVectorOfStructs(partitions);
-  const auto node_vector = out.CreateVector(nodes);
+  const PartitionVectors of = write(out, topic.partitions());
   const auto subscription_vector = out.CreateVector(subscriptions);
   const auto producer_vector = out.CreateVector(producers);
   const auto fence_vector = out.CreateVectorOfStructs(fences);
   const auto settings = write_settings(out, topic.own.values);
   const auto policy = to_wire(topic.own.retention.value_or(RetentionPolicy{}));
   return wire::CreateTopicSnapshot(
-      out, topic.id, tenant, product, component, name, topic.created_us, partition_vector,
-      node_vector, subscription_vector, settings, topic.own.retention ? &policy : nullptr,
-      producer_vector, fence_vector);
+      out, topic.id, tenant, product, component, name, topic.created_us, of.partitions, of.nodes,
+      subscription_vector, settings, topic.own.retention ? &policy : nullptr, producer_vector,
+      fence_vector, topic.replication_factor, topic.async, of.replication, of.replication_nodes);
 }
 
 Offset<wire::ScopeSnapshot> write(FlatBufferBuilder& out, const Scope& scope) {
@@ -88,7 +108,8 @@ Offset<wire::NodeSnapshot> write(FlatBufferBuilder& out, const NodeRecord& node)
   const wire::Id128 disk_id = to_wire(node.disk_id);
   const auto host = out.CreateString(node.host);
   return wire::CreateNodeSnapshot(out, node.id, &disk_id, node.incarnation, host, node.port,
-                                  node.registered_us);
+                                  node.registered_us, node.peer_port, node.roles, node.alive,
+                                  node.draining);
 }
 
 std::shared_ptr<const SubscriptionRecord> read(const wire::SubscriptionSnapshot& from) {
@@ -125,18 +146,55 @@ std::shared_ptr<const NodeRecord> read(const wire::NodeSnapshot& from) {
   node.host = from.host()->str();
   node.port = from.port();
   node.registered_us = from.registered_us();
+  node.peer_port = from.peer_port();
+  node.roles = from.roles();
+  node.alive = from.alive();
+  node.draining = from.draining();
   return std::make_shared<const NodeRecord>(std::move(node));
+}
+
+// Node ids that stand one after the other for many lists.
+class IdReader {
+ public:
+  explicit IdReader(const flatbuffers::Vector<NodeId>* ids) : ids_(ids) {}
+
+  // False when there are not so many left.
+  bool take(std::uint32_t count, std::vector<NodeId>& nodes) {
+    if (count > size() - at_) return false;
+    for (; count > 0; --count) nodes.push_back((*ids_)[at_++]);
+    return true;
+  }
+  bool at_end() const { return at_ == size(); }
+
+ private:
+  std::uint32_t size() const { return ids_ == nullptr ? 0 : ids_->size(); }
+
+  const flatbuffers::Vector<NodeId>* ids_;
+  std::uint32_t at_ = 0;
+};
+
+// Snapshots of before there were clusters have none.
+bool read_replication(const wire::TopicSnapshot& from, std::vector<PartitionRecord>& partitions) {
+  IdReader ids(from.replication_nodes());
+  if (from.replication() == nullptr) return ids.at_end();
+  for (const wire::ReplicationSnapshot* r : *from.replication()) {
+    if (r->partition() >= partitions.size()) return false;
+    PartitionRecord& record = partitions[r->partition()];
+    record.min_in_sync = r->min_in_sync();
+    record.joining = r->joining();
+    record.moving_from = r->moving_from();
+    record.eligible.clear();
+    record.observers.clear();
+    if (!ids.take(r->eligible(), record.eligible) || !ids.take(r->observers(), record.observers)) {
+      return false;
+    }
+  }
+  return ids.at_end();
 }
 
 // False when the counts of copies do not add up to the ids that are there.
 bool read_partitions(const wire::TopicSnapshot& from, Topic& topic) {
-  const auto& ids = *from.nodes();
-  std::size_t at = 0;
-  const auto take = [&](std::uint32_t count, std::vector<NodeId>& nodes) {
-    if (count > ids.size() - at) return false;
-    for (; count > 0; --count) nodes.push_back(ids[static_cast<std::uint32_t>(at++)]);
-    return true;
-  };
+  IdReader ids(from.nodes());
   std::vector<PartitionRecord> partitions;
   partitions.reserve(from.partitions()->size());
   for (const wire::PartitionSnapshot* p : *from.partitions()) {
@@ -146,11 +204,16 @@ bool read_partitions(const wire::TopicSnapshot& from, Topic& topic) {
     record.main = p->main();
     record.main_epoch = p->main_epoch();
     record.version = p->version();
-    if (!take(p->replicas(), record.replicas) || !take(p->in_sync(), record.in_sync)) return false;
+    if (!ids.take(p->replicas(), record.replicas) || !ids.take(p->in_sync(), record.in_sync)) {
+      return false;
+    }
     partitions.push_back(std::move(record));
   }
+  if (!ids.at_end() || !read_replication(from, partitions)) return false;
+  topic.replication_factor = from.replication_factor();
+  topic.async = from.async();
   topic.set_partitions(std::move(partitions));
-  return at == ids.size();
+  return true;
 }
 
 // Items that came in any order become an index; false when two share a key.
@@ -209,6 +272,7 @@ bool read_topics(const wire::ImageSnapshot& from, Image& image) {
     if (!read_producers(*t, *topic)) return false;
     image.partition_count += topic->partitions().size();
     image.subscription_count += topic->subscriptions.size();
+    image.loads.add(topic->partitions());
     topics.push_back(std::move(topic));
   }
   return fill(image.topics, topics) && fill(image.topics_by_id, topics);
@@ -222,6 +286,7 @@ bool read_image(const wire::ImageSnapshot& from, Image& image) {
   image.next_partition_id = from.next_partition_id();
   image.next_subscription_id = from.next_subscription_id();
   image.next_producer_id = from.next_producer_id();
+  image.balancing_paused = from.balancing_paused();
   std::vector<std::shared_ptr<const NodeRecord>> nodes;
   for (const wire::NodeSnapshot* n : *from.nodes()) nodes.push_back(read(*n));
   std::vector<std::shared_ptr<const AppliedCommand>> commands;
@@ -256,7 +321,7 @@ EntryBytes encode_snapshot(const Image& image) {
   out.Finish(wire::CreateImageSnapshot(
       out, kSnapshotVersion, &cluster_id, image.position, image.chain_hash, image.next_topic_id,
       image.next_partition_id, image.next_subscription_id, image.next_producer_id, node_vector,
-      topic_vector, command_vector, image.hash(), scope_vector));
+      topic_vector, command_vector, image.hash(), scope_vector, image.balancing_paused));
   return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
 }
 
@@ -269,10 +334,11 @@ Result<std::shared_ptr<const Image>> decode_snapshot(ByteSpan bytes) {
                                  static_cast<flatbuffers::uoffset_t>(bytes.size() / 8 + 1));
   if (!verifier.VerifyBuffer<wire::ImageSnapshot>()) return damaged();
   const auto& snapshot = *flatbuffers::GetRoot<wire::ImageSnapshot>(bytes.data());
-  if (snapshot.version() != kSnapshotVersion) {
+  if (snapshot.version() < kOldestSnapshotVersion || snapshot.version() > kSnapshotVersion) {
     return fail(ErrorCode::kUnsupportedVersion,
                 "the snapshot of the metadata has version " + std::to_string(snapshot.version()) +
-                    ", this program knows " + std::to_string(kSnapshotVersion));
+                    ", this program knows " + std::to_string(kOldestSnapshotVersion) + " to " +
+                    std::to_string(kSnapshotVersion));
   }
   auto image = std::make_shared<Image>();
   if (!read_image(snapshot, *image)) return damaged();

@@ -154,6 +154,12 @@ Status elect_main(ReplicationRecord& record, NodeId node) {
   return {};
 }
 
+void want_min_in_sync(ReplicationRecord& record, std::uint32_t wanted) {
+  if (wanted > record.min_in_sync && record.in_sync.size() < wanted) return;
+  record.min_in_sync = wanted;
+  settle_eligible(record);
+}
+
 Status force_main(ReplicationRecord& record, NodeId node) {
   ReplicaMember* member = record.find(node);
   if (member == nullptr || !member->alive)

@@ -34,4 +34,8 @@ Status elect_main(ReplicationRecord& record, NodeId node);
 // kBadArgument: not a copy, or dead.
 Status force_main(ReplicationRecord& record, NodeId node);
 
+// `wanted` becomes the record's min-in-sync; a higher one not before the set has so many members,
+// so that raising the replication factor never stops the writes. The version is the caller's.
+void want_min_in_sync(ReplicationRecord& record, std::uint32_t wanted);
+
 }  // namespace andyx::server

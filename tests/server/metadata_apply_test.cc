@@ -236,7 +236,7 @@ TEST_CASE("a new incarnation raises the epochs of what the node leads, and only 
 TEST_CASE("a node that comes back with another disk is refused") {
   History history = History::with_node();
   const Outcome outcome = history.apply(RegisterNodeCommand{1, {1, 9}, 2, "localhost", 6540});
-  CHECK(code_of(outcome) == ErrorCode::kBadArgument);
+  CHECK(code_of(outcome) == ErrorCode::kNodeConflict);
   CHECK(history.image().find_node(1)->incarnation == 1);
 }
 
