@@ -7,7 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "protocol/net/loop.h"
 #include "server/app/config.h"
+#include "server/cluster/metadata_pulls.h"
+#include "server/cluster/node_sessions.h"
 #include "server/loop/read_pool.h"
 #include "server/metadata/controller.h"
 #include "storage/storage_shard.h"
@@ -25,6 +28,11 @@ struct Node {
   std::unique_ptr<storage::StorageShard> shard;
   std::unique_ptr<ReadPool> read_pool;
   Controller* controller = nullptr;
+  // Of the control loop; null until the node has such a part, and again when it stops. Used on that
+  // loop only, but for the loop itself.
+  net::Loop* control_loop = nullptr;
+  std::shared_ptr<MetadataPulls> metadata_pulls;  // where it has the metadata log
+  NodeSessions* sessions = nullptr;
   std::vector<std::unique_ptr<CoreLoop>> loops;
 
   std::atomic<std::uint64_t> next_connection_id{1};

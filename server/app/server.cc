@@ -85,6 +85,7 @@ Status Server::start_controller() {
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   control_loop_ = std::move(*loop);
+  node_.control_loop = control_loop_.get();
   auto metadata_log = open_local_metadata_log(*node_.shard);
   if (!metadata_log) return std::unexpected(metadata_log.error());
   auto disk_id = disk_id_of(*node_.shard);
@@ -99,6 +100,7 @@ Status Server::start_controller() {
                   .incarnation = node_.incarnation,
                   .host = node_.advertise.host,
                   .port = node_.advertise.port};
+  node_.metadata_pulls = MetadataPulls::create(*control_loop_, **metadata_log);
   controller_ =
       std::make_unique<Controller>(*control_loop_, std::move(*metadata_log), std::move(options));
   node_.controller = controller_.get();
@@ -117,6 +119,7 @@ Status Server::start_controller() {
 
 // Control loop. Before the loops listen they take the image that they open.
 void Server::publish(std::shared_ptr<const Image> image) {
+  node_.metadata_pulls->tail_moved(image->position);
   if (!loops_listen_) return;
   for (auto& loop : node_.loops) {
     loop->net_loop().post([loop = loop.get(), image] { loop->apply_image(image); });
@@ -207,9 +210,10 @@ void Server::stop_threads() {
   for (auto& loop : node_.loops) loop->stop();
   for (auto& thread : loop_threads_) thread.join();
   loop_threads_.clear();
-  if (signals_) {
+  if (control_thread_.joinable()) {
     run_on<bool>(*control_loop_, [this] {
       signals_.reset();
+      node_.metadata_pulls->close();
       return true;
     });
   }
@@ -222,6 +226,7 @@ Status Server::stop() {
   if (!loop_threads_.empty()) drain_loops();
   stop_threads();
   controller_.reset();
+  node_.metadata_pulls.reset();
   node_.read_pool.reset();
   // The loops' write queues are told of what is still under way, so they end after the shard.
   auto closed = node_.shard ? node_.shard->close() : Status{};

@@ -60,7 +60,7 @@ class Join {
         request_.cluster_id.is_zero() ? std::string{} : request_.cluster_id.text());
     const auto join =
         protocol::CreateNodeJoin(builder, node.node_id, disk, node.incarnation, host, node.port,
-                                 request_.peer_port, request_.roles, cluster, request_.intact);
+                                 node.peer_port, node.roles, cluster, node.intact);
     return {static_cast<std::uint8_t>(protocol::Body::NodeJoin), join.Union()};
   }
 

@@ -16,9 +16,6 @@ namespace andyx::server {
 
 struct JoinRequest {
   NodeSpec node;
-  std::uint16_t peer_port = 0;  // where its Raft peer listens; 0: it runs none
-  std::uint8_t roles = kAllRoles;
-  bool intact = true;                   // what was durable there still is
   Uuid cluster_id;                      // that its data directory belongs to; zero: none yet
   std::vector<net::Address> addresses;  // of the cluster's nodes, tried in turn
   std::uint32_t call_timeout_ms = 5'000;

@@ -9,6 +9,22 @@ namespace {
 // Of one question: from a node that was the controller to the one that has become it, and on.
 constexpr int kMaxRedirects = 3;
 
+// Says nothing of the question itself: gives way to any other error.
+bool is_weak(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kUnreachable:
+    case ErrorCode::kConnectionLost:
+    case ErrorCode::kTimedOut:
+    case ErrorCode::kNotController:
+    case ErrorCode::kNoController:
+    case ErrorCode::kShuttingDown:
+    case ErrorCode::kOverloaded:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 struct MetadataPeers::Asking {
@@ -35,7 +51,12 @@ MetadataPeers::MetadataPeers(NodeLinks& links, NodeId self, std::vector<net::Add
   peers_ = known_;
 }
 
+bool MetadataPeers::askable(NodeId node) const {
+  return node != 0 && node != self_ && nodes_.find(node) != nullptr;
+}
+
 void MetadataPeers::image_moved(const Image& image) {
+  nodes_ = image.nodes;
   const NodeId last = current_ < peers_.size() ? peers_[current_].node : 0;
   std::vector<Peer> peers;
   current_ = 0;
@@ -66,7 +87,7 @@ void MetadataPeers::start(NodeId first, bool follow, const NodeLinks::Fill& fill
   asking->timeout_ms = timeout_ms;
   asking->done = std::move(done);
   asking->follow = follow;
-  asking->next_node = first == self_ ? 0 : first;
+  asking->next_node = askable(first) ? first : 0;
   try_one(std::move(asking));
 }
 
@@ -96,21 +117,21 @@ void MetadataPeers::answered(std::shared_ptr<Asking> asking, Result<NodeFrame> a
       current_ = (current_ + asking->tried - 1) % peers_.size();
     return asking->done(std::move(answer));
   }
+  if (links_ == nullptr) return asking->done(fail(ErrorCode::kShuttingDown, "this node stops"));
+  Error error;
   if (answer) {
-    asking->last = {ErrorCode::kBadFrame, std::string("the answer is a ") +
-                                              protocol::EnumNameBody(answer->frame->body_type()) +
-                                              ", not a " +
-                                              protocol::EnumNameBody(asking->expected)};
+    error = {ErrorCode::kBadFrame, std::string("the answer is a ") +
+                                       protocol::EnumNameBody(answer->frame->body_type()) +
+                                       ", not a " + protocol::EnumNameBody(asking->expected)};
   } else {
-    asking->last = answer.error();
-    if (asking->last.code == ErrorCode::kShuttingDown && links_ == nullptr)
-      return asking->done(std::move(answer));
-    if (asking->follow && asking->last.code == ErrorCode::kNotController &&
-        asking->last.node != 0 && asking->last.node != self_ && asking->redirects < kMaxRedirects) {
-      ++asking->redirects;
-      asking->next_node = asking->last.node;
-    }
+    error = answer.error();
   }
+  if (asking->follow && error.code == ErrorCode::kNotController && askable(error.node) &&
+      asking->redirects < kMaxRedirects) {
+    ++asking->redirects;
+    asking->next_node = error.node;
+  }
+  if (is_weak(asking->last.code)) asking->last = std::move(error);
   try_one(std::move(asking));
 }
 

@@ -21,7 +21,8 @@ class MetadataPeers : public std::enable_shared_from_this<MetadataPeers> {
   void close() { links_ = nullptr; }
 
   // Asks the node that answered last, and after any error, or an answer of another body than
-  // `expected`, the next one, each of them once; then the last error. `timeout_ms` is for each.
+  // `expected`, the next one, each of them once. When none has answered: the first error that is
+  // about the question (as kNodeConflict), else the last one. `timeout_ms` is for each.
   void ask(const NodeLinks::Fill& fill, protocol::Body expected, std::uint32_t timeout_ms,
            NodeLinks::Done done);
   // The same for the one node that is the controller: begins with `first` (0: not known) and goes
@@ -42,8 +43,11 @@ class MetadataPeers : public std::enable_shared_from_this<MetadataPeers> {
   void try_one(std::shared_ptr<Asking> asking);
   void answered(std::shared_ptr<Asking> asking, Result<NodeFrame> answer);
 
+  bool askable(NodeId node) const;
+
   NodeLinks* links_;
   const NodeId self_;
+  SharedIndex<NodeRecord, ByNodeId> nodes_;
   std::vector<Peer> known_, peers_;
   std::size_t current_ = 0;  // in peers_: it answered last
 };

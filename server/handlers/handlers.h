@@ -46,6 +46,10 @@ struct SettingsSet;
 struct RetentionShow;
 struct RetentionSet;
 struct RetentionDelete;
+struct NodeJoin;
+struct NodeHeartbeat;
+struct MetadataPull;
+struct MetadataSnapshotPull;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -96,5 +100,9 @@ void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply r
 void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeJoin& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataPull& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataSnapshotPull& body, Reply reply);
 
 }  // namespace andyx::server
