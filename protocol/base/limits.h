@@ -119,6 +119,11 @@ inline constexpr std::uint32_t kMaxMetadataAppendEntries = 1'024;    // in one a
 inline constexpr std::size_t kMaxMetadataAppendBytes = 1 * kMiB;     // but at least one entry
 inline constexpr std::uint64_t kMetadataSnapshotEntries = 20'000;
 inline constexpr std::uint64_t kMetadataSnapshotBytes = 8 * kMiB;
+// Served to nodes that run no Raft peer.
+inline constexpr std::size_t kMaxMetadataPartBytes = 256 * kKiB;     // of a snapshot
+inline constexpr std::size_t kMaxImageBytes = 1'024 * kMiB;          // of a whole one
+inline constexpr std::uint32_t kMaxParkedMetadataPulls = 2 * 1'000;  // at a time
+inline constexpr std::uint32_t kMaxMetadataPullWaitMs = 10'000;
 
 // Raft.
 inline constexpr std::uint32_t kMaxRaftPeers = 1'000;   // a host remembers, members or not

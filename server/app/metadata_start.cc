@@ -184,6 +184,23 @@ Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec&
   return StartedMetadata{std::move(*opened), (*membership)->cluster_id, (*membership)->founder};
 }
 
+Result<Uuid> join_without_peer(const Config& config, const NodeSpec& node,
+                               storage::StorageShard& shard, const JoinCluster& join) {
+  auto membership = read_membership(shard);
+  if (!membership) return std::unexpected(membership.error());
+  if (*membership) return (*membership)->cluster_id;
+  if (config.join.empty()) {
+    return fail(ErrorCode::kBadArgument,
+                "a node without the role metadata cannot begin a cluster: give --join with the "
+                "address of a node of one, or --roles that have metadata");
+  }
+  auto cluster_id = join(config, node);
+  if (!cluster_id) return std::unexpected(cluster_id.error());
+  if (auto written = write_membership(shard, {*cluster_id, false}); !written)
+    return std::unexpected(written.error());
+  return *cluster_id;
+}
+
 Status confirm_metadata_log(storage::StorageShard& shard) {
   auto in_raft = shard.get(storage::Table::kMeta, kInRaftKey);
   if (!in_raft) return std::unexpected(in_raft.error());

@@ -37,6 +37,11 @@ Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec&
                                            std::shared_ptr<rocksdb::FileSystem> file_system,
                                            const JoinCluster& join);
 
+// The same for a node that runs no Raft peer: the id of the cluster that it is a member of, or
+// joins now. kBadArgument: it is to begin a cluster.
+Result<Uuid> join_without_peer(const Config& config, const NodeSpec& node,
+                               storage::StorageShard& shard, const JoinCluster& join);
+
 // When the node is registered; frees what the shard held of the metadata. Blocks.
 Status confirm_metadata_log(storage::StorageShard& shard);
 

@@ -7,14 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "protocol/net/loop.h"
 #include "server/app/config.h"
+#include "server/cluster/metadata_pulls.h"
+#include "server/cluster/node_sessions.h"
 #include "server/loop/read_pool.h"
 #include "server/metadata/controller.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
 
+class ClusterController;
 class CoreLoop;
+class ReplicationControl;
 class RaftMetadataLog;
 
 struct Node {
@@ -28,6 +33,13 @@ struct Node {
   Uuid cluster_id;
   Controller* controller = nullptr;
   RaftMetadataLog* raft = nullptr;  // the controller's log; as long as that lives
+  // Of the control loop; null until the node has such a part, and again when it stops. Used on that
+  // loop only, but for the loop itself.
+  net::Loop* control_loop = nullptr;
+  std::shared_ptr<MetadataPulls> metadata_pulls;  // where it has the metadata log
+  NodeSessions* sessions = nullptr;
+  ClusterController* cluster = nullptr;       // any thread, for what its header says
+  ReplicationControl* replication = nullptr;  // any loop; null: the node is alone
   std::vector<std::unique_ptr<CoreLoop>> loops;
 
   std::atomic<std::uint64_t> next_connection_id{1};

@@ -13,6 +13,8 @@ namespace andyx::server {
 namespace {
 
 constexpr auto kDrainTime = std::chrono::seconds(3);
+constexpr auto kHandOverTime = std::chrono::seconds(2);
+constexpr auto kLookTime = std::chrono::milliseconds(20);
 constexpr auto kSayAgain = std::chrono::seconds(10);
 constexpr unsigned kReadThreads = 2;
 constexpr std::size_t kMaxQueuedReads = 100'000;
@@ -35,8 +37,7 @@ Server::Server(Config config) {
 }
 
 Result<std::unique_ptr<Server>> Server::start(Config config,
-                                              std::shared_ptr<rocksdb::FileSystem> file_system,
-                                              const JoinCluster& join) {
+                                              std::shared_ptr<rocksdb::FileSystem> file_system) {
   std::unique_ptr<Server> server(new Server(std::move(config)));
   auto claimed = net::claim_address(server->node_.config.listen);
   if (!claimed) return std::unexpected(claimed.error());
@@ -47,7 +48,7 @@ Result<std::unique_ptr<Server>> Server::start(Config config,
       server->node_.config.advertise.host.empty() ? address : server->node_.config.advertise;
   if (auto opened = server->open_storage(file_system); !opened)
     return std::unexpected(opened.error());
-  if (auto started = server->start_controller(std::move(file_system), join); !started)
+  if (auto started = server->start_controller(std::move(file_system)); !started)
     return std::unexpected(started.error());
   if (auto registered = server->register_node(); !registered)
     return std::unexpected(registered.error());
@@ -86,16 +87,11 @@ Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
   return {};
 }
 
-Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system,
-                                const JoinCluster& join) {
-  if ((node_.config.roles & kMetadataRole) == 0) {
-    return fail(ErrorCode::kBadArgument,
-                "this program cannot follow the metadata without the role metadata: give --roles "
-                "that have it");
-  }
+Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system) {
   auto loop = net::Loop::create();
   if (!loop) return std::unexpected(loop.error());
   control_loop_ = std::move(*loop);
+  node_.control_loop = control_loop_.get();
   auto disk_id = disk_id_of(*node_.shard);
   if (!disk_id) return std::unexpected(disk_id.error());
   auto incarnation = next_incarnation(*node_.shard, net::wall_time_us());
@@ -107,26 +103,77 @@ Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system
                   .disk_id = *disk_id,
                   .incarnation = node_.incarnation,
                   .host = node_.advertise.host,
-                  .port = node_.advertise.port};
-  auto metadata =
-      start_metadata_log(node_.config, options.node, *node_.shard, std::move(file_system), join);
+                  .port = node_.advertise.port,
+                  .peer_port = 0,
+                  .roles = node_.config.roles};
+  known_ = read_known_nodes(node_.config.data_dir);
+  auto addresses = node_.config.join;
+  for (const KnownNode& known : known_) addresses.push_back(known.address);
+  parts_ = std::make_unique<ClusterParts>(node_, *control_loop_, std::move(addresses));
+  options.peer = &parts_->controller_peer();
+  auto metadata = open_metadata(options, std::move(file_system));
   if (!metadata) return std::unexpected(metadata.error());
-  node_.cluster_id = metadata->cluster_id;
-  node_.raft = metadata->log.get();
-  log::info("metadata peer started",
-            {{"cluster", node_.cluster_id.text()}, {"peer_port", node_.raft->port()}});
-  if (metadata->founder) options.bootstrap_cluster = metadata->cluster_id;
+  node_.metadata_pulls = MetadataPulls::create(*control_loop_, **metadata);
   controller_ =
-      std::make_unique<Controller>(*control_loop_, std::move(metadata->log), std::move(options));
+      std::make_unique<Controller>(*control_loop_, std::move(*metadata), std::move(options));
   node_.controller = controller_.get();
+  parts_->set_controller(*controller_);
   controller_->on_image([this](std::shared_ptr<const Image> image) { publish(std::move(image)); });
+  controller_->on_role([this](bool leading) { parts_->role(leading); });
   controller_->on_failed([](const Error& error) {
     log::error("metadata stopped",
                {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
   });
   control_thread_ = std::thread([this] { control_loop_->run(); });
   pthread_setname_np(control_thread_.native_handle(), "andyx-control");
+  control_loop_->post([this] { parts_->start(); });
   return {};
+}
+
+Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
+    ControllerOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system) {
+  const JoinCluster ask = [this](const Config&, const NodeSpec& node) { return join(node); };
+  if ((node_.config.roles & kMetadataRole) == 0) {
+    auto cluster_id = join_without_peer(node_.config, options.node, *node_.shard, ask);
+    if (!cluster_id) return std::unexpected(cluster_id.error());
+    node_.cluster_id = *cluster_id;
+    return parts_->remote_log();
+  }
+  options.node.peer_port = node_.config.peer_address().port;
+  auto metadata =
+      start_metadata_log(node_.config, options.node, *node_.shard, std::move(file_system), ask);
+  if (!metadata) return std::unexpected(metadata.error());
+  node_.cluster_id = metadata->cluster_id;
+  node_.raft = metadata->log.get();
+  options.node.peer_port = node_.raft->port();
+  if (metadata->founder) options.bootstrap_cluster = metadata->cluster_id;
+  log::info("metadata peer started",
+            {{"cluster", node_.cluster_id.text()}, {"peer_port", node_.raft->port()}});
+  meet_known_peers();
+  return std::move(metadata->log);
+}
+
+// Blocks until a node of the cluster has taken this one in.
+Result<Uuid> Server::join(const NodeSpec& node) {
+  log::info("joining a cluster", {{"node", node.node_id}});
+  JoinRequest request{.node = node,
+                      .peer_port = node.peer_port,
+                      .roles = node.roles,
+                      .cluster_id = {},
+                      .addresses = node_.config.join};
+  const std::atomic<bool> cancelled{false};
+  auto joined = join_cluster(request, cancelled);
+  if (!joined) return std::unexpected(joined.error());
+  known_ = std::move(joined->others);
+  return joined->cluster_id;
+}
+
+// Who has no metadata yet cannot know where the peers are that will send it.
+void Server::meet_known_peers() {
+  for (const KnownNode& known : known_) {
+    if (known.peer_port != 0)
+      node_.raft->add_peer({known.node, {known.address.host, known.peer_port}});
+  }
 }
 
 Status Server::register_node() {
@@ -138,11 +185,13 @@ Status Server::register_node() {
               {{"leader", controller_->leader()}, {"version", controller_->image()->position}});
   }
   if (auto outcome = registered.get(); !outcome) return outcome;
-  return confirm_metadata_log(*node_.shard);
+  return node_.raft == nullptr ? Status{} : confirm_metadata_log(*node_.shard);
 }
 
 // Control loop. Before the loops listen they take the image that they open.
 void Server::publish(std::shared_ptr<const Image> image) {
+  node_.metadata_pulls->tail_moved(image->position);
+  parts_->image(image);
   if (!loops_listen_) return;
   for (auto& loop : node_.loops) {
     loop->net_loop().post([loop = loop.get(), image] { loop->apply_image(image); });
@@ -166,6 +215,13 @@ Status Server::start_loops() {
     loops_listen_ = true;
     return controller_->image();
   });
+  for (auto& loop : node_.loops) {
+    run_on<bool>(loop->net_loop(), [this, loop = loop.get()] {
+      loop->set_links(NodeLinks::create(
+          loop->net_loop(), {.self = node_.config.node_id, .incarnation = node_.incarnation}));
+      return true;
+    });
+  }
   std::vector<std::future<Status>> opened;
   for (auto& loop : node_.loops) {
     auto promise = std::make_shared<std::promise<Status>>();
@@ -197,6 +253,15 @@ void Server::watch_signals() {
 }
 
 void Server::wait_for_signal() { log::info("stopping", {{"signal", signal_.get_future().get()}}); }
+
+// In a cluster the mains of this node go to others before it takes no more.
+void Server::hand_over() {
+  if (controller_->image()->nodes.size() < 2) return;
+  parts_->stopping();
+  const auto deadline = std::chrono::steady_clock::now() + kHandOverTime;
+  while (!parts_->may_stop() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(kLookTime);
+}
 
 void Server::drain_loops() {
   std::vector<std::future<void>> drained;
@@ -233,9 +298,11 @@ void Server::stop_threads() {
   for (auto& loop : node_.loops) loop->stop();
   for (auto& thread : loop_threads_) thread.join();
   loop_threads_.clear();
-  if (signals_) {
+  if (control_thread_.joinable()) {
     run_on<bool>(*control_loop_, [this] {
       signals_.reset();
+      node_.metadata_pulls->close();
+      parts_->close();
       return true;
     });
   }
@@ -245,16 +312,24 @@ void Server::stop_threads() {
 
 Status Server::stop() {
   if (std::exchange(stopped_, true)) return {};
-  if (!loop_threads_.empty()) drain_loops();
+  if (!loop_threads_.empty()) {
+    hand_over();
+    drain_loops();
+  }
   stop_threads();
   controller_.reset();
   node_.controller = nullptr;
   node_.raft = nullptr;
+  node_.metadata_pulls.reset();
+  node_.sessions = nullptr;
+  node_.cluster = nullptr;
+  node_.replication = nullptr;
   node_.read_pool.reset();
   // The loops' write queues are told of what is still under way, so they end after the shard.
   auto closed = node_.shard ? node_.shard->close() : Status{};
   for (auto& loop : node_.loops) loop->release();
   node_.loops.clear();
+  parts_.reset();
   control_loop_.reset();
   return closed;
 }

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/app/cluster_parts.h"
 #include "server/app/metadata_start.h"
 #include "server/app/node.h"
 #include "server/loop/core_loop.h"
@@ -21,8 +22,7 @@ class Server {
   // serves, and is registered: where it is not the controller, that takes as long as the voters of
   // the metadata need to have one. `file_system`: for tests that inject faults; null: the real one.
   static Result<std::unique_ptr<Server>> start(
-      Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr,
-      const JoinCluster& join = nullptr);
+      Config config, std::shared_ptr<rocksdb::FileSystem> file_system = nullptr);
 
   // Stops at once where stop() was not called: nothing acknowledged is lost.
   ~Server();
@@ -39,10 +39,14 @@ class Server {
  private:
   explicit Server(Config config);
   Status open_storage(std::shared_ptr<rocksdb::FileSystem> file_system);
-  Status start_controller(std::shared_ptr<rocksdb::FileSystem> file_system,
-                          const JoinCluster& join);
+  Status start_controller(std::shared_ptr<rocksdb::FileSystem> file_system);
+  Result<std::unique_ptr<MetadataLog>> open_metadata(
+      ControllerOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system);
+  Result<Uuid> join(const NodeSpec& node);
+  void meet_known_peers();
   Status register_node();
   Status start_loops();
+  void hand_over();
   void drain_loops();
   void stop_threads();
   void publish(std::shared_ptr<const Image> image);
@@ -50,12 +54,14 @@ class Server {
   Node node_;
   std::optional<net::AddressClaim> claim_;  // as long as the loops may listen
   std::unique_ptr<net::Loop> control_loop_;
+  std::unique_ptr<ClusterParts> parts_;
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<net::SignalWatch> signals_;  // of the control loop, as the flag
   bool signalled_ = false;
   std::promise<int> signal_;
   std::thread control_thread_;
   std::vector<std::thread> loop_threads_;
+  std::vector<KnownNode> known_;  // other nodes, before there is metadata that names them
   bool loops_listen_ = false;
   bool stopped_ = false;
 };

@@ -114,8 +114,8 @@ void ClusterController::role(bool leading) {
 Result<NodeSessions::Answer> ClusterController::heartbeat(NodeId node, std::uint64_t incarnation,
                                                           const NodeReport& report) {
   if (!leading_ || !controller_.leading()) {
-    return std::unexpected(Error{ErrorCode::kNotController, "this node is not the controller",
-                                 controller_.leader()});
+    return std::unexpected(
+        Error{ErrorCode::kNotController, "this node is not the controller", controller_.leader()});
   }
   const auto known = image_->find_node(node);
   if (!known) {
@@ -155,9 +155,9 @@ void ClusterController::act() {
     log::info("cluster decides", {{"what", action.tag}});
     controller_.propose(std::move(action.wish), [this, tag = action.tag](Status status) {
       if (!status) {
-        log::warn("cluster could not decide", {{"what", tag},
-                                               {"error", status.error().name()},
-                                               {"message", status.error().message}});
+        log::warn(
+            "cluster could not decide",
+            {{"what", tag}, {"error", status.error().name()}, {"message", status.error().message}});
       }
       core_.done(tag, status, now_ms());
     });
@@ -219,8 +219,7 @@ void ClusterController::group_seen(const raft::NodeStatus& status) {
   }
   const auto change = next_voter_change(nodes, voters, learners, options_.self, now_ms());
   if (!change) return;
-  log::info("metadata voters change",
-            {{"what", text_of(change->kind)}, {"node", change->node}});
+  log::info("metadata voters change", {{"what", text_of(change->kind)}, {"node", change->node}});
   changing_ = true;
   group_->change(conf_change(*change), [this] { loop_.post([this] { changing_ = false; }); });
 }

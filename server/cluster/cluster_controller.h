@@ -1,6 +1,7 @@
-// What the node that leads the metadata does for the cluster: keeps the sessions of the nodes, elects
-// other mains, moves copies, chooses the voters. The shell around ClusterCore and the voters' policy:
-// carries heartbeats, images and time in, wishes to the Controller and changes to the Raft group out.
+// What the node that leads the metadata does for the cluster: keeps the sessions of the nodes,
+// elects other mains, moves copies, chooses the voters. The shell around ClusterCore and the
+// voters' policy: carries heartbeats, images and time in, wishes to the Controller and changes to
+// the Raft group out.
 //
 // Threads: the control loop; what says so, any thread. Destroyed there or after its loop has ended.
 #pragma once
@@ -80,8 +81,8 @@ class ClusterController final : public NodeSessions {
   bool leading_ = false;
   bool stopping_ = false;
   bool looking_ = false;
-  bool changing_ = false;  // a change of the group is under way
-  std::map<NodeId, net::Address> met_;        // peers that the group was told of
+  bool changing_ = false;                      // a change of the group is under way
+  std::map<NodeId, net::Address> met_;         // peers that the group was told of
   std::map<NodeId, std::int64_t> away_since_;  // of nodes that are not alive, in ms of BOOTTIME
 
   mutable std::mutex mutex_;

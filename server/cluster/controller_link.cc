@@ -19,13 +19,12 @@ void ControllerLink::propose(NodeId to, const Uuid& command_id, std::vector<std:
         protocol::CreateControllerPropose(builder, command_id.hi, command_id.lo, bytes);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::ControllerPropose), body.Union()};
   };
-  peers_->ask_controller(
-      to, fill, protocol::Body::ControllerProposeReply, kTimeoutMs,
-      [done = std::move(done)](Result<NodeFrame> answer) mutable {
-        if (!answer) return done(std::unexpected(std::move(answer.error())));
-        const auto& body = *answer->frame->body_as_ControllerProposeReply();
-        done(ProposalAnswer{body.version(), body.result()});
-      });
+  peers_->ask_controller(to, fill, protocol::Body::ControllerProposeReply, kTimeoutMs,
+                         [done = std::move(done)](Result<NodeFrame> answer) mutable {
+                           if (!answer) return done(std::unexpected(std::move(answer.error())));
+                           const auto& body = *answer->frame->body_as_ControllerProposeReply();
+                           done(ProposalAnswer{body.version(), body.result()});
+                         });
 }
 
 }  // namespace andyx::server

@@ -6,9 +6,7 @@ namespace andyx::server {
 
 NodeReplication::NodeReplication(Controller& controller, std::function<std::uint64_t()> heard_ms,
                                  std::function<void()> turned_bad)
-    : controller_(controller),
-      heard_ms_(std::move(heard_ms)),
-      turned_bad_(std::move(turned_bad)) {}
+    : controller_(controller), heard_ms_(std::move(heard_ms)), turned_bad_(std::move(turned_bad)) {}
 
 // What these come to is seen in the image; a main asks again until it is.
 void NodeReplication::propose_in_sync(TopicId topic, std::uint32_t index,

@@ -1,5 +1,5 @@
-// What partitions ask of the controller, over this node's Controller and heartbeats. Any loop; outlives
-// them.
+// What partitions ask of the controller, over this node's Controller and heartbeats. Any loop;
+// outlives them.
 #pragma once
 
 #include <functional>
@@ -14,8 +14,8 @@ namespace andyx::server {
 
 class NodeReplication final : public ReplicationControl {
  public:
-  // `heard_ms`: as ReplicationControl, any thread. `turned_bad`: any thread; there is something that
-  // the controller should hear at once.
+  // `heard_ms`: as ReplicationControl, any thread. `turned_bad`: any thread; there is something
+  // that the controller should hear at once.
   NodeReplication(Controller& controller, std::function<std::uint64_t()> heard_ms,
                   std::function<void()> turned_bad);
 

@@ -103,6 +103,16 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_SubscriptionReady(), std::move(reply));
     case Body::NodeAwait:
       return handle(client, *root.body_as_NodeAwait(), std::move(reply));
+    case Body::NodeJoin:
+      return handle(client, *root.body_as_NodeJoin(), std::move(reply));
+    case Body::NodeHeartbeat:
+      return handle(client, *root.body_as_NodeHeartbeat(), std::move(reply));
+    case Body::ControllerPropose:
+      return handle(client, *root.body_as_ControllerPropose(), std::move(reply));
+    case Body::MetadataPull:
+      return handle(client, *root.body_as_MetadataPull(), std::move(reply));
+    case Body::MetadataSnapshotPull:
+      return handle(client, *root.body_as_MetadataSnapshotPull(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -134,15 +144,10 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::RaftSnapshotAck:
     case Body::RaftSnapshotRefused:
     // Between nodes, and of the cluster's administration.
-    case Body::NodeJoin:
     case Body::NodeJoinReply:
-    case Body::NodeHeartbeat:
     case Body::NodeHeartbeatReply:
-    case Body::MetadataPull:
     case Body::MetadataPullReply:
-    case Body::MetadataSnapshotPull:
     case Body::MetadataSnapshotPart:
-    case Body::ControllerPropose:
     case Body::ControllerProposeReply:
     case Body::ReplicaFetch:
     case Body::ReplicaAnswer:

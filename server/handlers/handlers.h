@@ -49,6 +49,11 @@ struct RetentionDelete;
 struct SubscriptionRevoke;
 struct SubscriptionReady;
 struct NodeAwait;
+struct NodeJoin;
+struct NodeHeartbeat;
+struct ControllerPropose;
+struct MetadataPull;
+struct MetadataSnapshotPull;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -103,5 +108,10 @@ void handle(ClientConnection& client, const protocol::RetentionDelete& body, Rep
 void handle(ClientConnection& client, const protocol::SubscriptionRevoke& body, Reply reply);
 void handle(ClientConnection& client, const protocol::SubscriptionReady& body, Reply reply);
 void handle(ClientConnection& client, const protocol::NodeAwait& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeJoin& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ControllerPropose& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataPull& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataSnapshotPull& body, Reply reply);
 
 }  // namespace andyx::server

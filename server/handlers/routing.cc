@@ -37,6 +37,15 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
   }
 }
 
+void on_control_loop(CoreLoop& here, Reply reply, ControlWork work) {
+  Node& node = here.node();
+  auto owed = std::make_shared<Reply>(std::move(reply));
+  if (!node.control_loop->try_post(
+          [&node, owed, work = std::move(work)]() mutable { work(node, std::move(*owed)); })) {
+    owed->error({ErrorCode::kOverloaded, "the mailbox of the control loop is full"});
+  }
+}
+
 std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, Reply& reply) {
   auto parsed = TopicName::parse(name);
   if (!parsed) {

@@ -27,6 +27,11 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
 // kTenantInactive while the topic's tenant is deactivated.
 Status check_active(const Topic& topic);
 
+// Runs `work(node, reply)` on the control loop, for what the nodes of a cluster ask of each other;
+// answers kOverloaded itself.
+using ControlWork = std::move_only_function<void(Node&, Reply)>;
+void on_control_loop(CoreLoop& here, Reply reply, ControlWork work);
+
 // Runs `visit(partition, index)` on its loop for each partition of the topic that has its main here
 // (not for those that are gone), then `done` on `here`.
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,

@@ -230,9 +230,17 @@ void ClientConnection::release_producers() {
   }
 }
 
+void ClientConnection::tell_session_closed() {
+  Node& node = loop_.node();
+  node.control_loop->post([&node, id = node_id_, incarnation = node_incarnation_] {
+    if (node.sessions != nullptr) node.sessions->connection_closed(id, incarnation);
+  });
+}
+
 void ClientConnection::on_closed(net::Connection& connection, const Error& reason) {
   log::debug("connection closed",
              {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
+  if (carries_session_) tell_session_closed();
   loop_.remove_connection(id_);  // destroys this
 }
 

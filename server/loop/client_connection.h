@@ -76,6 +76,8 @@ class ClientConnection final : public net::ConnectionHandler {
   // client, or no hello yet.
   NodeId node_id() const { return node_id_; }
   std::uint64_t node_incarnation() const { return node_incarnation_; }
+  // Heartbeats of that node come over this connection: its end is told to the controller.
+  void carries_session() { carries_session_ = true; }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -111,6 +113,7 @@ class ClientConnection final : public net::ConnectionHandler {
   void on_closed(net::Connection& connection, const Error& reason) override;
 
  private:
+  void tell_session_closed();
   void tell_closed(std::uint32_t stream, const StreamRoute& route);
   bool over_budget() const;
   // Others wait for what this connection has: it may be silent for kConsumerSessionMs only.
@@ -136,6 +139,7 @@ class ClientConnection final : public net::ConnectionHandler {
   std::uint32_t requests_in_flight_ = 0;
   std::size_t bytes_in_flight_ = 0;
   bool hello_done_ = false;
+  bool carries_session_ = false;
   bool closing_ = false;
   bool paused_ = false;
 };

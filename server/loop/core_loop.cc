@@ -37,6 +37,7 @@ void CoreLoop::run() {
   second_timer_->start(1'000, 1'000, [this] { every_second(); });
   short_timer_ = loop_->timer();
   short_timer_->start(kShortTickMs, kShortTickMs, [this] {
+    turned_ms_.store(net::boottime_ns() / 1'000'000, std::memory_order_relaxed);
     auto parked = std::exchange(parked_, {});
     for (auto id : parked) {
       if (auto* partition = find_partition(id)) partition->expire_reads(loop_->now_ms());

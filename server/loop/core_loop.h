@@ -5,6 +5,7 @@
 // unless marked otherwise.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -60,6 +61,8 @@ class CoreLoop {
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
   bool draining() const { return draining_; }
+  // BOOTTIME milliseconds of its last short tick; 0: none yet. Any thread.
+  std::uint64_t turned_ms() const { return turned_ms_.load(std::memory_order_relaxed); }
   // To the other nodes; null until they are set, and on a node that has none.
   NodeLinks* links() { return links_.get(); }
   void set_links(std::unique_ptr<NodeLinks> links);
@@ -138,6 +141,7 @@ class CoreLoop {
   std::unique_ptr<net::Loop::Timer> second_timer_, short_timer_;
   TimeUs clock_difference_us_ = 0;  // wall less steady clock, when it was last looked at closely
   std::uint32_t seen_generation_ = 0;
+  std::atomic<std::uint64_t> turned_ms_{0};
   net::Task drained_, closed_;
   bool draining_ = false;
   bool final_snapshots_ = false;

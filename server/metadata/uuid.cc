@@ -21,4 +21,17 @@ std::string Uuid::text() const {
   return out;
 }
 
+std::optional<Uuid> Uuid::parse(std::string_view text) {
+  if (text.size() != 32) return std::nullopt;
+  Uuid id;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const bool decimal = c >= '0' && c <= '9';
+    if (!decimal && (c < 'a' || c > 'f')) return std::nullopt;
+    std::uint64_t& half = i < 16 ? id.hi : id.lo;
+    half = half << 4 | static_cast<std::uint64_t>(decimal ? c - '0' : c - 'a' + 10);
+  }
+  return id;
+}
+
 }  // namespace andyx::server

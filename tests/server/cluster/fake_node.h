@@ -19,6 +19,15 @@ namespace andyx::server::test {
 
 inline constexpr Uuid kCluster{7, 7};
 
+template <typename Condition>
+void wait_until(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + net::kPatience;
+  while (!condition()) {
+    REQUIRE(std::chrono::steady_clock::now() < deadline);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
 class FakeNode {
  public:
   struct Session final : net::ConnectionHandler {
@@ -56,11 +65,14 @@ class FakeNode {
   using Serve = std::function<void(Session&, const protocol::Frame&)>;
 
   FakeNode(NodeId node_id, Serve serve) : id(node_id), serve_(std::move(serve)) { start(); }
-  ~FakeNode() {
+  ~FakeNode() { end(); }
+  // Its thread ends: nothing is served any more.
+  void end() {
     thread_.stop();
     sessions_.clear();
     listener_.reset();
   }
+  net::Loop& loop() { return thread_.loop(); }
 
   // State: on its loop, or before anybody connects.
   NodeId id;
@@ -99,6 +111,10 @@ class FakeNode {
     });
   }
   std::vector<std::unique_ptr<Session>>& sessions() { return sessions_; }
+  // On its loop: at the end of this turn every connection is gone.
+  void drop_sessions_later() {
+    thread_.loop().at_end_of_turn([this] { sessions_.clear(); });
+  }
 
  private:
   void received(Session& session, SharedBytes bytes) {

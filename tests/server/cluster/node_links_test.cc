@@ -370,9 +370,7 @@ TEST_CASE("calls over the bound are refused; those under it wait for their turn"
     for (std::uint32_t i = 0; i < calls; ++i) fixture.links->call(2, asking(1), 120'000, count);
   });
   const auto window = limits::kMaxInFlightRequestsPerConnection - 64;
-  const auto deadline = std::chrono::steady_clock::now() + net::kPatience;
-  while (peer.on([&] { return kept.size(); }) < window)
-    REQUIRE(std::chrono::steady_clock::now() < deadline);
+  wait_until([&] { return peer.on([&] { return kept.size(); }) >= window; });
   CHECK(peer.on([&] { return kept.size(); }) == window);  // and not one more
   peer.on([&] {
     answering = true;

@@ -1,0 +1,65 @@
+// What makes a node a member of its cluster: the connections of its control loop, its heartbeats,
+// its way to the controller, and what it does for the cluster where it leads. Part of the
+// composition root.
+//
+// Threads: made before the control loop runs; image(), role(), start() and close() on that loop;
+// what says so, any thread. Outlives the controller and the event loops.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "protocol/net/loop.h"
+#include "server/app/node.h"
+#include "server/cluster/cluster_controller.h"
+#include "server/cluster/controller_link.h"
+#include "server/cluster/heartbeats.h"
+#include "server/cluster/membership.h"
+#include "server/cluster/node_links.h"
+#include "server/cluster/node_replication.h"
+
+namespace andyx::server {
+
+class ClusterParts {
+ public:
+  // `known`: other nodes, for as long as there is no metadata that names them.
+  ClusterParts(Node& node, net::Loop& loop, std::vector<net::Address> known);
+  ~ClusterParts();
+
+  ControllerPeer& controller_peer() { return link_; }
+  // The metadata log of a node that runs no Raft peer.
+  std::unique_ptr<MetadataLog> remote_log();
+  // Once, before the controller starts.
+  void set_controller(Controller& controller);
+
+  void start();
+  void image(const std::shared_ptr<const Image>& image);
+  void role(bool leading);
+  void close();
+
+  // Any thread. This node is about to stop: its mains are to move away first.
+  void stopping();
+  // Any thread. No main that another node could take is left here, and it does not lead.
+  bool may_stop() const;
+
+ private:
+  class Group;
+  NodeReport report() const;
+  std::uint32_t slowest_loop_ms() const;
+
+  Node& node_;
+  net::Loop& loop_;
+  std::unique_ptr<NodeLinks> links_;
+  std::shared_ptr<MetadataPeers> peers_;
+  ControllerLink link_;
+  std::unique_ptr<Group> group_;
+  std::unique_ptr<ClusterController> cluster_;
+  std::unique_ptr<Heartbeats> heartbeats_;
+  std::unique_ptr<NodeReplication> replication_;
+  std::vector<KnownNode> written_;
+  std::atomic<std::uint64_t> heard_ms_{0};
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace andyx::server

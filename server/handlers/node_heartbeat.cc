@@ -1,0 +1,57 @@
+// A node lives, and says how it is.
+#include "frame_generated.h"
+#include "server/handlers/handlers.h"
+#include "server/handlers/routing.h"
+
+namespace andyx::server {
+namespace {
+
+NodeReport report_of(const protocol::NodeHeartbeat& body) {
+  NodeReport report{.version = body.version(),
+                    .image_hash = body.image_hash(),
+                    .oldest_write_ms = body.oldest_write_ms(),
+                    .slowest_loop_ms = body.slowest_loop_ms(),
+                    .failing_pulls = {},
+                    .partitions = body.partitions(),
+                    .mains = body.mains(),
+                    .bytes_in = body.bytes_in(),
+                    .bytes_out = body.bytes_out(),
+                    .disk_bytes = body.disk_bytes(),
+                    .disk_free_bytes = body.disk_free_bytes(),
+                    .peer_progress = body.peer_progress(),
+                    .stopping = body.stopping()};
+  if (const auto* failing = body.failing_pulls())
+    report.failing_pulls.assign(failing->begin(), failing->end());
+  return report;
+}
+
+void answer(Reply reply, const Result<NodeSessions::Answer>& kept) {
+  if (!kept) return reply.error(kept.error());
+  reply.body(protocol::Body::NodeHeartbeatReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    return protocol::CreateNodeHeartbeatReply(builder, kept->controller, kept->epoch, kept->tail,
+                                              kept->session_ms);
+  });
+}
+
+}  // namespace
+
+void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply reply) {
+  if (!require_node(client, reply)) return;
+  if (body.node_id() != client.node_id() || body.incarnation() != client.node_incarnation()) {
+    return reply.error({ErrorCode::kBadArgument,
+                        "a heartbeat of node " + std::to_string(body.node_id()) +
+                            " on a connection of node " + std::to_string(client.node_id())});
+  }
+  client.carries_session();
+  auto work = [id = body.node_id(), incarnation = body.incarnation(), report = report_of(body)](
+                  Node& node, Reply owed) {
+    if (node.sessions == nullptr) {
+      return owed.error({ErrorCode::kNotController, "node " + std::to_string(node.config.node_id) +
+                                                        " keeps no sessions of nodes"});
+    }
+    answer(std::move(owed), node.sessions->heartbeat(id, incarnation, report));
+  };
+  on_control_loop(client.loop(), std::move(reply), std::move(work));
+}
+
+}  // namespace andyx::server
