@@ -1,0 +1,192 @@
+// What nodes ask of each other, against a real server in this process.
+#include <doctest/doctest.h>
+
+#include <future>
+#include <thread>
+
+#include "server/cluster/membership.h"
+#include "server/cluster/node_links.h"
+#include "server/cluster/remote_metadata_log.h"
+#include "server/metadata/apply.h"
+#include "tests/integration/support/local_server.h"
+#include "tests/integration/support/temp_dir.h"
+
+namespace andyx::test {
+namespace {
+
+using namespace server;
+
+struct Fixture {
+  TempDir directory;
+  std::unique_ptr<Server> node = start_local_server(directory.path()).value();
+  std::string cluster_id;
+
+  Fixture() {
+    RawConnection connection(node->address().port);
+    cluster_id = hello(connection, 0, 0).as<protocol::HelloReply>()->cluster_id()->str();
+  }
+  static Received hello(RawConnection& connection, NodeId id, std::uint64_t incarnation,
+                        const std::string& cluster = {}) {
+    return connection.request<protocol::Hello>([&](Builder& b) {
+      return protocol::CreateHelloDirect(b, 1, 1, "test-node", "0", cluster.c_str(), nullptr,
+                                         nullptr, id, incarnation);
+    });
+  }
+  JoinRequest request(NodeId id, Uuid disk, std::uint64_t incarnation) const {
+    return {.node = {.node_id = id,
+                     .disk_id = disk,
+                     .incarnation = incarnation,
+                     .host = "127.0.0.1",
+                     .port = 9},
+            .cluster_id = {},
+            .addresses = {node->address()}};
+  }
+};
+
+Result<Joined> join(const JoinRequest& request) {
+  const std::atomic<bool> cancelled{false};
+  return join_cluster(request, cancelled);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what only nodes send is refused where a client sends it") {
+  RawConnection connection = open_local(*node);
+  require_error(connection.request<protocol::MetadataPull>(
+                    [](Builder& b) { return protocol::CreateMetadataPull(b, 0, 100); }),
+                ErrorCode::kUnauthorized);
+  require_error(connection.request<protocol::MetadataSnapshotPull>(
+                    [](Builder& b) { return protocol::CreateMetadataSnapshotPull(b, 0, 0, 100); }),
+                ErrorCode::kUnauthorized);
+  require_error(connection.request<protocol::NodeHeartbeat>(
+                    [](Builder& b) { return protocol::CreateNodeHeartbeat(b, 2, 1); }),
+                ErrorCode::kUnauthorized);
+  require_error(connection.request<protocol::NodeJoin>([](Builder& b) {
+    return protocol::CreateNodeJoinDirect(b, 2, Uuid{1, 1}.text().c_str(), 1, "h", 1);
+  }),
+                ErrorCode::kUnauthorized);
+  connection.ping();
+}
+
+TEST_CASE_FIXTURE(Fixture, "the hello of a node that cannot be the one it says is refused") {
+  REQUIRE(join(request(2, {5, 5}, 10)).has_value());
+  RawConnection connection(node->address().port);
+  SUBCASE("our own id") { require_error(hello(connection, 1, 1), ErrorCode::kNodeConflict); }
+  SUBCASE("it has ended") { require_error(hello(connection, 2, 9), ErrorCode::kNodeConflict); }
+  SUBCASE("another cluster") {
+    require_error(hello(connection, 2, 10, Uuid{1, 2}.text()), ErrorCode::kWrongCluster);
+  }
+  CHECK(connection.wait_closed());
+  RawConnection good(node->address().port);
+  CHECK(hello(good, 2, 10, cluster_id).as<protocol::HelloReply>() != nullptr);
+  RawConnection newer(node->address().port);
+  CHECK(hello(newer, 2, 11, cluster_id).as<protocol::HelloReply>() != nullptr);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a node speaks for itself only, and hears that this one keeps no sessions") {
+  RawConnection connection(node->address().port);
+  hello(connection, 2, 10);
+  require_error(connection.request<protocol::NodeHeartbeat>(
+                    [](Builder& b) { return protocol::CreateNodeHeartbeat(b, 3, 10); }),
+                ErrorCode::kBadArgument);
+  require_error(connection.request<protocol::NodeJoin>([](Builder& b) {
+    return protocol::CreateNodeJoinDirect(b, 3, Uuid{1, 1}.text().c_str(), 10, "h", 1);
+  }),
+                ErrorCode::kBadArgument);
+  require_error(connection.request<protocol::NodeJoin>([](Builder& b) {
+    return protocol::CreateNodeJoinDirect(b, 2, "no id", 10, "h", 1);
+  }),
+                ErrorCode::kBadArgument);
+  require_error(connection.request<protocol::NodeHeartbeat>(
+                    [](Builder& b) { return protocol::CreateNodeHeartbeat(b, 2, 10); }),
+                ErrorCode::kNotController);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node is taken in, again and again; not under a taken id") {
+  const auto first = join(request(2, {5, 5}, 10));
+  REQUIRE_MESSAGE(first.has_value(), first.error().message);
+  CHECK(first->cluster_id.text() == cluster_id);
+  auto again = request(2, {5, 5}, 11);
+  again.cluster_id = first->cluster_id;
+  const auto second = join(again);
+  REQUIRE(second.has_value());
+  CHECK(second->version > first->version);
+  const auto taken = join(request(2, {6, 6}, 12));
+  REQUIRE_FALSE(taken.has_value());
+  CHECK(taken.error().code == ErrorCode::kNodeConflict);
+  CHECK(taken.error().message.find(Uuid{5, 5}.text()) != std::string::npos);
+  auto foreign = request(3, {7, 7}, 1);
+  foreign.cluster_id = {8, 8};
+  const auto refused = join(foreign);
+  REQUIRE_FALSE(refused.has_value());
+  CHECK(refused.error().code == ErrorCode::kWrongCluster);
+  CHECK(refused.error().message.find(cluster_id) != std::string::npos);
+  CHECK(refused.error().message.find(foreign.cluster_id.text()) != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the metadata is followed from the server's own log") {
+  auto loop = net::Loop::create().value();
+  std::thread thread([&] { loop->run(); });
+  std::unique_ptr<NodeLinks> links;
+  std::shared_ptr<MetadataPeers> peers;
+  std::unique_ptr<RemoteMetadataLog> log;
+  std::promise<void> made;
+  loop->post([&] {
+    links = NodeLinks::create(*loop, {.self = 9, .incarnation = 1});
+    peers = MetadataPeers::create(*links, 9, {node->address()});
+    log = std::make_unique<RemoteMetadataLog>(*loop, peers);
+    made.set_value();
+  });
+  made.get_future().get();
+  std::atomic<Position> hinted{0};
+  log->watch([&](Position tail) { hinted = tail; });
+
+  auto image = std::make_shared<const Image>();
+  const auto follow = [&] {
+    for (;;) {
+      std::promise<Result<std::vector<LogEntry>>> read;
+      log->read(image->position, 1 << 16, [&](auto r) { read.set_value(std::move(r)); });
+      auto entries = read.get_future().get();
+      REQUIRE_MESSAGE(entries.has_value(), entries.error().message);
+      if (entries->empty()) return;
+      for (const auto& entry : *entries) {
+        auto applied = apply_entry(*image, entry.bytes);
+        REQUIRE_MESSAGE(applied.has_value(), applied.error().message);
+        image = std::move(applied->image);
+      }
+    }
+  };
+  follow();
+  CHECK(image->cluster_id.text() == cluster_id);
+  REQUIRE(image->find_node(1) != nullptr);
+  RawConnection connection = open_local(*node);
+  connection.create_topic("followed", 3);
+  CHECK(wait_until([&] { return hinted.load() > image->position; }));
+  follow();
+  CHECK(image->topics.size() == 1);
+  CHECK(image->partition_count == 3);
+
+  std::promise<void> ended;
+  loop->post([&] {
+    peers->close();
+    links.reset();
+    ended.set_value();
+  });
+  ended.get_future().get();
+  loop->stop();
+  thread.join();
+  log.reset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "a stop does not wait for nodes that wait for metadata") {
+  RawConnection connection(node->address().port);
+  hello(connection, 2, 10);
+  connection.send(make_frame<protocol::MetadataPull>(
+      77, [](Builder& b) { return protocol::CreateMetadataPull(b, 1'000'000, 100, 10'000); }));
+  connection.ping();
+  const auto began = std::chrono::steady_clock::now();
+  CHECK(node->stop().has_value());
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(8));
+}
+
+}  // namespace
+}  // namespace andyx::test
