@@ -11,6 +11,14 @@ namespace andyx::server {
 
 namespace {
 const Error kClosing{ErrorCode::kShuttingDown, "the metadata log is closed"};
+
+// Why the host has stopped: whatever its disk said, it is storage that has failed, until a restart.
+Error as_seen_from_here(Error failure) {
+  if (failure.code == ErrorCode::kIo || failure.code == ErrorCode::kDiskFull) {
+    failure.code = ErrorCode::kStorageFailed;
+  }
+  return failure;
+}
 }  // namespace
 
 // Raft's state machine. Changed on the raft thread; read by all, under its mutex.
@@ -103,7 +111,7 @@ Result<std::unique_ptr<RaftMetadataLog>> RaftMetadataLog::open(RaftMetadataLogOp
 // Of a proposal that is in no log, or will never be applied.
 Error RaftMetadataLog::why_not(const raft::ProposalResult& result) const {
   if (closing_) return kClosing;
-  if (auto failed = host_->failure()) return *failed;
+  if (auto failed = host_->failure()) return as_seen_from_here(std::move(*failed));
   if (result.leader == raft::kNone) {
     return {ErrorCode::kNoController, "the voters of the metadata have no leader now"};
   }
@@ -121,7 +129,7 @@ Error RaftMetadataLog::why_not(const raft::ProposalResult& result) const {
 // Of a read.
 Error RaftMetadataLog::why_not(const Error& error) const {
   if (closing_) return kClosing;
-  if (auto failed = host_->failure()) return *failed;
+  if (auto failed = host_->failure()) return as_seen_from_here(std::move(*failed));
   if (error.code != ErrorCode::kNotMain) return error;
   return {ErrorCode::kNoController, "the voters of the metadata have no leader now"};
 }
@@ -129,7 +137,7 @@ Error RaftMetadataLog::why_not(const Error& error) const {
 // Of a proposal that may be applied later, or was.
 Error RaftMetadataLog::not_known(const char* what) const {
   if (closing_) return kClosing;
-  if (auto failed = host_->failure()) return *failed;
+  if (auto failed = host_->failure()) return as_seen_from_here(std::move(*failed));
   return {ErrorCode::kTimedOut, std::string("it is not known whether ") + what + " was decided"};
 }
 
