@@ -39,12 +39,14 @@ ClusterParts::ClusterParts(Node& node, net::Loop& loop, std::vector<net::Address
       links_(
           NodeLinks::create(loop, {.self = node.config.node_id, .incarnation = node.incarnation})),
       peers_(MetadataPeers::create(*links_, node.config.node_id, std::move(known))),
-      link_(peers_) {}
+      link_(*links_, peers_) {}
 
 ClusterParts::~ClusterParts() = default;
 
 std::unique_ptr<MetadataLog> ClusterParts::remote_log() {
-  return std::make_unique<RemoteMetadataLog>(loop_, peers_);
+  auto log = std::make_unique<RemoteMetadataLog>(loop_, peers_);
+  remote_ = log.get();
+  return log;
 }
 
 void ClusterParts::set_controller(Controller& controller) {
@@ -62,7 +64,11 @@ void ClusterParts::set_controller(Controller& controller) {
   inputs.report = [this] { return report(); };
   inputs.leader = [&controller] { return controller.leader(); };
   inputs.local = cluster_.get();
-  inputs.heard = [this](const NodeSessions::Answer&) {
+  inputs.heard = [this](const NodeSessions::Answer& answer) {
+    if (remote_ != nullptr) {
+      remote_->tail_is(answer.tail);
+      remote_->leader_is(answer.controller);
+    }
     heard_ms_.store(heartbeats_->heard_controller_ms(), std::memory_order_relaxed);
   };
   inputs.refused = [](const Error& error) {
@@ -100,6 +106,7 @@ void ClusterParts::role(bool leading) { cluster_->role(leading); }
 // ends here.
 void ClusterParts::close() {
   peers_->close();
+  link_.close();
   heartbeats_.reset();
   cluster_->stop();
   links_.reset();

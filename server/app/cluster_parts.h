@@ -21,6 +21,8 @@
 
 namespace andyx::server {
 
+class RemoteMetadataLog;
+
 class ClusterParts {
  public:
   // `known`: other nodes, for as long as there is no metadata that names them.
@@ -57,6 +59,7 @@ class ClusterParts {
   std::unique_ptr<ClusterController> cluster_;
   std::unique_ptr<Heartbeats> heartbeats_;
   std::unique_ptr<NodeReplication> replication_;
+  RemoteMetadataLog* remote_ = nullptr;  // the controller's, where it has that one
   std::vector<KnownNode> written_;
   std::atomic<std::uint64_t> heard_ms_{0};
   std::atomic<bool> stopping_{false};

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "protocol/net/loop.h"
+#include "protocol/net/tcp.h"
 #include "raft/core/raw_node.h"
 #include "server/cluster/cluster_core.h"
 #include "server/cluster/node_sessions.h"

@@ -10,13 +10,19 @@ namespace andyx::server {
 
 class ControllerLink final : public ControllerPeer {
  public:
-  explicit ControllerLink(std::shared_ptr<MetadataPeers> peers) : peers_(std::move(peers)) {}
+  // `links` may end after close().
+  ControllerLink(NodeLinks& links, std::shared_ptr<MetadataPeers> peers)
+      : links_(&links), peers_(std::move(peers)) {}
+
+  // From here on everything is answered with kShuttingDown.
+  void close() { links_ = nullptr; }
 
   void propose(NodeId to, const Uuid& command_id, std::vector<std::uint8_t> wish,
                Done done) override;
 
  private:
-  std::shared_ptr<MetadataPeers> peers_;
+  NodeLinks* links_;
+  std::shared_ptr<MetadataPeers> peers_;  // asked where the controller is not known
 };
 
 }  // namespace andyx::server

@@ -37,8 +37,14 @@ class RemoteMetadataLog::Puller final : public std::enable_shared_from_this<Pull
     closed_ = true;
     timer_.reset();
     hint_ = nullptr;
+    leader_changed_ = nullptr;
   }
   void watch(std::function<void(Position)> hint) { hint_ = std::move(hint); }
+  void on_leader(std::function<void(LogLeader)> changed) { leader_changed_ = std::move(changed); }
+  void leader_is(NodeId node) {
+    if (std::exchange(leader_, node) != node && leader_changed_)
+      leader_changed_({.here = false, .node = node});
+  }
   void read(Position from, std::size_t max_bytes, LogDone<Result<Entries>> done);
   void tail(LogDone<Result<Position>> done);
   void get_snapshot(LogDone<Result<Snapshot>> done) {
@@ -60,6 +66,8 @@ class RemoteMetadataLog::Puller final : public std::enable_shared_from_this<Pull
   const RemoteMetadataLogOptions options_;
   std::shared_ptr<MetadataPeers> peers_;
   std::function<void(Position)> hint_;
+  std::function<void(LogLeader)> leader_changed_;
+  NodeId leader_ = 0;
   std::unique_ptr<net::Loop::Timer> timer_;  // until the next poll, after one that failed
   Position tail_ = 0;                        // the highest one told of
   std::optional<Position> polling_;          // from where a long poll is under way
@@ -269,6 +277,16 @@ void RemoteMetadataLog::get_snapshot(LogDone<Result<std::optional<ImageSnapshotB
 
 void RemoteMetadataLog::tail_is(Position tail) {
   loop_.post([puller = puller_, tail] { puller->tail_is(tail); });
+}
+
+void RemoteMetadataLog::leader_is(NodeId node) {
+  loop_.post([puller = puller_, node] { puller->leader_is(node); });
+}
+
+void RemoteMetadataLog::on_leader(std::function<void(LogLeader)> changed) {
+  loop_.post([puller = puller_, changed = std::move(changed)]() mutable {
+    puller->on_leader(std::move(changed));
+  });
 }
 
 void RemoteMetadataLog::watch(std::function<void(Position tail)> hint) {

@@ -29,6 +29,8 @@ class RemoteMetadataLog final : public MetadataLog {
 
   // Any thread: another way to learn how far the log goes, as from the answer to a heartbeat.
   void tail_is(Position tail);
+  // Any thread: who leads the log, as the answer to a heartbeat says.
+  void leader_is(NodeId node);
 
   void campaign(NodeId node, std::uint32_t ttl_ms, LogDone<Result<ControllerEpoch>> done) override;
   void append(Position expected, ControllerEpoch epoch, std::vector<EntryBytes> entries,
@@ -40,6 +42,7 @@ class RemoteMetadataLog final : public MetadataLog {
   void get_snapshot(LogDone<Result<std::optional<ImageSnapshotBytes>>> done) override;
   void trim(Position before, LogDone<Status> done) override;
   void watch(std::function<void(Position tail)> hint) override;
+  void on_leader(std::function<void(LogLeader)> changed) override;
 
  private:
   class Puller;
