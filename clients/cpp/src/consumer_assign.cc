@@ -17,7 +17,11 @@ constexpr std::uint32_t kRefusalsBeforeAttach = 3;  // of one partition, in a ro
 
 void ConsumerImpl::assigned(const protocol::Assigned& body) { take_assignment(body); }
 
-void ConsumerImpl::detached(const Error& error) { stop(error); }
+// Where only the coordinator has moved, it is attached to again; any other reason is the end.
+void ConsumerImpl::detached(const Error& error) {
+  if (error.code == ErrorCode::kNotMain) return attach_failed(attempt_, error, true);
+  stop(error);
+}
 
 template <typename Body>
 void ConsumerImpl::take_assignment(const Body& body) {
