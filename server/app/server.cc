@@ -157,8 +157,6 @@ Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
 Result<Uuid> Server::join(const NodeSpec& node) {
   log::info("joining a cluster", {{"node", node.node_id}});
   JoinRequest request{.node = node,
-                      .peer_port = node.peer_port,
-                      .roles = node.roles,
                       .cluster_id = {},
                       .addresses = node_.config.join};
   const std::atomic<bool> cancelled{false};

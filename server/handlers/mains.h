@@ -18,9 +18,11 @@ struct MainShare {
   bool operator==(const MainShare&) const = default;
 };
 
+inline constexpr std::uint32_t kAllPartitions = ~std::uint32_t{0};
+
 // Of the partitions from..to-1 (as far as there are so many), by the id of the node.
 std::vector<MainShare> shares_of_mains(const Topic& topic, std::uint32_t from = 0,
-                                       std::uint32_t to = ~std::uint32_t{0});
+                                       std::uint32_t to = kAllPartitions);
 
 // kNotMain where `self` is not main of the partition, with the node that is; `what` needs it.
 Status check_main(const PartitionRecord& partition, NodeId self, const std::string& what);

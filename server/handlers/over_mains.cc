@@ -46,6 +46,8 @@ class Asking : public std::enable_shared_from_this<Asking> {
     auto outcome = std::make_shared<FirstError>();
     auto all = std::make_shared<OnLastRelease>(
         here_, [self = shared_from_this(), outcome] { self->answered(outcome->get()); });
+    if (question_.to != kAllPartitions && topic->partitions().size() < question_.to)
+      outcome->note(fail(ErrorCode::kNotMain, "this node does not know all the partitions yet"));
     for (MainShare& share : shares_of_mains(*topic, question_.from, question_.to)) {
       std::erase_if(share.partitions, [this](std::uint32_t index) { return yes_.contains(index); });
       if (share.partitions.empty()) continue;

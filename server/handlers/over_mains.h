@@ -33,7 +33,7 @@ void after_image(CoreLoop& here, Position version, StatusDone done);
 // A question to every main of some partitions of a topic.
 struct MainsQuestion {
   TopicId topic = 0;
-  std::uint32_t from = 0, to = ~std::uint32_t{0};  // indexes of partitions
+  std::uint32_t from = 0, to = kAllPartitions;  // indexes of partitions
   // Of this node's own share; `version` is what the other nodes are to know, too.
   std::function<void(CoreLoop& here, const MainShare& share, Position version, StatusDone done)>
       local;

@@ -203,11 +203,14 @@ void Coordinator::grow_again() {
 // of the consumer's connection there included, will know it.
 void Coordinator::look_for_partitions() {
   growing_ = true;
-  const std::uint32_t from = core_.partitions(), to = wanted_partitions_;
-  when_ready_on_mains(loop_, topic_, id_, from, to,
-                      [this, alive = std::weak_ptr(alive_), to](Status ready) {
-                        if (!alive.expired()) looked(to, ready.has_value());
-                      });
+  // Later: this loop may be in the middle of taking the image that has them.
+  loop_.net_loop().post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    const std::uint32_t from = core_.partitions(), to = wanted_partitions_;
+    when_ready_on_mains(loop_, topic_, id_, from, to, [this, alive, to](const Status& ready) {
+      if (!alive.expired()) looked(to, ready.has_value());
+    });
+  });
 }
 
 void Coordinator::looked(std::uint32_t count, bool ready) {
