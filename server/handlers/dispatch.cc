@@ -15,7 +15,8 @@ void answer_ping(Reply reply) {
 
 void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
                     Reply reply) {
-  if (client.loop().draining()) {
+  // Other nodes go on: what this one still has under way may wait for them.
+  if (client.loop().draining() && client.node_id() == 0) {
     return reply.error({ErrorCode::kShuttingDown, "the node stops and takes no new requests"});
   }
   using protocol::Body;

@@ -54,6 +54,10 @@ namespace andyx::server {
 void handle_request(ClientConnection& client, const protocol::Frame& root, SharedBytes frame,
                     Reply reply);
 
+// For the bodies that only nodes of the cluster send. False: a client sent it, and `reply` is
+// answered with kUnauthorized.
+bool require_node(const ClientConnection& client, Reply& reply);
+
 void handle(ClientConnection& client, const protocol::Hello& body, Reply reply);
 void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply reply);
 void handle(ClientConnection& client, const protocol::TopicDelete& body, Reply reply);

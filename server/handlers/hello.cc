@@ -11,7 +11,30 @@ std::string text(const flatbuffers::String* string) {
   return string == nullptr ? std::string() : string->str();
 }
 
+// A node that speaks here is the one that the image knows under its id, or one that is new. (A node
+// of the same id with another disk is found out when it joins.)
+Status check_node(const CoreLoop& here, NodeId self, std::uint64_t own_incarnation,
+                  const protocol::Hello& body) {
+  const std::string who = "node " + std::to_string(body.node_id());
+  if (body.node_id() == self && body.incarnation() != own_incarnation) {
+    return fail(ErrorCode::kNodeConflict,
+                "this is " + who + " itself: two servers were given the same node id");
+  }
+  const auto known = here.image().find_node(body.node_id());
+  if (known == nullptr || known->incarnation <= body.incarnation()) return {};
+  return fail(ErrorCode::kNodeConflict,
+              who + " was started again since: incarnation " + std::to_string(body.incarnation()) +
+                  " has ended, the cluster knows " + std::to_string(known->incarnation));
+}
+
 }  // namespace
+
+bool require_node(const ClientConnection& client, Reply& reply) {
+  if (client.node_id() != 0) return true;
+  reply.error({ErrorCode::kUnauthorized,
+               "only nodes of the cluster may send this: the hello of this connection names none"});
+  return false;
+}
 
 void handle(ClientConnection& client, const protocol::Hello& body, Reply reply) {
   auto& node = client.loop().node();
@@ -30,7 +53,12 @@ void handle(ClientConnection& client, const protocol::Hello& body, Reply reply) 
     return refuse({ErrorCode::kWrongCluster,
                    "this is cluster " + cluster + ", the client asks for " + pinned});
   }
-  client.hello_done(text(body.client_name()));
+  if (body.node_id() != 0) {
+    if (auto checked = check_node(client.loop(), node.config.node_id, node.incarnation, body);
+        !checked)
+      return refuse(checked.error());
+  }
+  client.hello_done(text(body.client_name()), body.node_id(), body.incarnation());
   reply.body(protocol::Body::HelloReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     auto version = builder.CreateString(ANDYX_VERSION);
     auto cluster_id = builder.CreateString(cluster);

@@ -26,9 +26,12 @@ ClientConnection::ClientConnection(CoreLoop& loop, std::uint64_t id,
   connection_->set_handler(this);
 }
 
-void ClientConnection::hello_done(std::string client_name) {
+void ClientConnection::hello_done(std::string client_name, NodeId node_id,
+                                  std::uint64_t incarnation) {
   hello_done_ = true;
   client_name_ = std::move(client_name);
+  node_id_ = node_id;
+  node_incarnation_ = incarnation;
   connection_->reader().set_max_frame_bytes(limits::kMaxFrameBytes);
 }
 
@@ -51,10 +54,13 @@ void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
 
 void ClientConnection::on_read_end(net::Connection&) {}
 
+// What clients have in flight holds no node back: a write that waits for its replicas would then
+// keep out what it waits for.
 bool ClientConnection::over_budget() const {
   return requests_in_flight_ >= limits::kMaxInFlightRequestsPerConnection ||
          bytes_in_flight_ >= limits::kMaxInFlightBytesPerConnection ||
-         gate_->congested.load(std::memory_order_relaxed) || loop_.node().over_budget();
+         gate_->congested.load(std::memory_order_relaxed) ||
+         (node_id_ == 0 && loop_.node().over_budget());
 }
 
 void ClientConnection::throttle() {

@@ -1,6 +1,6 @@
-// One client: its hello, the requests it has in flight, its streams. Cuts nothing and decides
-// nothing itself: frames come whole from net::Connection, bodies go to server/handlers. Owned by
-// its CoreLoop.
+// One client, or another node of the cluster: its hello, the requests it has in flight, its
+// streams. Cuts nothing and decides nothing itself: frames come whole from net::Connection, bodies
+// go to server/handlers. Owned by its CoreLoop.
 #pragma once
 
 #include <atomic>
@@ -70,7 +70,12 @@ class ClientConnection final : public net::ConnectionHandler {
   CoreLoop& loop() { return loop_; }
   const std::string& peer() const { return connection_->peer(); }
 
-  void hello_done(std::string client_name);
+  // `node_id` 0: a client. The incarnation is that of the node.
+  void hello_done(std::string client_name, NodeId node_id, std::uint64_t incarnation);
+  // As its hello said, and as far as this node can tell true: the node that speaks here. 0: a
+  // client, or no hello yet.
+  NodeId node_id() const { return node_id_; }
+  std::uint64_t node_incarnation() const { return node_incarnation_; }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -120,6 +125,8 @@ class ClientConnection final : public net::ConnectionHandler {
   std::vector<Attachment> attachments_;
   std::vector<OpenProducerPlace> producers_;
   std::string client_name_;
+  NodeId node_id_ = 0;
+  std::uint64_t node_incarnation_ = 0;
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look
