@@ -3,11 +3,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "server/app/config.h"
+#include "server/cluster/node_links.h"
 #include "server/loop/read_pool.h"
 #include "server/metadata/controller.h"
 #include "storage/storage_shard.h"
@@ -15,6 +17,7 @@
 namespace andyx::server {
 
 class CoreLoop;
+class ReplicationControl;
 
 struct Node {
   Config config;
@@ -25,6 +28,10 @@ struct Node {
   std::unique_ptr<storage::StorageShard> shard;
   std::unique_ptr<ReadPool> read_pool;
   Controller* controller = nullptr;
+  // Of a cluster; null: the node is alone.
+  ReplicationControl* replication = nullptr;
+  // Connections of a loop to other nodes; empty: there are none. On that loop's thread.
+  std::function<std::unique_ptr<NodeLinks>(net::Loop&, NodeLinks::Events&)> make_links;
   std::vector<std::unique_ptr<CoreLoop>> loops;
 
   std::atomic<std::uint64_t> next_connection_id{1};

@@ -97,6 +97,8 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_RetentionSet(), std::move(reply));
     case Body::RetentionDelete:
       return handle(client, *root.body_as_RetentionDelete(), std::move(reply));
+    case Body::ReplicaFetch:
+      return handle(client, *root.body_as_ReplicaFetch(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -138,7 +140,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::MetadataSnapshotPart:
     case Body::ControllerPropose:
     case Body::ControllerProposeReply:
-    case Body::ReplicaFetch:
     case Body::ReplicaAnswer:
     case Body::SubscriptionRevoke:
     case Body::SubscriptionReady:

@@ -46,6 +46,7 @@ struct SettingsSet;
 struct RetentionShow;
 struct RetentionSet;
 struct RetentionDelete;
+struct ReplicaFetch;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -96,5 +97,6 @@ void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply r
 void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ReplicaFetch& body, Reply reply);
 
 }  // namespace andyx::server

@@ -13,8 +13,9 @@
 
 namespace andyx::server {
 
-// Runs `work(partition, reply)` on the loop of a topic's partition; answers kUnknownTopic,
-// kUnknownPartition or kOverloaded itself. Called on the connection's loop. Work for the same
+// Runs `work(partition, reply)` on the loop of a topic's partition, where this node is its main;
+// answers kUnknownTopic, kUnknownPartition, kNotMain (with the main's node) or kOverloaded itself.
+// Called on the connection's loop. Work for the same
 // partition keeps its order.
 using PartitionWork = std::move_only_function<void(Partition&, Reply)>;
 void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply,
@@ -27,8 +28,8 @@ std::shared_ptr<const Topic> find_topic(CoreLoop& here, std::string_view name, R
 // kTenantInactive while the topic's tenant is deactivated.
 Status check_active(const Topic& topic);
 
-// Runs `visit(partition, index)` for each partition of the topic on its loop (not for those that
-// are gone), then `done` on `here`.
+// Runs `visit(partition, index)` on its loop for each partition of the topic whose main is this
+// node, then `done` on `here`.
 void for_each_partition(CoreLoop& here, const std::shared_ptr<const Topic>& topic,
                         std::function<void(Partition&, std::uint32_t)> visit, net::Task done);
 

@@ -18,18 +18,22 @@ struct PartitionState {
 // Asks every partition on its loop, then answers.
 void answer_description(CoreLoop& here, std::shared_ptr<const Topic> topic, Reply reply) {
   auto states = std::make_shared<std::vector<PartitionState>>(topic->partitions().size());
-  auto visit = [states](Partition& partition, std::uint32_t index) {
+  auto offsets = std::make_shared<std::vector<std::vector<Offset>>>(topic->partitions().size());
+  auto visit = [states, offsets](Partition& partition, std::uint32_t index) {
+    (*offsets)[index] = partition.replica_offsets();
     (*states)[index] = {partition.core().start_offset(), partition.core().committed_offset(),
                         partition.stored_bytes()};
   };
-  auto done = [topic, states, reply = std::move(reply)]() mutable {
+  auto done = [topic, states, offsets, reply = std::move(reply)]() mutable {
     reply.body(protocol::Body::TopicReply, [&](flatbuffers::FlatBufferBuilder& builder) {
       auto info = make_topic_info(
-          builder, *topic, [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
+          builder, *topic,
+          [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
             partition.add_start_offset((*states)[index].start);
             partition.add_committed_offset((*states)[index].committed);
             partition.add_bytes((*states)[index].bytes);
-          });
+          },
+          *offsets);
       return protocol::CreateTopicReply(builder, builder.CreateVector({info}));
     });
   };

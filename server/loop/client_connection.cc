@@ -229,6 +229,7 @@ void ClientConnection::release_producers() {
 }
 
 void ClientConnection::on_closed(net::Connection& connection, const Error& reason) {
+  gate_->congested.store(false, std::memory_order_relaxed);  // nobody is to wait for it any more
   log::debug("connection closed",
              {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
   loop_.remove_connection(id_);  // destroys this
