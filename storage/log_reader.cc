@@ -56,6 +56,12 @@ Result<RunList> LogReader::load_sealed_runs(LogId log, const std::vector<Generat
   return runs;
 }
 
+Result<RunList> LogReader::sealed_runs(LogId log) {
+  std::vector<Generation> generations;
+  for (const auto& [generation, sealed] : table_.generations()) generations.push_back(generation);
+  return load_sealed_runs(log, generations);
+}
+
 Result<LogLayout> LogReader::loaded_layout(LogId log, Offset from) {
   LogLayout layout = table_.layout(log, from);
   for (int attempt = 0; attempt < kAttempts && !layout.loaded; ++attempt) {

@@ -23,6 +23,8 @@ class LogReader {
   // The loaded layout from `from` on, checked to be without gaps up to the end. kOffsetOutOfRange,
   // kCorrupt.
   Result<LogLayout> layout(LogId log, Offset from);
+  // By the rows of all sealed generations, those below the log's start as well.
+  Result<RunList> sealed_runs(LogId log);
 
  private:
   Result<LogLayout> loaded_layout(LogId log, Offset from);

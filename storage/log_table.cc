@@ -216,6 +216,21 @@ void LogTable::truncated(LogId log, const Head& head, const std::optional<Run>& 
   entry.version = next_version_++;
 }
 
+void LogTable::began_anew(LogId log, const Head& head) {
+  const std::lock_guard lock(mutex_);
+  const auto found = logs_.find(log);
+  if (found == logs_.end()) return;
+  Entry& entry = found->second;
+  entry.state = state_of(head);
+  entry.submitted_end = head.end;
+  entry.open_runs.clear();
+  std::erase(touched_, log);
+  // The start has been written, and an earlier one that still waits may not come behind it.
+  std::erase_if(changes_, [log](const HeadChange& change) { return change.log == log; });
+  unload(entry);
+  entry.version = next_version_++;
+}
+
 void LogTable::forget_generations(const std::vector<Generation>& generations) {
   const std::lock_guard lock(mutex_);
   for (const Generation generation : generations) generations_.erase(generation);
@@ -255,6 +270,12 @@ bool LogTable::in_flight(LogId log) const {
 Generation LogTable::open_generation() const {
   const std::lock_guard lock(mutex_);
   return open_generation_;
+}
+
+RunList LogTable::open_runs(LogId log) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = logs_.find(log);
+  return found == logs_.end() ? RunList{} : found->second.open_runs;
 }
 
 LogLayout LogTable::layout(LogId log, Offset from) const {

@@ -80,6 +80,8 @@ class LogTable {
   void add_copied(LogId log, const std::vector<AppendInfo>& batches);
   // `last`: the run that the cut went through, as it is now.
   void truncated(LogId log, const Head& head, const std::optional<Run>& last);
+  // All of its batches are gone; it goes on, empty, as `head` says.
+  void began_anew(LogId log, const Head& head);
   void forget_generations(const std::vector<Generation>& generations);
   void forget_dropped(LogId log);
 
@@ -88,6 +90,7 @@ class LogTable {
   std::vector<LogId> logs() const;
   bool in_flight(LogId log) const;
   Generation open_generation() const;
+  RunList open_runs(LogId log) const;
   // A log that does not exist is empty and loaded.
   LogLayout layout(LogId log, Offset from) const;
   void loaded(LogId log, std::uint64_t version, RunList sealed_runs);

@@ -60,6 +60,7 @@ class MemoryShard final : public StorageShard {
   Status advance_start(LogId log, Offset new_start) override;
   Status drop_log(LogId log) override;
   Result<CutTail> truncate(LogId log, Offset from) override;
+  Status reset_log(LogId log, Offset start, std::vector<StatePut> puts) override;
   Result<std::optional<std::string>> get(Table table, std::string_view key) const override;
   Status scan(Table table, std::string_view prefix,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {
@@ -76,6 +77,7 @@ class MemoryShard final : public StorageShard {
 
   void run();
   void apply(QueuedGroup& queued);  // with mutex_ held
+  void apply_puts(std::vector<StatePut>& puts);
   // The end as far as submitted; a new log starts where its first batch does.
   Status check_contiguous(const QueuedGroup& queued);
   const MemoryLog* find_log(LogId log) const;
@@ -175,7 +177,11 @@ void MemoryShard::apply(QueuedGroup& queued) {
     log.state.bytes += info.size_bytes;
     written_bytes_ += info.size_bytes;
   }
-  for (StatePut& put : queued.group.puts) {
+  apply_puts(queued.group.puts);
+}
+
+void MemoryShard::apply_puts(std::vector<StatePut>& puts) {
+  for (StatePut& put : puts) {
     StateMap& table = tables_[static_cast<std::size_t>(put.table)];
     if (put.value) {
       table.insert_or_assign(std::move(put.key), std::move(*put.value));
@@ -309,7 +315,8 @@ Result<CutTail> MemoryShard::truncate(LogId log, Offset from) {
     return fail(ErrorCode::kBadArgument, "log " + std::to_string(log) + " has appends in flight");
   }
   const auto first = memory.find(from);
-  if (first != memory.batches.end() && first->info.base != from && from != state.end_offset) {
+  const bool inside = first != memory.batches.end() && first->info.base != from;
+  if (inside && from != state.end_offset && from != state.start_offset) {
     return fail(ErrorCode::kBadArgument,
                 "offset " + std::to_string(from) + " lies inside of a batch");
   }
@@ -321,6 +328,22 @@ Result<CutTail> MemoryShard::truncate(LogId log, Offset from) {
   memory.state.last_append_time_us = last.append_time_us;
   memory.state.bytes -= cut.bytes;
   return cut;
+}
+
+Status MemoryShard::reset_log(LogId log, Offset start, std::vector<StatePut> puts) {
+  const std::lock_guard lock(mutex_);
+  const auto found = logs_.find(log);
+  if (found != logs_.end()) {
+    MemoryLog& memory = found->second;
+    if (memory.submitted_end != memory.state.end_offset) {
+      return fail(ErrorCode::kBadArgument, "log " + std::to_string(log) + " has appends in flight");
+    }
+    memory.batches.clear();
+    memory.state = {.start_offset = start, .end_offset = start};
+    memory.submitted_end = start;
+  }
+  apply_puts(puts);
+  return {};
 }
 
 Result<std::optional<std::string>> MemoryShard::get(Table table, std::string_view key) const {

@@ -25,6 +25,7 @@ class RocksdbShard final : public StorageShard {
   Status advance_start(LogId log, Offset new_start) override;
   Status drop_log(LogId log) override;
   Result<CutTail> truncate(LogId log, Offset from) override;
+  Status reset_log(LogId log, Offset start, std::vector<StatePut> puts) override;
   Result<std::optional<std::string>> get(Table table, std::string_view key) const override;
   Status scan(Table table, std::string_view prefix,
               const std::function<bool(std::string_view, std::string_view)>& visit) const override {
@@ -123,6 +124,15 @@ Result<CutTail> RocksdbShard::truncate(LogId log, Offset from) {
   if (!in_use) return std::unexpected(in_use.error());
   Truncation truncation(core_->directory(), core_->database(), core_->table(), core_->writer());
   return truncation.truncate(log, from);
+}
+
+Status RocksdbShard::reset_log(LogId log, Offset start, std::vector<StatePut> puts) {
+  const auto in_use = use();
+  if (!in_use) return std::unexpected(in_use.error());
+  Truncation truncation(core_->directory(), core_->database(), core_->table(), core_->writer());
+  const Status reset = truncation.reset(log, start, std::move(puts));
+  if (reset) core_->reclaimer().something_died();
+  return reset;
 }
 
 Result<std::optional<std::string>> RocksdbShard::get(Table table, std::string_view key) const {

@@ -137,9 +137,14 @@ class StorageShard {
   virtual Status advance_start(LogId log, Offset new_start) = 0;
   // Removes a log and all its space, in time. Its id may not be used again.
   virtual Status drop_log(LogId log) = 0;
-  // Cuts everything from `from` on (a batch boundary), durable when it returns. Only while nothing
+  // Cuts everything from `from` on (a batch boundary, or the start of the log), durable when it
+  // returns. Only while nothing
   // of this log is in flight. The cut tail is saved aside first. Blocks.
   virtual Result<CutTail> truncate(LogId log, Offset from) = 0;
+  // Throws away every batch of the log, which begins anew, empty, at `start`: with the next append.
+  // `puts` go with it, all or nothing; durable when it returns. Nothing is saved aside. Only while
+  // nothing of this log is in flight. Blocks.
+  virtual Status reset_log(LogId log, Offset start, std::vector<StatePut> puts) = 0;
 
   // Small state, as of the last durable group.
   virtual Result<std::optional<std::string>> get(Table table, std::string_view key) const = 0;

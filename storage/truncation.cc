@@ -101,7 +101,7 @@ Status Truncation::collect_run(const Run& run, Offset from, Plan& plan, CutFile&
           plan.head.last_append_time_us = header->append_time_us;
           return true;
         }
-        if (header->base_offset < from) {
+        if (header->base_offset < from && from > plan.head.start) {
           saved = fail(ErrorCode::kBadArgument,
                        "offset " + std::to_string(from) + " lies inside of a batch");
           return false;
@@ -117,7 +117,7 @@ Status Truncation::collect_run(const Run& run, Offset from, Plan& plan, CutFile&
   if (!read) return read;
   if (!saved) return saved;
   plan.cut.bytes += cut_bytes;
-  if (run.first >= from) {
+  if (run.first >= from || from == plan.head.start) {
     plan.removed.push_back(run);
   } else if (run.end > from) {
     plan.new_last = run;
@@ -126,6 +126,68 @@ Status Truncation::collect_run(const Run& run, Offset from, Plan& plan, CutFile&
     plan.new_last->last_append_time_us = plan.head.last_append_time_us;
   }
   return {};
+}
+
+Status Truncation::reset(LogId log, Offset start, std::vector<StatePut> puts) {
+  const std::lock_guard one_plan(table_.plans());
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    if (table_.in_flight(log)) {
+      return fail(ErrorCode::kBadArgument, "log " + std::to_string(log) + " has appends in flight");
+    }
+    auto planned = plan_reset(log, start);
+    if (!planned) return std::unexpected(planned.error());
+    const auto shared = std::make_shared<const Plan>(std::move(*planned));
+    const auto rows_beside = std::make_shared<const std::vector<StatePut>>(puts);
+    const auto moved = std::make_shared<bool>(false);
+    const Status done = writer_.call([&database = database_, &table = table_, &writer = writer_,
+                                      shared, rows_beside, moved]() -> Status {
+      const LogId log_id = shared->cut.log;
+      const std::unique_lock alone(table.moves());
+      *moved = table.layout(log_id, 0).version != shared->version;
+      if (*moved) return {};
+      rocksdb::WriteBatch batch;
+      RowWriter rows(database, batch);
+      for (const BatchKey& key : shared->open_batches) rows.delete_batch(key);
+      for (const Run& run : shared->removed) rows.delete_run(log_id, run);
+      if (shared->version != 0) {  // it exists
+        rows.put_head(log_id, shared->head);
+        // Over an earlier start, which may be a higher one.
+        rows.put_change({.log = log_id, .start = shared->head.start}, writer.open_generation());
+      }
+      for (const StatePut& put : *rows_beside) rows.put_state(put);
+      Status written = writer.commit_task(
+          batch, {.batches = -static_cast<std::int64_t>(shared->open_batches.size()),
+                  .bytes = -static_cast<std::int64_t>(shared->open_bytes)});
+      if (written) table.began_anew(log_id, shared->head);
+      return written;
+    });
+    if (!done) return std::unexpected(done.error());
+    if (!*moved) return {};
+  }
+  return fail(ErrorCode::kOverloaded, "generations follow each other too fast to begin log " +
+                                          std::to_string(log) + " anew; try again");
+}
+
+Result<Truncation::Plan> Truncation::plan_reset(LogId log, Offset start) {
+  const LogState before = table_.state(log).value_or(LogState{});
+  Plan plan;
+  plan.cut = {.log = log, .from = before.start_offset, .to = before.end_offset};
+  plan.head = {.start = start, .end = start};
+  plan.version = table_.layout(log, 0).version;
+  // All rows, those below the start as well: the log may come to hold the same offsets again.
+  auto sealed = LogReader(database_, table_).sealed_runs(log);
+  if (!sealed) return std::unexpected(sealed.error());
+  plan.removed = std::move(*sealed);
+  for (const Run& run : table_.open_runs(log)) {
+    Status listed =
+        database_.visit_run(log, run, run.first, 0, [&](const BatchKey& key, ByteSpan bytes) {
+          plan.open_batches.push_back(key);
+          plan.open_bytes += bytes.size();
+          return true;
+        });
+    if (!listed) return std::unexpected(listed.error());
+  }
+  return plan;
 }
 
 }  // namespace andyx::storage

@@ -19,6 +19,8 @@ class Truncation {
       : directory_(directory), database_(database), table_(table), writer_(writer) {}
 
   Result<CutTail> truncate(LogId log, Offset from);
+  // StorageShard::reset_log.
+  Status reset(LogId log, Offset start, std::vector<StatePut> puts);
 
  private:
   struct Plan {
@@ -32,6 +34,7 @@ class Truncation {
   };
 
   Result<Plan> plan(LogId log, Offset from);
+  Result<Plan> plan_reset(LogId log, Offset start);
   Status collect_run(const Run& run, Offset from, Plan& plan, CutFile& file);
 
   DataDirectory& directory_;

@@ -29,15 +29,23 @@ class WriteOnce final : public storage::WriteObserver {
   std::promise<ErrorCode> outcome_;
 };
 
+Status write_durably(storage::StorageShard& shard, storage::StatePut put) {
+  WriteOnce write;
+  storage::WriteGroup group;
+  const std::string key = put.key;
+  group.puts.push_back(std::move(put));
+  if (auto submitted = shard.submit(std::move(group), write); !submitted) return submitted;
+  if (auto error = write.wait(); error != ErrorCode::kOk)
+    return fail(error, "the row " + key.substr(0, 1) + "… could not be written");
+  return {};
+}
+
 }  // namespace
 
 Status put_durably(storage::StorageShard& shard, const char* key, std::string value) {
-  WriteOnce write;
-  storage::WriteGroup group;
-  group.puts.push_back({storage::Table::kMeta, key, std::move(value)});
-  if (auto submitted = shard.submit(std::move(group), write); !submitted) return submitted;
-  if (auto error = write.wait(); error != ErrorCode::kOk)
-    return fail(error, std::string("the ") + key + " could not be written");
+  auto written = write_durably(shard, {storage::Table::kMeta, key, std::move(value)});
+  if (!written)
+    return fail(written.error().code, std::string("the ") + key + " could not be written");
   return {};
 }
 
@@ -145,6 +153,35 @@ DroppedRows drop_due_rows(storage::StorageShard& shard, PartitionId id, Offset f
 }
 
 }  // namespace
+
+Status drop_due_rows(storage::StorageShard& shard, PartitionId id) {
+  return drop_due_rows(shard, id, 0, std::numeric_limits<std::size_t>::max()).outcome;
+}
+
+// The note: 'r' for a log that begins anew or 't' for a cut tail, then the offset.
+Status note_cut(storage::StorageShard& shard, PartitionId id, const CutLog& cut) {
+  const std::string note =
+      (cut.restart_at ? "r" : "t") + std::to_string(cut.restart_at.value_or(cut.from));
+  return write_durably(shard, {storage::Table::kCursor, cut_note_key(id), note});
+}
+
+Status finish_cut(storage::StorageShard& shard, PartitionId id) {
+  const std::string key = cut_note_key(id);
+  const auto note = shard.get(storage::Table::kCursor, key);
+  if (!note) return std::unexpected(note.error());
+  if (!*note) return {};
+  const bool anew = (*note)->starts_with('r');
+  const Offset at = std::strtoull((*note)->c_str() + 1, nullptr, 10);
+  const auto state = shard.log_state(data_log(id));
+  const Offset end = state ? state->end_offset : at;
+  const bool empty = !state || state->start_offset == end;
+  if (end <= at && (!anew || empty)) {
+    const auto dropped =
+        drop_due_rows(shard, id, anew ? 0 : at, std::numeric_limits<std::size_t>::max());
+    if (!dropped.outcome) return dropped.outcome;
+  }
+  return write_durably(shard, {storage::Table::kCursor, key, std::nullopt});
+}
 
 void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image) {
   std::unordered_set<PartitionId> known;

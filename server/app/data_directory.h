@@ -5,6 +5,7 @@
 #include <string>
 
 #include "server/metadata/image.h"
+#include "server/replication/replica_core.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
@@ -31,5 +32,15 @@ void drop_orphan_due_rows(storage::StorageShard& shard, const Image& image);
 // the logs hold no more. Later messages get their offsets, and would be delivered at those times.
 // Blocks while it reads every row.
 Status drop_lost_due_rows(storage::StorageShard& shard);
+
+// ---- Cuts of a partition's log (server/partition/partition_roles.cc). Any thread but a loop's:
+// they block.
+// Durably, before the log is cut: rows of delayed messages that are cut have to go.
+Status note_cut(storage::StorageShard& shard, PartitionId id, const CutLog& cut);
+// After the cut, and at start: where there is a note, drops those rows, then the note. A cut that
+// never happened leaves them.
+Status finish_cut(storage::StorageShard& shard, PartitionId id);
+// All of a partition.
+Status drop_due_rows(storage::StorageShard& shard, PartitionId id);
 
 }  // namespace andyx::server

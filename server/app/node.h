@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "protocol/net/loop.h"
 #include "server/app/config.h"
 #include "server/cluster/metadata_pulls.h"
+#include "server/cluster/node_links.h"
 #include "server/cluster/node_sessions.h"
 #include "server/loop/read_pool.h"
 #include "server/metadata/controller.h"
@@ -40,6 +42,8 @@ struct Node {
   NodeSessions* sessions = nullptr;
   ClusterController* cluster = nullptr;       // any thread, for what its header says
   ReplicationControl* replication = nullptr;  // any loop; null: the node is alone
+  // Connections of a loop to other nodes; empty: there are none. On that loop's thread.
+  std::function<std::unique_ptr<NodeLinks>(net::Loop&, NodeLinks::Events&)> make_links;
   std::vector<std::unique_ptr<CoreLoop>> loops;
 
   std::atomic<std::uint64_t> next_connection_id{1};

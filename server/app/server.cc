@@ -156,9 +156,7 @@ Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
 // Blocks until a node of the cluster has taken this one in.
 Result<Uuid> Server::join(const NodeSpec& node) {
   log::info("joining a cluster", {{"node", node.node_id}});
-  JoinRequest request{.node = node,
-                      .cluster_id = {},
-                      .addresses = node_.config.join};
+  JoinRequest request{.node = node, .cluster_id = {}, .addresses = node_.config.join};
   const std::atomic<bool> cancelled{false};
   auto joined = join_cluster(request, cancelled);
   if (!joined) return std::unexpected(joined.error());
@@ -197,6 +195,10 @@ void Server::publish(std::shared_ptr<const Image> image) {
 }
 
 Status Server::start_loops() {
+  node_.make_links = [this](net::Loop& loop, NodeLinks::Events& events) {
+    return NodeLinks::create(loop, {.self = node_.config.node_id, .incarnation = node_.incarnation},
+                             &events);
+  };
   for (std::uint32_t index = 0; index < node_.config.cores; ++index) {
     auto loop = net::Loop::create();
     if (!loop) return std::unexpected(loop.error());
@@ -213,13 +215,6 @@ Status Server::start_loops() {
     loops_listen_ = true;
     return controller_->image();
   });
-  for (auto& loop : node_.loops) {
-    run_on<bool>(loop->net_loop(), [this, loop = loop.get()] {
-      loop->set_links(NodeLinks::create(
-          loop->net_loop(), {.self = node_.config.node_id, .incarnation = node_.incarnation}));
-      return true;
-    });
-  }
   std::vector<std::future<Status>> opened;
   for (auto& loop : node_.loops) {
     auto promise = std::make_shared<std::promise<Status>>();

@@ -113,6 +113,8 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_MetadataPull(), std::move(reply));
     case Body::MetadataSnapshotPull:
       return handle(client, *root.body_as_MetadataSnapshotPull(), std::move(reply));
+    case Body::ReplicaFetch:
+      return handle(client, *root.body_as_ReplicaFetch(), std::move(reply));
     // Answers, and what a server pushes: no client sends them.
     case Body::NONE:
     case Body::HelloReply:
@@ -149,7 +151,6 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::MetadataPullReply:
     case Body::MetadataSnapshotPart:
     case Body::ControllerProposeReply:
-    case Body::ReplicaFetch:
     case Body::ReplicaAnswer:
     case Body::ClusterStatus:
     case Body::ClusterStatusReply:

@@ -54,6 +54,7 @@ struct NodeHeartbeat;
 struct ControllerPropose;
 struct MetadataPull;
 struct MetadataSnapshotPull;
+struct ReplicaFetch;
 }  // namespace andyx::protocol
 
 namespace andyx::server {
@@ -113,5 +114,6 @@ void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply
 void handle(ClientConnection& client, const protocol::ControllerPropose& body, Reply reply);
 void handle(ClientConnection& client, const protocol::MetadataPull& body, Reply reply);
 void handle(ClientConnection& client, const protocol::MetadataSnapshotPull& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ReplicaFetch& body, Reply reply);
 
 }  // namespace andyx::server

@@ -20,7 +20,8 @@ void handle(ClientConnection& client, const protocol::Read& body, Reply reply) {
   Partition::ReadRequest request{
       .offset = body.offset(),
       .max_bytes = std::clamp<std::size_t>(body.max_bytes(), 1, limits::kMaxReadBytes),
-      .deadline_ms = deadline_ms};
+      .deadline_ms = deadline_ms,
+      .epoch = body.main_epoch()};
   with_partition(
       client.loop(), body.topic_id(), body.partition(), std::move(reply),
       [request](Partition& partition, Reply owed) { partition.read(request, std::move(owed)); });

@@ -19,6 +19,12 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
     return reply.error(
         {ErrorCode::kUnknownPartition, "the topic has no partition " + std::to_string(partition)});
   }
+  if (record->main != here.node().config.node_id) {
+    return reply.error({ErrorCode::kNotMain,
+                        record->main == 0 ? "the partition has no main at present"
+                                          : "the main is node " + std::to_string(record->main),
+                        record->main});
+  }
   CoreLoop& owner = here.node().loop_of(record->partition_id);
   auto run = [&owner, id = record->partition_id, known_at = here.image().position,
               work = std::move(work)](Reply owed) mutable {
@@ -26,6 +32,7 @@ void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Repl
     // Images reach the loops one after the other: the partition may be newer than this loop's.
     if (owner.image().position < known_at)
       return owed.error({ErrorCode::kNotMain, "the partition is being opened"});
+    if (auto* copy = owner.find_copy(id)) return owed.error(copy->not_main());
     owed.error({ErrorCode::kUnknownPartition, "the partition is not open on this node"});
   };
   if (&owner == &here) return run(std::move(reply));

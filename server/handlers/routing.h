@@ -13,8 +13,9 @@
 
 namespace andyx::server {
 
-// Runs `work(partition, reply)` on the loop of a topic's partition; answers kUnknownTopic,
-// kUnknownPartition or kOverloaded itself. Called on the connection's loop. Work for the same
+// Runs `work(partition, reply)` on the loop of a topic's partition, where this node is its main;
+// answers kUnknownTopic, kUnknownPartition, kNotMain (with the main's node) or kOverloaded itself.
+// Called on the connection's loop. Work for the same
 // partition keeps its order.
 using PartitionWork = std::move_only_function<void(Partition&, Reply)>;
 void with_partition(CoreLoop& here, TopicId topic, std::uint32_t partition, Reply reply,

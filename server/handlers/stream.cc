@@ -58,6 +58,11 @@ void handle(ClientConnection& client, const protocol::StreamOpen& body, Reply re
         if (const auto topic = partition.loop().image().find_topic(partition.topic_id())) {
           if (auto active = check_active(*topic); !active) return owed.error(active.error());
         }
+        if (!partition.serving()) return owed.error(partition.not_main());
+        // New attaches wait for the controller: another node may be main by now.
+        if (!partition.replicated_log(false).heard_controller())
+          return owed.error({ErrorCode::kNotMain,
+                             partition.describe() + ": this node is cut off from the controller"});
         auto* subscription = partition.find_subscription(id);
         if (subscription == nullptr || !subscription->ready()) {
           return owed.error(

@@ -12,6 +12,7 @@ struct PartitionState {
   Offset start = 0, committed = 0;
   std::uint64_t bytes = 0;
   std::string note = "it is not open at its main";  // until something else is known
+  std::vector<Offset> replica_offsets;
 };
 using PartitionStates = std::vector<PartitionState>;
 
@@ -21,6 +22,8 @@ void send_description(const Topic& topic, const PartitionStates& states,
     std::vector<flatbuffers::Offset<flatbuffers::String>> notes;
     for (const PartitionState& state : states)
       notes.push_back(state.note.empty() ? 0 : builder.CreateSharedString(state.note));
+    std::vector<std::vector<Offset>> offsets;
+    for (const PartitionState& state : states) offsets.push_back(state.replica_offsets);
     auto info = make_topic_info(
         builder, topic,
         [&](std::uint32_t index, protocol::PartitionInfoBuilder& partition) {
@@ -29,7 +32,7 @@ void send_description(const Topic& topic, const PartitionStates& states,
           partition.add_bytes(states[index].bytes);
           if (!notes[index].IsNull()) partition.add_note(notes[index]);
         },
-        only);
+        only, offsets);
     return protocol::CreateTopicReply(builder, builder.CreateVector({info}));
   });
 }
@@ -38,7 +41,8 @@ PartitionState state_of(const Partition& partition) {
   return {partition.core().start_offset(),
           partition.core().committed_offset(),
           partition.stored_bytes(),
-          {}};
+          {},
+          partition.replica_offsets()};
 }
 
 // What another node says of its partitions.
@@ -54,8 +58,13 @@ void take_states(const MainShare& share, const Result<NodeFrame>& answer, Partit
   if (partitions == nullptr) return;
   for (const auto* one : *partitions) {
     if (one->partition() >= states.size()) continue;
-    states[one->partition()] = {one->start_offset(), one->committed_offset(), one->bytes(),
-                                one->note() ? one->note()->str() : std::string()};
+    states[one->partition()] = {one->start_offset(),
+                                one->committed_offset(),
+                                one->bytes(),
+                                one->note() ? one->note()->str() : std::string(),
+                                {}};
+    if (const auto* offsets = one->replica_offsets())
+      states[one->partition()].replica_offsets.assign(offsets->begin(), offsets->end());
   }
 }
 

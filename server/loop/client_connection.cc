@@ -238,6 +238,7 @@ void ClientConnection::tell_session_closed() {
 }
 
 void ClientConnection::on_closed(net::Connection& connection, const Error& reason) {
+  gate_->congested.store(false, std::memory_order_relaxed);  // nobody is to wait for it any more
   log::debug("connection closed",
              {{"peer", connection.peer()}, {"client", client_name_}, {"reason", reason.message}});
   if (carries_session_) tell_session_closed();

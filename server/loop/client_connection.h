@@ -14,6 +14,7 @@
 #include "protocol/base/ids.h"
 #include "protocol/net/tcp.h"
 #include "server/loop/reply.h"
+#include "server/replication/pull_sessions.h"
 
 namespace andyx::server {
 
@@ -78,6 +79,12 @@ class ClientConnection final : public net::ConnectionHandler {
   std::uint64_t node_incarnation() const { return node_incarnation_; }
   // Heartbeats of that node come over this connection: its end is told to the controller.
   void carries_session() { carries_session_ = true; }
+  // One for the connection, made by `make()` when it is first asked for.
+  template <typename Make>
+  const std::shared_ptr<ReplicaLink>& replica_link(Make&& make) {
+    if (!replica_link_) replica_link_ = make();
+    return replica_link_;
+  }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -133,6 +140,7 @@ class ClientConnection final : public net::ConnectionHandler {
   std::string client_name_;
   NodeId node_id_ = 0;
   std::uint64_t node_incarnation_ = 0;
+  std::shared_ptr<ReplicaLink> replica_link_;
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look

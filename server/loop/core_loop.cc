@@ -1,12 +1,9 @@
 #include "server/loop/core_loop.h"
 
-#include <cassert>
 #include <cstdlib>
 
-#include "server/app/log.h"
 #include "server/cluster/node_links.h"
 #include "server/handlers/mains.h"
-#include "server/log_ids.h"
 #include "server/partition/partition.h"
 
 namespace andyx::server {
@@ -28,11 +25,13 @@ CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> l
       writes_(*loop_, *node.shard, limits::kStorageQueueBytes / node.config.cores),
       cursor_writes_(*loop_, *node.shard,
                      limits::kStorageQueueBytes / kCursorShare / node.config.cores, true),
+      pulls_(*this),
       image_(std::make_shared<const Image>()) {}
 
 CoreLoop::~CoreLoop() = default;
 
 void CoreLoop::run() {
+  if (node_.make_links) pulls_.set_links(node_.make_links(*loop_, pulls_));
   second_timer_ = loop_->timer();
   second_timer_->start(1'000, 1'000, [this] { every_second(); });
   short_timer_ = loop_->timer();
@@ -48,6 +47,7 @@ void CoreLoop::run() {
     }
     deadlines_.run_due(loop_->now_ms());
     image_waiters_.expire(loop_->now_ms());
+    pulls_.short_tick();
     for (auto id : std::exchange(growing_, {})) {
       if (auto* coordinator = find_coordinator(id)) coordinator->grow_again();
     }
@@ -58,12 +58,12 @@ void CoreLoop::run() {
   short_timer_.reset();
   listener_.reset();
   connections_.clear();
-  links_.reset();
+  pulls_.set_links(nullptr);
 }
 
 void CoreLoop::set_links(std::unique_ptr<NodeLinks> links) {
-  links_ = std::move(links);
-  if (links_) links_->image_moved(*image_);
+  pulls_.set_links(std::move(links));
+  if (pulls_.links() != nullptr) pulls_.links()->image_moved(*image_);
 }
 
 void CoreLoop::stop() { loop_->stop(); }
@@ -77,137 +77,22 @@ void CoreLoop::release() {
   partitions_.clear();
 }
 
-Status CoreLoop::open_partitions(std::shared_ptr<const Image> image) {
-  for (auto topic = image->topics.begin(); topic != image->topics.end(); ++topic) {
-    for (const PartitionRecord& record : topic->partitions()) {
-      if (&node_.loop_of(record.partition_id) != this) continue;
-      if (auto opened = open_partition(topic.item(), record); !opened) return opened;
-    }
-  }
-  image_ = std::move(image);
-  return {};
-}
-
-Status CoreLoop::open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record) {
-  auto partition = Partition::open(*this, topic, record);
-  if (!partition) {
-    return fail(partition.error().code, topic->name.path() + " partition " +
-                                            std::to_string(record.index) + ": " +
-                                            partition.error().message);
-  }
-  partitions_.emplace(record.partition_id, std::move(*partition));
-  return {};
-}
-
-void CoreLoop::apply_image(std::shared_ptr<const Image> image) {
-  if (image->position < image_->position) return;
-  // Both are in the order of ids, and what did not change is the same object.
-  auto before = image_->topics_by_id.begin(), before_end = image_->topics_by_id.end();
-  auto after = image->topics_by_id.begin(), after_end = image->topics_by_id.end();
-  while (before != before_end || after != after_end) {
-    if (after == after_end || (before != before_end && before->id < after->id)) {
-      close_topic(*before);
-      ++before;
-    } else if (before == before_end || after->id < before->id) {
-      open_topic(after.item());
-      ++after;
-    } else {
-      if (before.item() != after.item()) change_topic(*before, after.item());
-      ++before;
-      ++after;
-    }
-  }
-  image_ = std::move(image);
-  if (links_) links_->image_moved(*image_);
-  image_waiters_.moved(image_->position);
-}
-
 void CoreLoop::when_image(Position version, std::uint64_t until_ms, ImageWaiters::Done done) {
   if (image_->position >= version) return done(true);
   image_waiters_.add(version, until_ms, std::move(done));
 }
 
-void CoreLoop::open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition) {
-  for (const PartitionRecord& record : topic->partitions()) {
-    if (record.index < from_partition || &node_.loop_of(record.partition_id) != this) continue;
-    if (auto opened = open_partition(topic, record); !opened) {
-      log::error("partition not opened",
-                 {{"topic", topic->name.path()}, {"error", opened.error().message}});
-    }
-  }
-}
-
-void CoreLoop::change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic) {
-  for (const PartitionRecord& record : topic->partitions()) {
-    if (auto* partition = find_partition(record.partition_id)) partition->apply_topic(*topic);
-  }
-  open_topic(topic, before.partitions().size());
-  if (before.effective.tenant_active && !topic->effective.tenant_active) {
-    end_attached(*topic,
-                 {ErrorCode::kTenantInactive, topic->name.path() + ": its tenant was deactivated"});
-  }
-  end_coordinators(topic->id, topic.get());
-  // Who has a producer open takes its place anew where it is now.
-  if (topic->partitions().front().main != before.partitions().front().main)
-    producer_places_.topic_moved(topic->id);
-  for (const auto& [id, coordinator] : coordinators_) {
-    if (coordinator->topic() == topic->id)
-      coordinator->grow(static_cast<std::uint32_t>(topic->partitions().size()));
-  }
-}
-
-// Those of this loop: its partitions' streams, and the attachments that it coordinates.
-void CoreLoop::end_attached(const Topic& topic, const Error& reason) {
-  for (const PartitionRecord& record : topic.partitions()) {
-    auto* partition = find_partition(record.partition_id);
-    if (partition == nullptr) continue;
-    for (const auto& [id, subscription] : partition->subscriptions()) {
-      subscription->end_all_streams(reason);
-    }
-  }
-  for (const auto& [id, coordinator] : coordinators_) {
-    if (coordinator->topic() == topic.id) coordinator->detach_all(reason);
-  }
-}
-
-void CoreLoop::close_topic(const Topic& topic) {
-  for (const PartitionRecord& record : topic.partitions()) {
-    auto found = partitions_.find(record.partition_id);
-    if (found == partitions_.end()) continue;
-    found->second->close_deleted();
-    partitions_.erase(found);
-  }
-  end_coordinators(topic.id, nullptr);
-  producer_places_.topic_moved(topic.id);
-}
-
-// Why this one ends with `present`, the topic as it is now; null: the topic is gone.
-std::optional<Error> CoreLoop::end_of(const Coordinator& coordinator, const Topic* present) const {
-  const auto record =
-      present ? present->subscriptions.find(std::string_view(coordinator.name())) : nullptr;
-  if (!record || record->id != coordinator.id()) {
-    return Error{present ? ErrorCode::kUnknownSubscription : ErrorCode::kUnknownTopic,
-                 "subscription " + coordinator.name() + " was deleted"};
-  }
-  const PartitionRecord& partition = present->partitions()[record->coordinator];
-  if (auto here = check_main(partition, node_.config.node_id, "its coordinator"); !here)
-    return here.error();
-  if (partition.main_epoch == coordinator.main_epoch()) return std::nullopt;
-  // Perhaps another node was main in between: its coordinator has given higher epochs.
-  return Error{ErrorCode::kNotMain, "its coordinator has begun anew", node_.config.node_id};
-}
-
-void CoreLoop::end_coordinators(TopicId topic, const Topic* present) {
-  std::erase_if(coordinators_, [&](const auto& entry) {
-    Coordinator& coordinator = *entry.second;
-    if (coordinator.topic() != topic) return false;
-    const auto why = end_of(coordinator, present);
-    if (why) coordinator.detach_all(*why);
-    return why.has_value();
-  });
-}
-
 Partition* CoreLoop::find_partition(PartitionId id) {
+  Partition* const found = find_copy(id);
+  return found != nullptr && found->is_main() ? found : nullptr;
+}
+
+void CoreLoop::off_loop(ReadPool::Job job) {
+  if (node_.read_pool->submit(std::move(job))) return;
+  loop_->post([this, job = std::move(job)]() mutable { off_loop(std::move(job)); });
+}
+
+Partition* CoreLoop::find_copy(PartitionId id) {
   auto found = partitions_.find(id);
   return found == partitions_.end() ? nullptr : found->second.get();
 }
@@ -344,7 +229,7 @@ void CoreLoop::tend_watched() {
   std::size_t reads_left = kBackgroundReads;
   std::vector<PartitionId> served, waiting;
   for (PartitionId id : std::exchange(watched_, {})) {
-    auto* partition = find_partition(id);
+    auto* partition = find_copy(id);
     const bool had_reads = reads_left != 0;
     if (partition != nullptr && partition->every_second(now_us, reads_left))
       (had_reads ? served : waiting).push_back(id);

@@ -22,6 +22,7 @@
 #include "server/loop/producer_places.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
+#include "server/replication/pull_sessions.h"
 #include "server/subscription/coordinator.h"
 
 namespace andyx::server {
@@ -58,18 +59,26 @@ class CoreLoop {
   WriteQueue& cursor_writes() { return cursor_writes_; }
   TailCacheBudget& cache_budget() { return cache_budget_; }
   Deadlines& deadlines() { return deadlines_; }
+  PullSessions& pulls() { return pulls_; }
   const Image& image() const { return *image_; }
   std::shared_ptr<const Image> image_pointer() const { return image_; }
   bool draining() const { return draining_; }
   // BOOTTIME milliseconds of its last short tick; 0: none yet. Any thread.
   std::uint64_t turned_ms() const { return turned_ms_.load(std::memory_order_relaxed); }
   // To the other nodes; null until they are set, and on a node that has none.
-  NodeLinks* links() { return links_.get(); }
+  NodeLinks* links() { return pulls_.links(); }
   void set_links(std::unique_ptr<NodeLinks> links);
 
   // The loop's part of a new image: opens, changes and closes partitions.
   void apply_image(std::shared_ptr<const Image> image);
+  // The partition, where this node is its main; it may not serve yet.
   Partition* find_partition(PartitionId id);
+  // Whatever this node's copy is.
+  Partition* find_copy(PartitionId id);
+  // A copy that was taken from this node has left nothing here: it may come back.
+  void copy_freed(PartitionId id);
+  // Whom this node coordinates there is sent elsewhere.
+  void main_lost(TopicId topic, std::uint32_t partition, const Error& reason);
   const std::unordered_map<PartitionId, std::shared_ptr<Partition>>& partitions() const {
     return partitions_;
   }
@@ -96,6 +105,8 @@ class CoreLoop {
   // A partition that wants its every_second; until it says that it needs no more.
   void watch(PartitionId partition) { watched_.push_back(partition); }
   void add_throttled(std::uint64_t id) { throttled_.insert(id); }
+  // To the read pool; while that is full, once more at each turn of the loop.
+  void off_loop(ReadPool::Job job);
   std::size_t connection_count() const { return connections_.size(); }
 
   // Any thread: the answer to a request of a connection of this loop.
@@ -107,7 +118,7 @@ class CoreLoop {
   void wake_subscription(const StreamRoute& route);
 
  private:
-  void open_topic(const std::shared_ptr<const Topic>& topic, std::size_t from_partition = 0);
+  void open_topic(const std::shared_ptr<const Topic>& topic);
   void change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic);
   void end_attached(const Topic& topic, const Error& reason);
   void close_topic(const Topic& topic);
@@ -118,6 +129,10 @@ class CoreLoop {
   void tend_watched();
   void watch_clock();
   void check_drained();
+  bool holds(const PartitionRecord& record) const;
+  void change_partition(const std::shared_ptr<const Topic>& topic, const PartitionRecord& record);
+  void nodes_changed(const Image& before);
+  Status free_leftover(const PartitionRecord& record);
   Status open_partition(std::shared_ptr<const Topic> topic, const PartitionRecord& record);
 
   Node& node_;
@@ -126,8 +141,8 @@ class CoreLoop {
   TailCacheBudget cache_budget_;  // outlives the partitions that the queues may keep
   WriteQueue writes_, cursor_writes_;
   Deadlines deadlines_;
+  PullSessions pulls_;
   std::shared_ptr<const Image> image_;
-  std::unique_ptr<NodeLinks> links_;
   std::unordered_map<PartitionId, std::shared_ptr<Partition>> partitions_;
   std::unordered_map<SubscriptionId, std::unique_ptr<Coordinator>> coordinators_;
   ProducerPlaces producer_places_;

@@ -26,14 +26,35 @@ DueKey before(DueKey key) {
 DueIndex::DueIndex(CoreLoop& loop, Partition& partition, Offset recovered_end)
     : loop_(loop), partition_(partition), summary_(recovered_end) {}
 
-Status DueIndex::recover() {
-  auto row = loop_.node().shard->get(storage::Table::kCursor, due_removed_key(partition_.id()));
+Result<DueKey> DueIndex::read_removed_to(const storage::StorageShard& shard, PartitionId id) {
+  auto row = shard.get(storage::Table::kCursor, due_removed_key(id));
   if (!row) return std::unexpected(row.error());
-  if (!*row) return {};
+  if (!*row) return DueKey{};
   const auto key = decode_due_key(**row);
   if (!key) return fail(ErrorCode::kCorrupt, "the row of removed delays is damaged");
+  return *key;
+}
+
+Status DueIndex::recover() {
+  const auto key = read_removed_to(*loop_.node().shard, partition_.id());
+  if (!key) return std::unexpected(key.error());
   removed_to_ = clean_to_ = *key;
   return {};
+}
+
+void DueIndex::suspend() {
+  closed_ = true;
+  ++life_;
+}
+
+void DueIndex::resume(Offset end, DueKey removed_to) {
+  ++life_;
+  closed_ = reading_ = false;
+  summary_ = DueSummary(end);
+  counted_to_.reset();
+  added_meanwhile_.reset();
+  passed_ = {};
+  removed_to_ = clean_to_ = removed_to;
 }
 
 // ---- Rows come ----
@@ -58,7 +79,7 @@ std::vector<storage::StatePut> DueIndex::puts_of(std::span<const DueKey> rows) c
 }
 
 void DueIndex::added(std::span<const DueKey> rows) {
-  if (rows.empty()) return;
+  if (rows.empty() || closed_) return;
   summary_.added(rows);
   const DueKey first = *std::ranges::min_element(rows);
   if (first <= clean_to_) clean_to_ = before(first);
@@ -93,12 +114,13 @@ Result<DueIndex::Chunk> DueIndex::read_rows(std::optional<DueKey> after, std::op
 void DueIndex::read(DueKey after, TimeUs until_us, std::size_t max, ReadDue done) {
   const auto next_us = summary_.next_after(after);
   if (!next_us || *next_us > until_us) return done(std::vector<DueKey>{});
-  auto job = [this, keep = partition_.shared_from_this(), after, until_us, max,
+  auto job = [this, keep = partition_.shared_from_this(), after, until_us, max, life = life_,
               id = summary_.read_begins(after, until_us), done = std::move(done)]() mutable {
     auto chunk = read_rows(after, end_of(until_us), max);
     auto& loop = loop_.net_loop();
-    loop.post([this, keep = std::move(keep), until_us, id, chunk = std::move(chunk),
+    loop.post([this, keep = std::move(keep), until_us, life, id, chunk = std::move(chunk),
                done = std::move(done)]() mutable {
+      if (life != life_) return done(std::vector<DueKey>{});
       if (!chunk) {
         summary_.read_failed(id);
         return done(fail(chunk.error().code,
@@ -120,12 +142,13 @@ void DueIndex::read(DueKey after, TimeUs until_us, std::size_t max, ReadDue done
 
 bool DueIndex::read_in_background(std::optional<DueKey> after, std::optional<DueKey> last,
                                   std::size_t max, std::function<void(Chunk&)> found) {
-  auto job = [this, keep = partition_.shared_from_this(), after, last, max,
+  auto job = [this, keep = partition_.shared_from_this(), after, last, max, life = life_,
               found = std::move(found)]() mutable {
     auto chunk = read_rows(after, last, max);
     auto& loop = loop_.net_loop();
-    loop.post([this, keep = std::move(keep), chunk = std::move(chunk),
+    loop.post([this, keep = std::move(keep), life, chunk = std::move(chunk),
                found = std::move(found)]() mutable {
+      if (life != life_) return;
       reading_ = false;
       if (chunk) return found(*chunk);
       log::warn("due index not read",  // tried again in a second
@@ -190,17 +213,17 @@ void DueIndex::remove_rows(const Chunk& chunk, DueKey target) {
     puts.push_back({storage::Table::kCursor, due_row_key(partition_.id(), row), std::nullopt});
   reading_ = true;
   partition_.write_begins();
-  loop_.cursor_writes().add(
-      {}, std::move(puts),
-      [this, keep = partition_.shared_from_this(), rows = chunk.rows, to](ErrorCode error) {
-        reading_ = false;
-        if (error == ErrorCode::kOk) {
-          summary_.removed(rows);
-          raise_clean_to(to);
-          remove_passed();
-        }
-        partition_.write_ended();
-      });
+  loop_.cursor_writes().add({}, std::move(puts),
+                            [this, keep = partition_.shared_from_this(), rows = chunk.rows, to,
+                             life = life_](ErrorCode error) {
+                              if (life == life_) reading_ = false;
+                              if (error == ErrorCode::kOk && life == life_) {
+                                summary_.removed(rows);
+                                raise_clean_to(to);
+                                remove_passed();
+                              }
+                              partition_.write_ended();
+                            });
 }
 
 // What was added since the rows were read may lie below `to`.

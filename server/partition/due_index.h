@@ -27,6 +27,12 @@ class DueIndex {
   DueIndex(CoreLoop& loop, Partition& partition, Offset recovered_end);
   // At start, of a partition with messages; blocks. The rows are counted later, in the background.
   Status recover();
+  // Up to where rows were removed; any thread, blocks.
+  static Result<DueKey> read_removed_to(const storage::StorageShard& shard, PartitionId id);
+  // A replica looks at no rows; resume() when it becomes main, with messages up to `end` on the
+  // disk: the rows are counted anew.
+  void suspend();
+  void resume(Offset end, DueKey removed_to);
 
   // The rows of a batch with its server fields, ascending in offset; empty for most batches.
   static std::vector<DueKey> rows_of(ByteSpan batch, const batch::Header& header,
@@ -93,6 +99,7 @@ class DueIndex {
   std::optional<DueKey> added_meanwhile_;  // the lowest one, while passed rows are being removed
   DueKey removed_to_;                      // what was removed lies up to here
   bool reading_ = false;                   // in the background
+  std::uint64_t life_ = 0;                 // another one after resume()
   bool closed_ = false;
 };
 

@@ -11,14 +11,16 @@
 
 namespace andyx::server {
 
-Partition::Partition(CoreLoop& loop, const Topic& topic, const PartitionRecord& record,
-                     PartitionCore core)
+Partition::Partition(CoreLoop& loop, std::shared_ptr<const Topic> topic,
+                     const PartitionRecord& record, PartitionCore core)
     : loop_(loop),
       id_(record.partition_id),
-      topic_id_(topic.id),
+      topic_id_(topic->id),
       index_(record.index),
-      topic_name_(topic.name.path()),
+      topic_name_(topic->name.path()),
+      topic_(std::move(topic)),
       core_(std::move(core)),
+      log_(loop, *this, id_, false, {}),
       cache_(loop.cache_budget()),
       cursor_log_(loop, *this, id_),
       due_(loop, *this, core_.end_offset()),
@@ -43,6 +45,13 @@ const CachedBatch* Partition::cached(Offset offset) const {
 }
 
 void Partition::read(ReadRequest request, Reply reply) {
+  if (!serving_) return reply.error(not_main());
+  if (request.epoch != 0 && request.epoch != core_.epoch()) {
+    return reply.error({ErrorCode::kNotMain,
+                        describe() + ": the main epoch is " + std::to_string(core_.epoch()) +
+                            ", the request is for " + std::to_string(request.epoch),
+                        loop_.node().config.node_id});
+  }
   if (request.offset < core_.start_offset() || request.offset > core_.committed_offset()) {
     return reply.error({ErrorCode::kOffsetOutOfRange,
                         describe() + ": offset " + std::to_string(request.offset) +
@@ -128,12 +137,7 @@ void Partition::read_log(Offset offset, std::size_t max_bytes, Fetched fetched) 
   off_loop(std::move(job));
 }
 
-void Partition::off_loop(ReadPool::Job job) {
-  if (loop_.node().read_pool->submit(std::move(job))) return;
-  loop_.net_loop().post([self = shared_from_this(), job = std::move(job)]() mutable {
-    self->off_loop(std::move(job));
-  });
-}
+void Partition::off_loop(ReadPool::Job job) { loop_.off_loop(std::move(job)); }
 
 // Storage answers what is durable there, which may be ahead of what this loop has heard of.
 void Partition::drop_uncommitted(std::vector<SharedBytes>& batches) const {
@@ -145,6 +149,7 @@ void Partition::drop_uncommitted(std::vector<SharedBytes>& batches) const {
 
 void Partition::resolve(protocol::StartKind kind, std::int64_t value,
                         std::function<void(Result<Offset>)> found) {
+  if (!serving_) return found(std::unexpected(not_main()));
   auto clamp = [this](Offset offset) {
     return std::clamp(offset, core_.start_offset(), core_.committed_offset());
   };
@@ -193,29 +198,39 @@ void Partition::close_stream(SubscriptionId id, StreamKey key) {
 }
 
 void Partition::when_ready(SubscriptionId id, std::move_only_function<void(Status)> ready) {
+  if (!is_main()) return ready(std::unexpected(not_main()));
+  if (!serving_) {
+    when_serving_.emplace_back(id, std::move(ready));
+    return;
+  }
   if (auto* subscription = find_subscription(id)) return subscription->when_ready(std::move(ready));
   ready(fail(ErrorCode::kUnknownSubscription, describe() + ": the subscription was deleted"));
 }
 
-void Partition::apply_topic(const Topic& topic) {
-  fences_ = topic.fences;
-  core_.dedup().set_window(topic.effective.dedup_window_ms);
+void Partition::apply_topic(const std::shared_ptr<const Topic>& topic) {
+  topic_ = topic;
+  fences_ = topic->fences;
+  core_.dedup().set_window(topic->effective.dedup_window_ms);
+  if (serving_) sync_subscriptions();
+  retention_.set_policy(topic->effective.retention);
+  if (retention_.active()) watch();
+}
+
+void Partition::sync_subscriptions() {
   for (auto it = subscriptions_.begin(); it != subscriptions_.end();) {
-    if (topic.subscriptions.find(it->second->record().name) != nullptr) {
+    if (topic_->subscriptions.find(it->second->record().name) != nullptr) {
       ++it;
       continue;
     }
-    it->second->end_all_streams(
+    it->second->end(
         {ErrorCode::kUnknownSubscription, describe() + ": the subscription was deleted"});
     cursor_log_.deleted(it->first);
     it = subscriptions_.erase(it);
   }
-  for (auto it = topic.subscriptions.begin(); it != topic.subscriptions.end(); ++it) {
+  for (auto it = topic_->subscriptions.begin(); it != topic_->subscriptions.end(); ++it) {
     if (subscriptions_.contains(it->id)) continue;
     add_subscription(it.item());
   }
-  retention_.set_policy(topic.effective.retention);
-  if (retention_.active()) watch();
 }
 
 void Partition::add_subscription(std::shared_ptr<const SubscriptionRecord> record) {
@@ -244,22 +259,40 @@ void Partition::start_subscription(const Subscription& subscription) {
 
 void Partition::close_deleted() {
   deleted_ = true;
-  Error gone{ErrorCode::kUnknownTopic, describe() + ": the topic was deleted"};
-  waiters_.fail_from(0, [&](Waiter&& waiter) { waiter.fail(gone); });
-  for (auto& parked : parked_) parked.reply.error(gone);
-  parked_.clear();
-  for (auto& [id, subscription] : subscriptions_) subscription->end_all_streams(gone);
-  subscriptions_.clear();
-  cursor_log_.close();
+  const Error gone{ErrorCode::kUnknownTopic, describe() + ": the topic was deleted"};
+  fail_everybody(gone, gone);
+  log_.stand_down();
+  cursor_log_.close(gone);
   due_.close();
   cache_.clear();
   if (writes_under_way_ == 0) free_space();
 }
 
+void Partition::fail_everybody(const Error& waiters, const Error& others) {
+  waiters_.fail_from(0, [&](Waiter&& waiter) { waiter.fail(waiters); });
+  for (auto& [token, waiter] : std::exchange(waiting_, {})) waiter.fail(waiters);
+  for (auto& parked : std::exchange(parked_, {})) parked.reply.error(others);
+  for (auto& [id, ready] : std::exchange(when_serving_, {})) ready(std::unexpected(others));
+  for (auto& [id, subscription] : subscriptions_) subscription->end(others);
+  subscriptions_.clear();
+  serving_ = false;
+}
+
 void Partition::write_begins() { ++writes_under_way_; }
 
 void Partition::write_ended() {
-  if (--writes_under_way_ == 0 && deleted_) free_space();
+  if (--writes_under_way_ != 0) return;
+  if (deleted_) return free_space();
+  if (removed_) free_copy();
+}
+
+std::vector<storage::StatePut> Partition::delete_rows() const {
+  std::vector<storage::StatePut> puts;
+  for (std::string key :
+       {producer_snapshot_key(id_), cursor_snapshot_key(id_), due_removed_key(id_),
+        epochs_row_key(id_, false), epochs_row_key(id_, true), cut_note_key(id_)})
+    puts.push_back({storage::Table::kCursor, std::move(key), std::nullopt});
+  return puts;
 }
 
 void Partition::free_space() {
@@ -270,11 +303,7 @@ void Partition::free_space() {
       log::warn("log not dropped", {{"partition", describe()}, {"error", dropped.error().message}});
     }
   }
-  loop_.writes().add({},
-                     {{storage::Table::kCursor, producer_snapshot_key(id_), std::nullopt},
-                      {storage::Table::kCursor, cursor_snapshot_key(id_), std::nullopt},
-                      {storage::Table::kCursor, due_removed_key(id_), std::nullopt}},
-                     [](ErrorCode) {});
+  loop_.writes().add({}, delete_rows(), [](ErrorCode) {});
   due_.remove_all();
 }
 

@@ -1,13 +1,17 @@
-// A partition on its loop: the shell around PartitionCore. Patches and stores batches, answers
-// producers and readers, holds the tail cache and the subscriptions' shells.
+// A copy of a partition on its loop: the shell around PartitionCore. As main it patches and stores
+// batches, answers producers and readers, holds the tail cache and the subscriptions' shells; as
+// replica it stores what the main sends and keeps what is derived from it ready for the day that it
+// becomes main. Roles come from the image (partition_roles.cc).
 //
 // Thread: its loop. Life: shared, because writes and reads under way keep it; closed when its topic
-// is deleted.
+// is deleted, or the copy is taken from this node.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -20,6 +24,7 @@
 #include "server/partition/producer_fence.h"
 #include "server/partition/retention.h"
 #include "server/partition/tail_cache.h"
+#include "server/replication/replicated_log.h"
 #include "server/subscription/cursor_log.h"
 #include "server/subscription/subscription.h"
 
@@ -31,26 +36,48 @@ namespace andyx::server {
 
 class CoreLoop;
 
-class Partition : public std::enable_shared_from_this<Partition> {
+class Partition final : public std::enable_shared_from_this<Partition>,
+                        private ReplicatedLog::Owner {
  public:
   // Recovers what storage holds of it; blocks on the disk where there is something (at start).
+  // `replication`: of `record`; names this node among the copies.
   static Result<std::shared_ptr<Partition>> open(CoreLoop& loop,
                                                  const std::shared_ptr<const Topic>& topic,
-                                                 const PartitionRecord& record);
-  Partition(CoreLoop& loop, const Topic& topic, const PartitionRecord& record, PartitionCore core);
+                                                 const PartitionRecord& record,
+                                                 const ReplicationRecord& replication);
+  Partition(CoreLoop& loop, std::shared_ptr<const Topic> topic, const PartitionRecord& record,
+            PartitionCore core);
   ~Partition();
 
   CoreLoop& loop() { return loop_; }
   PartitionId id() const { return id_; }
   TopicId topic_id() const { return topic_id_; }
   std::uint32_t index() const { return index_; }
-  std::string describe() const;  // "tenant/…/topic partition 3", for messages
+  std::string describe() const override;  // "tenant/…/topic partition 3", for messages
   const std::string& topic_name() const { return topic_name_; }  // tenant/…/topic
   const PartitionCore& core() const { return core_; }
   std::uint64_t stored_bytes() const;
 
+  // ---- Roles (partition_roles.cc).
+  // The partition's record as the image has it now, and the state of its copies' nodes.
+  void adopt(const ReplicationRecord& record);
+  bool is_main() const { return role_ == Role::kMain; }
+  // Committed messages may be read, consumers may attach. A main that takes over serves only when
+  // its log end at election is committed; until then, and elsewhere, answer not_main().
+  bool serving() const { return serving_; }
+  Error not_main() const;
+  bool replicated() const { return record_.replicas.size() > 1; }
+  const ReplicationRecord& replication() const { return record_; }
+  // How far each copy is durable, in the order of the record's; kNoOffset: not known.
+  std::vector<Offset> replica_offsets() const;
+  ReplicatedLog& replicated_log(bool internal) { return internal ? cursor_log_.log() : log_; }
+  bool tick_replication();
+  // The copy is taken from this node: everything of it is freed, then CoreLoop::copy_freed.
+  void close_removed();
+  bool removed() const { return removed_; }
+
   // Subscriptions come and go with their topic's record, and epochs of named producers rise.
-  void apply_topic(const Topic& topic);
+  void apply_topic(const std::shared_ptr<const Topic>& topic);
   // Called while it asks for that (watch). `reads_left`: jobs that the read pool may still be given
   // in this second. False: not needed again for now.
   bool every_second(TimeUs now_us, std::size_t& reads_left);
@@ -58,6 +85,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void close_deleted();
 
   // `batch` is verified and is the caller's only use of those bytes: they are patched in place.
+  // `epoch`: as the client knows it; 0: any.
   void produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch, protocol::Acks acks,
                Reply reply);
 
@@ -69,6 +97,7 @@ class Partition : public std::enable_shared_from_this<Partition> {
     Offset offset = 0;
     std::size_t max_bytes = 0;
     std::uint64_t deadline_ms = 0;  // long poll until then; 0: answer at once
+    MainEpoch epoch = 0;            // as the client knows it; 0: any
   };
   void read(ReadRequest request, Reply reply);
   void expire_reads(std::uint64_t now_ms);
@@ -126,7 +155,15 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void write_begins();
   void write_ended();
 
+  // Of the internal log (CursorLog): its proposals, and whether it serves.
+  void internal_serving_begins() { serve_if_ready(); }
+  void propose_internal(const SetProposal& proposal);
+  void cursors_settled() { settle_role(); }
+  void ask_for_new_epoch(MainEpoch epoch) override;
+  void pulls_failing(bool failing) override;
+
  private:
+  enum class Role : std::uint8_t { kNone, kMain, kReplica };
   struct Waiter {
     std::optional<Reply> reply;  // none: of append_internal()
     PartitionCore::Produced produced;
@@ -139,12 +176,39 @@ class Partition : public std::enable_shared_from_this<Partition> {
     Reply reply;
   };
 
-  static Result<PartitionCore::Recovered> recover(CoreLoop& loop, PartitionId id,
-                                                  std::uint32_t dedup_window_ms);
-  Status recover_subscriptions(const Topic& topic);
+  // Roles.
+  void settle_role();
+  void become_main();
+  void serve_if_ready();
+  void serve();
+  void step_down();
+  ReplicationRecord internal_record() const;
+  void consider_growth();
+  void send_proposal(const SetProposal& proposal);
+  void recover_cursors();
+  // ReplicatedLog::Owner.
+  std::shared_ptr<void> keep() override { return shared_from_this(); }
+  void committed_moved(Offset committed) override;
+  void settled() override { settle_role(); }
+  void answer(std::uint64_t token, ErrorCode error) override;
+  void serving_begins() override { serve_if_ready(); }
+  void propose(const SetProposal& proposal) override;
+  SharedBytes remembered(Offset offset) override;
+  std::vector<std::uint8_t> state_below(Offset start) override;
+  void store(const batch::Header& header, SharedBytes batch,
+             std::vector<storage::StatePut> puts) override;
+  void start_moved(Offset start) override;
+  ReplicatedLog::CutWork cut_work(const CutLog& cut, ByteSpan state) override;
+
+  static Result<PartitionCore::Recovered> recover(storage::StorageShard& shard, PartitionId id,
+                                                  std::uint32_t dedup_window_ms,
+                                                  Offset empty_at = 0);
+  void restore_subscriptions(std::span<const CursorChange> changes);
+  void sync_subscriptions();
   void add_subscription(std::shared_ptr<const SubscriptionRecord> record);
   void append(const PartitionCore::Produced& produced, const batch::Header& header,
-              SharedBytes batch);
+              SharedBytes batch, protocol::Acks acks, std::uint64_t token);
+  Status may_take(const batch::Header& header, protocol::Acks acks);
   // A batch on its way to storage.
   struct Writing {
     Offset from = 0, to = 0;
@@ -152,9 +216,10 @@ class Partition : public std::enable_shared_from_this<Partition> {
     std::size_t size_bytes = 0;
     std::vector<DueKey> due;
   };
+  void write(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts);
   void written(const Writing& batch, ErrorCode error);
+  std::uint64_t wait_for(Waiter waiter, protocol::Acks acks, bool append_it);
   void watch();
-  void committed_moved();
   void answer_read(const ReadRequest& request, Reply reply);
   void send_read(std::vector<SharedBytes> batches, Reply reply);
   void answer_produce(Waiter waiter);
@@ -162,16 +227,31 @@ class Partition : public std::enable_shared_from_this<Partition> {
   void drop_uncommitted(std::vector<SharedBytes>& batches) const;
   void read_log(Offset offset, std::size_t max_bytes, Fetched fetched);
   void free_space();
+  void free_copy();
+  std::vector<storage::StatePut> delete_rows() const;
+  void fail_everybody(const Error& waiters, const Error& others);
 
   CoreLoop& loop_;
   PartitionId id_;
   TopicId topic_id_;
   std::uint32_t index_;
   std::string topic_name_;
+  std::shared_ptr<const Topic> topic_;
   PartitionCore core_;
+  ReplicationRecord record_;
+  ReplicatedLog log_;
+  Role role_ = Role::kNone;
+  bool serving_ = false;
+  // Of a main that takes over: what its internal log says, once that was read.
+  std::optional<std::vector<CursorChange>> cursors_;
+  bool reading_cursors_ = false;
+  std::uint64_t mains_ = 0;  // so often this copy has become main
+  std::vector<std::pair<SubscriptionId, std::move_only_function<void(Status)>>> when_serving_;
   ProducerFences fences_;  // of the topic's named producers; shared with its record
   TailCache cache_;
-  AckQueue<Waiter> waiters_;
+  AckQueue<Waiter> waiters_;                           // of a main without other copies
+  std::unordered_map<std::uint64_t, Waiter> waiting_;  // by token, of others
+  std::uint64_t next_token_ = 1;
   std::vector<ParkedRead> parked_;
   CursorLog cursor_log_;
   std::vector<Subscription*> flowing_;  // have streams
@@ -182,6 +262,8 @@ class Partition : public std::enable_shared_from_this<Partition> {
   std::uint32_t writes_under_way_ = 0;
   bool producers_changed_ = false;
   bool deleted_ = false;
+  bool removed_ = false;
+  bool freed_ = false;
 };
 
 }  // namespace andyx::server

@@ -9,6 +9,7 @@ namespace andyx::server {
 PartitionCore::PartitionCore(MainEpoch epoch, Recovered recovered)
     : epoch_(epoch),
       start_(recovered.start_offset),
+      committed_(recovered.end_offset),
       durable_(recovered.end_offset),
       end_(recovered.end_offset),
       last_append_time_us_(recovered.last_append_time_us),
@@ -70,6 +71,39 @@ void PartitionCore::durable(Offset end) {
   if (end <= durable_) return;
   durable_ = end;
   producers_.durable(end);
+  if (!by_set_) committed_ = end;
+}
+
+void PartitionCore::commits_by_set(Offset committed) {
+  assert(committed <= durable_);
+  by_set_ = true;
+  committed_ = committed;
+}
+
+void PartitionCore::committed(Offset offset) {
+  assert(offset <= durable_);
+  if (by_set_) committed_ = std::max(committed_, offset);
+}
+
+void PartitionCore::replicated(const batch::Header& header,
+                               std::span<const std::uint64_t> message_ids) {
+  assert(!draining_ && header.base_offset == end_);
+  producers_.record(header);
+  dedup_.expire(header.append_time_us);
+  dedup_.record(message_ids, header.base_offset, header.append_time_us);
+  end_ = header.end_offset();
+  last_append_time_us_ = std::max(last_append_time_us_, header.append_time_us);
+}
+
+void PartitionCore::recovered(Recovered recovered) {
+  assert(durable_ == end_ && !draining_);
+  start_ = recovered.start_offset;
+  durable_ = end_ = recovered.end_offset;
+  committed_ = by_set_ ? std::clamp(committed_, start_, end_) : end_;
+  last_append_time_us_ = recovered.last_append_time_us;
+  producers_ = std::move(recovered.producers);
+  dedup_ = std::move(recovered.dedup);
+  producers_.durable(durable_);
 }
 
 void PartitionCore::append_refused(Offset from, Offset to) {
@@ -96,7 +130,7 @@ void PartitionCore::storage_failed() {
 }
 
 void PartitionCore::start_advanced(Offset start) {
-  assert(start <= durable_);
+  assert(start <= committed_);
   start_ = std::max(start_, start);
 }
 

@@ -65,12 +65,22 @@ class PartitionCore {
   // Retention moved the start of the log. Never back.
   void start_advanced(Offset start);
 
+  // With other copies: committed is what committed() says from here on, no longer what is durable.
+  void commits_by_set(Offset committed);
+  void committed(Offset offset);
+  // Of batches to come.
+  void begin_epoch(MainEpoch epoch) { epoch_ = epoch; }
+  // A batch of another node's main, handed to storage as it is; `message_ids` as for produce().
+  void replicated(const batch::Header& header, std::span<const std::uint64_t> message_ids);
+  // The log was cut, or begins anew: what is left of it was recovered. Nothing is in flight.
+  void recovered(Recovered recovered);
+
   MainEpoch epoch() const { return epoch_; }
   Offset start_offset() const { return start_; }
   Offset end_offset() const { return end_; }          // one past the last accepted
   Offset durable_offset() const { return durable_; }  // one past the last durable
   // Durable on the whole in-sync set. With one copy: what is durable here.
-  Offset committed_offset() const { return durable_; }
+  Offset committed_offset() const { return committed_; }
   TimeUs last_append_time_us() const { return last_append_time_us_; }
   bool draining() const { return draining_; }
   bool failed() const { return failed_; }
@@ -81,13 +91,14 @@ class PartitionCore {
 
  private:
   MainEpoch epoch_;
-  Offset start_, durable_, end_;
+  Offset start_, committed_, durable_, end_;
   TimeUs last_append_time_us_;
   ProducerTable producers_;
   DedupWindow dedup_;
   Offset drain_to_ = 0;  // end of the submitted appends that are still to be refused
   bool draining_ = false;
   bool failed_ = false;
+  bool by_set_ = false;
 };
 
 // Requests that wait until an offset is committed, answered in the order of their arrival. A

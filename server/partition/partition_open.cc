@@ -2,6 +2,7 @@
 // behind it, subscriptions from theirs and the internal log.
 #include <unordered_map>
 
+#include "server/app/data_directory.h"
 #include "server/app/log.h"
 #include "server/log_ids.h"
 #include "server/loop/core_loop.h"
@@ -32,12 +33,14 @@ Status replay_producers(storage::StorageShard& shard, PartitionId id, Offset fro
 
 }  // namespace
 
-Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId id,
-                                                    std::uint32_t dedup_window_ms) {
-  auto& shard = *loop.node().shard;
+// `empty_at`: where a log that storage does not know begins.
+Result<PartitionCore::Recovered> Partition::recover(storage::StorageShard& shard, PartitionId id,
+                                                    std::uint32_t dedup_window_ms,
+                                                    Offset empty_at) {
   PartitionCore::Recovered recovered;
   auto state = shard.log_state(data_log(id));
-  if (!state) return recovered;
+  if (!state && empty_at == 0) return recovered;
+  if (!state) state = storage::LogState{.start_offset = empty_at, .end_offset = empty_at};
   recovered.start_offset = state->start_offset;
   recovered.end_offset = state->end_offset;
   recovered.last_append_time_us = state->last_append_time_us;
@@ -69,38 +72,51 @@ Result<PartitionCore::Recovered> Partition::recover(CoreLoop& loop, PartitionId 
 
 Result<std::shared_ptr<Partition>> Partition::open(CoreLoop& loop,
                                                    const std::shared_ptr<const Topic>& topic,
-                                                   const PartitionRecord& record) {
-  auto recovered = recover(loop, record.partition_id, topic->effective.dedup_window_ms);
+                                                   const PartitionRecord& record,
+                                                   const ReplicationRecord& replication) {
+  auto& shard = *loop.node().shard;
+  if (auto whole = finish_cut(shard, record.partition_id); !whole)
+    return std::unexpected(whole.error());
+  auto recovered = recover(shard, record.partition_id, topic->effective.dedup_window_ms);
   if (!recovered) return std::unexpected(recovered.error());
   auto partition = std::make_shared<Partition>(
-      loop, *topic, record, PartitionCore(record.main_epoch, std::move(*recovered)));
+      loop, topic, record, PartitionCore(record.main_epoch, std::move(*recovered)));
+  if (auto status = partition->log_.recover(); !status) return std::unexpected(status.error());
+  if (auto status = partition->cursor_log_.recover(); !status)
+    return std::unexpected(status.error());
   if (partition->core().end_offset() > 0) {
     if (auto status = partition->due_.recover(); !status) return std::unexpected(status.error());
     partition->watch();  // rows of delayed messages are to be counted
   }
-  if (auto status = partition->recover_subscriptions(*topic); !status)
-    return std::unexpected(status.error());
-  partition->apply_topic(*topic);
+  partition->apply_topic(topic);
+  if (replication.replicas.size() <= 1) {  // nobody to wait for: it serves when it is open
+    auto changes = CursorLog::read(shard, record.partition_id);
+    if (!changes) return std::unexpected(changes.error());
+    partition->cursors_ = std::move(*changes);
+  } else {
+    partition->core_.commits_by_set(partition->log_.copy().committed);
+    partition->due_.suspend();  // counted when it becomes main
+  }
+  partition->adopt(replication);
   return partition;
 }
 
-Status Partition::recover_subscriptions(const Topic& topic) {
+void Partition::restore_subscriptions(std::span<const CursorChange> changes) {
   std::unordered_map<SubscriptionId, std::shared_ptr<const SubscriptionRecord>> records;
-  for (auto it = topic.subscriptions.begin(); it != topic.subscriptions.end(); ++it)
+  for (auto it = topic_->subscriptions.begin(); it != topic_->subscriptions.end(); ++it)
     records.emplace(it->id, it.item());
-  auto status = cursor_log_.recover([&](const CursorChange& change) {
+  for (const CursorChange& change : changes) {
     auto record = records.find(change.subscription);
-    if (record == records.end()) return;  // deleted since
+    if (record == records.end()) continue;  // deleted since
     if (change.kind == CursorChange::Kind::kDeleted) {
       subscriptions_.erase(change.subscription);
-      return;
+      continue;
     }
     auto& subscription = subscriptions_[change.subscription];
     if (!subscription) subscription = std::make_unique<Subscription>(*this, record->second);
     subscription->core().apply(change);
-  });
+  }
   for (auto& [id, subscription] : subscriptions_) subscription->recovered();
-  return status;
 }
 
 }  // namespace andyx::server

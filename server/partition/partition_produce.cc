@@ -12,42 +12,68 @@ namespace andyx::server {
 
 void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoch epoch,
                         protocol::Acks acks, Reply reply) {
+  if (!is_main()) return reply.error(not_main());
   if (auto open = check_fence(fences_, header); !open) {
     return reply.error({open.error().code, describe() + ": " + open.error().message});
   }
+  if (auto may = may_take(header, acks); !may) return reply.error(may.error());
   std::vector<std::uint64_t> ids;
   if (core_.dedup().on()) ids = message_ids(batch.span(), header);
   auto produced = core_.produce(header, epoch, net::wall_time_us(), ids);
   if (!produced) {
     return reply.error({produced.error().code, describe() + ": " + produced.error().message});
   }
-  const bool refused = !produced->repeated.empty();
-  const bool append_it = !produced->duplicate && !refused;
-  if (refused && acks == protocol::Acks::none) {
-    refuse_repeated({std::move(reply), *produced, nullptr});
-  } else if (acks == protocol::Acks::none) {
-    Waiter at_once{std::move(reply), *produced, nullptr};
-    at_once.produced.base_offset = kNoOffset;
-    answer_produce(std::move(at_once));
-  } else if (!append_it && core_.committed_offset() >= produced->end_offset) {
-    answer_produce({std::move(reply), *produced, nullptr});
-  } else {
-    waiters_.push(produced->end_offset, {std::move(reply), *produced, nullptr});
+  const bool append_it = !produced->duplicate && produced->repeated.empty();
+  const std::uint64_t token = wait_for({std::move(reply), *produced, nullptr}, acks, append_it);
+  if (append_it) append(*produced, header, std::move(batch), acks, token);
+}
+
+// A duplicate is not refused here: its original may be stored, which a refusal would deny.
+Status Partition::may_take(const batch::Header& header, protocol::Acks acks) {
+  auto may = log_.may_append(acks);
+  if (may) return {};
+  const auto verdict = core_.producers().check(header);
+  if (verdict && verdict->duplicate && log_.leads()) return {};
+  return fail(may.error().code, describe() + ": " + may.error().message);
+}
+
+// Answers at once, or when it is stored as durably as asked. The token of the answer to come, 0
+// where there is no other copy.
+std::uint64_t Partition::wait_for(Waiter waiter, protocol::Acks acks, bool append_it) {
+  const Offset end = waiter.produced.end_offset;
+  if (acks == protocol::Acks::none) waiter.produced.base_offset = kNoOffset;
+  if (acks == protocol::Acks::none && append_it) {
+    answer_produce(std::move(waiter));
+    return 0;
   }
-  if (append_it) append(*produced, header, std::move(batch));
+  if (log_.main() == nullptr) {
+    if (!append_it && (acks == protocol::Acks::none || core_.committed_offset() >= end))
+      answer_produce(std::move(waiter));
+    else
+      waiters_.push(end, std::move(waiter));
+    return 0;
+  }
+  const std::uint64_t token = next_token_++;
+  waiting_.emplace(token, std::move(waiter));
+  if (!append_it) log_.duplicate(end, acks, token);
+  return token;
 }
 
 void Partition::append_internal(SharedBytes batch, std::function<void(const Status&)> stored) {
+  if (!is_main()) return stored(std::unexpected(not_main()));
   auto header = batch::read_header(batch.span());
   if (!header) return stored(std::unexpected(header.error()));
+  constexpr auto kAcks = protocol::Acks::quorum;
+  if (auto may = may_take(*header, kAcks); !may) return stored(may);
   auto produced = core_.produce(*header, 0, net::wall_time_us());
   if (!produced) {
     if (produced.error().code == ErrorCode::kDuplicateUnknown) return stored({});
     return stored(std::unexpected(produced.error()));
   }
-  if (produced->duplicate && core_.committed_offset() >= produced->end_offset) return stored({});
-  waiters_.push(produced->end_offset, {std::nullopt, *produced, std::move(stored)});
-  if (!produced->duplicate) append(*produced, *header, std::move(batch));
+  const bool append_it = !produced->duplicate;
+  const std::uint64_t token =
+      wait_for({std::nullopt, *produced, std::move(stored)}, kAcks, append_it);
+  if (append_it) append(*produced, *header, std::move(batch), kAcks, token);
 }
 
 void Partition::Waiter::fail(const Error& error) {
@@ -58,24 +84,37 @@ void Partition::Waiter::fail(const Error& error) {
 }
 
 void Partition::append(const PartitionCore::Produced& produced, const batch::Header& header,
-                       SharedBytes batch) {
+                       SharedBytes batch, protocol::Acks acks, std::uint64_t token) {
   batch::patch_server_fields(batch.mutable_data(), produced.epoch, produced.base_offset,
                              produced.append_time_us);
+  batch::Header stored = header;
+  stored.main_epoch = produced.epoch;
+  stored.base_offset = produced.base_offset;
+  stored.append_time_us = produced.append_time_us;
   bool pins_much = batch.size() * limits::kMinPinShare < batch.charged_bytes();
   cache_.append(produced.base_offset, header.count,
                 pins_much ? SharedBytes::copy_of(batch.span()) : batch);
+  std::vector<storage::StatePut> puts;
+  if (auto row = log_.appended(stored, batch, acks, token)) puts.push_back(std::move(*row));
+  write(stored, std::move(batch), std::move(puts));
+  log_.act();
+}
+
+// To storage, with what is derived from it.
+void Partition::write(const batch::Header& header, SharedBytes batch,
+                      std::vector<storage::StatePut> puts) {
   producers_changed_ |= header.producer_id != 0;
-  Writing writing{.from = produced.base_offset,
-                  .to = produced.end_offset,
-                  .append_time_us = produced.append_time_us,
+  Writing writing{.from = header.base_offset,
+                  .to = header.end_offset(),
+                  .append_time_us = header.append_time_us,
                   .size_bytes = batch.size(),
                   .due = {}};
-  // Of the patched header: `header` is as the producer sent it.
   if ((header.flags & batch::kFlagDeliverAt) != 0) {
-    writing.due =
-        DueIndex::rows_of(batch.span(), *batch::read_header(batch.span()), produced.append_time_us);
+    writing.due = DueIndex::rows_of(batch.span(), header, header.append_time_us);
+    auto rows = due_.puts_of(writing.due);
+    puts.insert(puts.end(), std::make_move_iterator(rows.begin()),
+                std::make_move_iterator(rows.end()));
   }
-  auto puts = due_.puts_of(writing.due);
   std::vector<storage::LogAppend> appends;
   appends.push_back({data_log(id_), std::move(batch)});
   ++writes_under_way_;
@@ -86,23 +125,19 @@ void Partition::append(const PartitionCore::Produced& produced, const batch::Hea
 }
 
 void Partition::written(const Writing& batch, ErrorCode error) {
+  if (deleted_ || removed_) return write_ended();
   --writes_under_way_;
-  if (deleted_) {
-    if (writes_under_way_ == 0) free_space();
-    return;
-  }
   if (error == ErrorCode::kOk) {
     core_.durable(batch.to);
     due_.added(batch.due);
     retention_.appended(batch.to, batch.append_time_us, batch.size_bytes);
     if (!batch.due.empty()) watch();
-    committed_moved();
-    return;
+    return log_.written(batch.from, batch.to, error);
   }
   Offset from = batch.from;
-  Error told{error, describe() + (error == ErrorCode::kStorageFailed
-                                      ? ": the storage shard has stopped"
-                                      : ": storage did not take the batch")};
+  const Error told{error, describe() + (error == ErrorCode::kStorageFailed
+                                            ? ": the storage shard has stopped"
+                                            : ": storage did not take the batch")};
   if (error == ErrorCode::kStorageFailed) {
     core_.storage_failed();
     from = core_.committed_offset();
@@ -111,9 +146,26 @@ void Partition::written(const Writing& batch, ErrorCode error) {
   }
   cache_.truncate(from);
   waiters_.fail_from(from, [&](Waiter&& waiter) { waiter.fail(told); });
+  log_.written(batch.from, batch.to, error);
+  if (error != ErrorCode::kStorageFailed) return;
+  for (auto& [token, waiter] : std::exchange(waiting_, {})) waiter.fail(told);
 }
 
-void Partition::committed_moved() {
+// The core says what came of it.
+void Partition::answer(std::uint64_t token, ErrorCode error) {
+  auto found = waiting_.extract(token);
+  if (found.empty()) return;  // told when it was appended: acks none
+  Waiter waiter = std::move(found.mapped());
+  if (error == ErrorCode::kOk) return answer_produce(std::move(waiter));
+  waiter.fail({error, describe() + (error == ErrorCode::kDiskFull
+                                        ? ": storage did not take the batch"
+                                        : ": the copies did not confirm the batch while this node "
+                                          "was main; it may be stored")});
+}
+
+void Partition::committed_moved(Offset committed) {
+  core_.committed(committed);
+  if (!is_main()) return;
   waiters_.pop(core_.committed_offset(),
                [this](Waiter&& waiter) { answer_produce(std::move(waiter)); });
   if (!parked_.empty()) {
@@ -156,7 +208,8 @@ void Partition::snapshot_producers() {
   if (!std::exchange(producers_changed_, false) || core_.failed()) return;
   core_.producers().evict_idle(net::wall_time_us());
   auto bytes = core_.producers().encode(core_.committed_offset());
-  // A lost snapshot costs a longer replay, nothing else.
+  // A lost snapshot costs a longer replay, nothing else. Never of more than what is committed: that
+  // is not cut.
   loop_.writes().add({},
                      {{storage::Table::kCursor, producer_snapshot_key(id_),
                        std::string(bytes.begin(), bytes.end())}},

@@ -14,6 +14,7 @@ void Partition::watch() {
 }
 
 bool Partition::every_second(TimeUs now_us, std::size_t& reads_left) {
+  if (!serving_) return watched_ = false;  // a replica's start follows its main's
   const bool due = due_.every_second(now_us, !subscriptions_.empty(), reads_left);
   retention_.every_second(now_us, reads_left);
   watched_ = due || retention_.active();
@@ -27,12 +28,13 @@ void Partition::clock_moved() {
 
 void Partition::advance_start(Offset to) {
   to = std::min(to, core_.committed_offset());
-  if (to <= core_.start_offset() || deleted_ || core_.failed()) return;
+  if (to <= core_.start_offset() || !serving_ || core_.failed()) return;
   if (auto advanced = loop_.node().shard->advance_start(data_log(id_), to); !advanced) {
     log::warn("log not shortened",
               {{"partition", describe()}, {"error", advanced.error().message}});
     return;
   }
+  log_.start_advanced(to);
   core_.start_advanced(to);
   cache_.drop_below(to);
   for (auto& [id, subscription] : subscriptions_) subscription->log_start_advanced(to);

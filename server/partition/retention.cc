@@ -56,10 +56,11 @@ void Retention::every_second(TimeUs now_us, std::size_t& reads_left) {
 }
 
 void Retention::look_up(const RetentionCore::Look& look) {
-  auto job = [this, keep = partition_.shared_from_this(), look]() mutable {
+  auto job = [this, keep = partition_.shared_from_this(), look, life = life_]() mutable {
     auto found = find_all(*loop_.node().shard, partition_.id(), look);
     auto& loop = loop_.net_loop();
-    loop.post([this, keep = std::move(keep), look, found = std::move(found)] {
+    loop.post([this, keep = std::move(keep), look, life, found = std::move(found)] {
+      if (life != life_) return;
       looking_ = false;
       if (!found) {  // asked again in a second
         log::warn("retention cannot look at a partition",

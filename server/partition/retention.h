@@ -18,6 +18,12 @@ class Retention {
   Retention(CoreLoop& loop, Partition& partition, Offset end)
       : loop_(loop), partition_(partition), core_(end) {}
 
+  // The log ends at `end`, and may be another one than before; without a policy.
+  void restart(Offset end) {
+    core_ = RetentionCore(end);
+    looking_ = false;
+    ++life_;
+  }
   void set_policy(const RetentionPolicy& policy) { core_.set_policy(policy); }
   bool active() const { return core_.active(); }
   // A batch has become durable.
@@ -36,6 +42,7 @@ class Retention {
   Partition& partition_;
   RetentionCore core_;
   bool looking_ = false;
+  std::uint64_t life_ = 0;
 };
 
 }  // namespace andyx::server

@@ -19,6 +19,12 @@ inline PartitionId partition_of_state_key(std::string_view key) {
   return id;
 }
 inline std::string producer_snapshot_key(PartitionId id) { return state_key('p', id); }
+// Of logs with their main epochs (server/replication/epoch_table.h).
+inline std::string epochs_row_key(PartitionId id, bool internal) {
+  return state_key(internal ? 'E' : 'e', id);
+}
+// While the log is being cut: from where rows that were derived from it have to go.
+inline std::string cut_note_key(PartitionId id) { return state_key('c', id); }
 inline std::string cursor_snapshot_key(PartitionId id) { return state_key('s', id); }
 
 }  // namespace andyx::server

@@ -140,6 +140,12 @@ void Subscription::end_all_streams(const Error& reason) {
   }
 }
 
+void Subscription::end(const Error& reason) {
+  end_all_streams(reason);
+  for (auto& waiting : std::exchange(when_ready_, {})) waiting(std::unexpected(reason));
+  for (Drain& drain : std::exchange(drains_, {})) drain.drained();
+}
+
 void Subscription::revoke(std::uint64_t attach_epoch, std::move_only_function<void()> drained) {
   core_.revoke(attach_epoch);
   const std::uint64_t until_ms = partition_.loop().net_loop().now_ms() + limits::kDrainTimeoutMs;

@@ -52,6 +52,8 @@ class Subscription {
               std::uint64_t delay_ms, Reply reply);
   void reset(Offset to, std::move_only_function<void(Status)> done);
   void end_all_streams(const Error& reason);
+  // It is not served here any more: ends its streams, answers who waits for anything.
+  void end(const Error& reason);
   // The partition passes to another consumer: streams up to this epoch get nothing more; `drained`
   // when what they hold is answered, after limits::kDrainTimeoutMs at the latest.
   void revoke(std::uint64_t attach_epoch, std::move_only_function<void()> drained);

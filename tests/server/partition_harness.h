@@ -35,7 +35,8 @@ class PartitionHarness {
     thread_ = std::thread([this] { loop().run(); });
     topic_.id = 3;
     topic_.name = *TopicName::parse("harness");
-    topic_.set_partitions({{.partition_id = kPartition, .replicas = {}, .in_sync = {}}});
+    topic_.set_partitions(
+        {{.partition_id = kPartition, .main = 1, .replicas = {1}, .in_sync = {1}}});
   }
   ~PartitionHarness() {
     loop().stop();

@@ -34,6 +34,7 @@ class HeldShard final : public storage::StorageShard {
   Status advance_start(storage::LogId, Offset) override { return {}; }
   Status drop_log(storage::LogId) override { return {}; }
   Result<storage::CutTail> truncate(storage::LogId, Offset) override { return storage::CutTail{}; }
+  Status reset_log(storage::LogId, Offset, std::vector<storage::StatePut>) override { return {}; }
   Result<std::optional<std::string>> get(storage::Table, std::string_view) const override {
     return std::nullopt;
   }

@@ -252,6 +252,50 @@ TEST_CASE("a truncated log ends at the cut and goes on from there") {
   });
 }
 
+TEST_CASE("a log that begins anew holds nothing of before, wherever it begins") {
+  with_each_shard([](StorageShard& shard) {
+    const auto get = [&] { return shard.get(Table::kCursor, "beside"); };
+    CHECK(shard.reset_log(1, 7, {{Table::kCursor, "beside", "put"}}));  // there is no such log
+    CHECK_FALSE(shard.log_state(1));
+    CHECK(*get() == "put");
+    for (Offset base = 0; base < 40; base += 2) {
+      REQUIRE(append(shard, 1, base, {.count = 2, .payload_bytes = 40, .epoch = 3}) ==
+              ErrorCode::kOk);
+      append(shard, 2, base, {.count = 2});
+    }
+    REQUIRE(shard.advance_start(1, 21));
+    REQUIRE(shard.reset_log(1, 100, {{Table::kCursor, "beside", std::nullopt}}));
+    CHECK_FALSE(*get());
+    CHECK(shard.log_state(1)->start_offset == 100);
+    CHECK(shard.log_state(1)->end_offset == 100);
+    CHECK(shard.log_state(1)->last_epoch == 0);
+    CHECK(shard.log_state(1)->bytes == 0);
+    CHECK(shard.read(1, 39, 1).error().code == ErrorCode::kOffsetOutOfRange);
+    CHECK(shard.read(1, 100, 1)->empty());
+    CHECK(append(shard, 1, 40) == ErrorCode::kBadArgument);
+    CHECK(append(shard, 1, 100, {.payload_bytes = 30}) == ErrorCode::kOk);
+    REQUIRE(shard.advance_start(1, 101));
+    // The offsets of its first life come again.
+    REQUIRE(shard.reset_log(1, 0, {}));
+    for (Offset base = 0; base < 30; ++base)
+      REQUIRE(append(shard, 1, base, {.payload_bytes = 25, .epoch = 9}) == ErrorCode::kOk);
+    CHECK(shard.log_state(1)->start_offset == 0);
+    CHECK(read_all(shard, 1, 0, 25) == Offset{30});
+    CHECK(read_all(shard, 2, 0, 20) == Offset{40});
+  });
+}
+
+TEST_CASE("the whole of a log is cut at its start, which may lie inside of a batch") {
+  with_each_shard([](StorageShard& shard) {
+    for (Offset base = 0; base < 20; base += 4) append(shard, 1, base, {.count = 4});
+    REQUIRE(shard.advance_start(1, 6));
+    CHECK(shard.truncate(1, 6));
+    CHECK(shard.log_state(1)->end_offset == 6);
+    CHECK(shard.read(1, 6, 1)->empty());
+    CHECK(append(shard, 1, 6) == ErrorCode::kOk);
+  });
+}
+
 TEST_CASE("small state: put, overwrite, delete, scan in order") {
   with_each_shard([](StorageShard& shard) {
     WriteGroup group;

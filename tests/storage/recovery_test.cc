@@ -63,7 +63,7 @@ TEST_CASE("starts, drops and truncations survive a kill") {
     {
       auto shard = open_or_fail({.directory = directory.path(), .generation_bytes = generation});
       for (Offset base = 0; base < 100; ++base) {
-        for (LogId log = 1; log <= 4; ++log) {
+        for (LogId log = 1; log <= 5; ++log) {
           REQUIRE(append(*shard, log, base + log, {.payload_bytes = 200}) == ErrorCode::kOk);
         }
       }
@@ -73,6 +73,11 @@ TEST_CASE("starts, drops and truncations survive a kill") {
       for (Offset base = 20; base < 30; ++base) {
         REQUIRE(append(*shard, 3, base, {.payload_bytes = 210, .epoch = 5}) == ErrorCode::kOk);
       }
+      REQUIRE(shard->advance_start(5, 60));
+      REQUIRE(shard->reset_log(5, 3, {}));
+      for (Offset base = 3; base < 40; ++base) {
+        REQUIRE(append(*shard, 5, base, {.payload_bytes = 220, .epoch = 6}) == ErrorCode::kOk);
+      }
       const auto cut = shard->truncate(4, 90);
       if (!cut) FAIL(cut.error().message);
       copy_as_killed(directory.path(), copy);
@@ -81,7 +86,9 @@ TEST_CASE("starts, drops and truncations survive a kill") {
     auto shard =
         open_or_fail({.directory = copy, .generation_bytes = generation}, nullptr, &report);
     CHECK_FALSE(report.clean_stop);
-    CHECK(shard->logs() == std::vector<LogId>{1, 3, 4});
+    CHECK(shard->logs() == std::vector<LogId>{1, 3, 4, 5});
+    CHECK(shard->log_state(5)->start_offset == 3);
+    CHECK(read_all(*shard, 5, 3, 220) == Offset{40});
     CHECK(shard->log_state(1)->start_offset == 50);
     CHECK(read_all(*shard, 1, 50, 200) == Offset{101});
     CHECK(append(*shard, 2, 102) == ErrorCode::kBadArgument);

@@ -1,0 +1,108 @@
+// The pull sessions of one loop. As replica: the fetches of all its partitions in one turn become
+// one frame for each main's node, and pushed answers find their partition. As main: answers leave
+// together, and reads of the disk for replicas that are behind are bounded. And the clock of both:
+// partitions with something under way are looked at every 100 ms, the others once a second.
+//
+// Thread: its loop. Owned by CoreLoop.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "protocol/frame/frame_writer.h"
+#include "server/cluster/node_links.h"
+#include "server/replication/fetch.h"
+
+namespace andyx::server {
+
+class CoreLoop;
+class ReplicatedLog;
+
+// The way back to a replica's loop. Shared by the partitions that it pulls, on any of the loops.
+class ReplicaLink {
+ public:
+  virtual ~ReplicaLink() = default;
+  virtual void send(std::vector<frame::OutFrame> frames) = 0;  // any loop
+  virtual bool takes_more() const = 0;                         // any thread
+};
+
+// The answer to a fetch of a partition that this node is not the main of.
+frame::OutFrame refusal_of(PartitionId partition, bool internal, const FetchEntry& entry);
+
+// BOOTTIME: what the cores of replication count in.
+std::uint64_t replication_now_ms();
+
+class PullSessions final : public NodeLinks::Events {
+ public:
+  explicit PullSessions(CoreLoop& loop) : loop_(loop) {}
+
+  // Null where the node has no cluster. Before anything is pulled.
+  void set_links(std::unique_ptr<NodeLinks> links) { links_ = std::move(links); }
+  NodeLinks* links() { return links_.get(); }
+
+  // ---- As replica.
+  void send_fetch(NodeId main, PartitionId partition, bool internal, const FetchEntry& entry);
+
+  // ---- As main.
+  // At the end of the turn, with what else goes there.
+  void send_answer(std::shared_ptr<ReplicaLink> link, frame::OutFrame frame);
+  // Runs `read` when the replica's link takes more and fewer than kReadsAtOnce reads for it are
+  // under way; `read` calls what it is given when it has ended.
+  using ReadEnded = std::move_only_function<void()>;
+  using Read = std::move_only_function<void(ReadEnded)>;
+  void read_later(std::shared_ptr<ReplicaLink> link, Read read);
+
+  // ---- The clock.
+  void watch(PartitionId partition);  // has other copies
+  void wake(PartitionId partition) { lively_.insert(partition); }
+  void short_tick();  // every 20 ms
+
+  void on_push(NodeId from, NodeFrame frame) override;
+  void on_up(NodeId node) override;
+  void on_down(NodeId node, const Error& reason) override;
+
+  static constexpr std::uint32_t kMaxWaitMs = 3'000;  // of a poll
+  static constexpr std::uint64_t kAnswerTimeoutMs = 5'000;
+  static constexpr std::size_t kMaxAnswerBytes = 1 * limits::kMiB;
+
+ private:
+  static constexpr std::size_t kReadsAtOnce = 4;
+  static constexpr std::uint32_t kTicksOfSweep = 50;  // short ones: a second
+  static constexpr std::uint32_t kTicksOfLively = 5;  // 100 ms
+
+  struct Outgoing {
+    PartitionId partition = 0;
+    bool internal = false;
+    FetchEntry entry;
+  };
+  struct Reads {
+    std::size_t under_way = 0;
+    std::deque<Read> waiting;
+  };
+
+  void flush_later();
+  void flush();
+  void flush_fetches();
+  void start_reads(const std::shared_ptr<ReplicaLink>& link);
+  void tick(PartitionId partition);
+  bool has_room() const;
+
+  CoreLoop& loop_;
+  std::unique_ptr<NodeLinks> links_;
+  std::unordered_map<NodeId, std::vector<Outgoing>> fetches_;
+  std::unordered_map<std::shared_ptr<ReplicaLink>, std::vector<frame::OutFrame>> answers_;
+  std::unordered_map<std::shared_ptr<ReplicaLink>, Reads> reads_;
+  std::unordered_set<PartitionId> lively_;
+  std::vector<PartitionId> watched_;
+  std::size_t sweep_at_ = 0;
+  std::uint32_t ticks_ = 0;
+  bool flush_scheduled_ = false;
+};
+
+}  // namespace andyx::server
