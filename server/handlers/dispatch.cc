@@ -97,6 +97,20 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_RetentionSet(), std::move(reply));
     case Body::RetentionDelete:
       return handle(client, *root.body_as_RetentionDelete(), std::move(reply));
+    case Body::ClusterStatus:
+      return handle(client, *root.body_as_ClusterStatus(), std::move(reply));
+    case Body::NodeRemove:
+      return handle(client, *root.body_as_NodeRemove(), std::move(reply));
+    case Body::NodeDrain:
+      return handle(client, *root.body_as_NodeDrain(), std::move(reply));
+    case Body::BalancePause:
+      return handle(client, *root.body_as_BalancePause(), std::move(reply));
+    case Body::SafeToStop:
+      return handle(client, *root.body_as_SafeToStop(), std::move(reply));
+    case Body::PartitionMove:
+      return handle(client, *root.body_as_PartitionMove(), std::move(reply));
+    case Body::PartitionElect:
+      return handle(client, *root.body_as_PartitionElect(), std::move(reply));
     case Body::SubscriptionRevoke:
       return handle(client, *root.body_as_SubscriptionRevoke(), std::move(reply));
     case Body::SubscriptionReady:
@@ -145,22 +159,15 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
     case Body::RaftSnapshotChunk:
     case Body::RaftSnapshotAck:
     case Body::RaftSnapshotRefused:
-    // Between nodes, and of the cluster's administration.
+    // Between nodes.
     case Body::NodeJoinReply:
     case Body::NodeHeartbeatReply:
     case Body::MetadataPullReply:
     case Body::MetadataSnapshotPart:
     case Body::ControllerProposeReply:
     case Body::ReplicaAnswer:
-    case Body::ClusterStatus:
     case Body::ClusterStatusReply:
-    case Body::NodeRemove:
-    case Body::NodeDrain:
-    case Body::BalancePause:
-    case Body::SafeToStop:
     case Body::SafeToStopReply:
-    case Body::PartitionMove:
-    case Body::PartitionElect:
       break;
   }
   reply.none();

@@ -49,6 +49,13 @@ struct RetentionDelete;
 struct SubscriptionRevoke;
 struct SubscriptionReady;
 struct NodeAwait;
+struct ClusterStatus;
+struct NodeRemove;
+struct NodeDrain;
+struct BalancePause;
+struct SafeToStop;
+struct PartitionMove;
+struct PartitionElect;
 struct NodeJoin;
 struct NodeHeartbeat;
 struct ControllerPropose;
@@ -105,6 +112,13 @@ void handle(ClientConnection& client, const protocol::SettingsSet& body, Reply r
 void handle(ClientConnection& client, const protocol::RetentionShow& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionSet& body, Reply reply);
 void handle(ClientConnection& client, const protocol::RetentionDelete& body, Reply reply);
+void handle(ClientConnection& client, const protocol::ClusterStatus& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeRemove& body, Reply reply);
+void handle(ClientConnection& client, const protocol::NodeDrain& body, Reply reply);
+void handle(ClientConnection& client, const protocol::BalancePause& body, Reply reply);
+void handle(ClientConnection& client, const protocol::SafeToStop& body, Reply reply);
+void handle(ClientConnection& client, const protocol::PartitionMove& body, Reply reply);
+void handle(ClientConnection& client, const protocol::PartitionElect& body, Reply reply);
 // From other nodes only.
 void handle(ClientConnection& client, const protocol::SubscriptionRevoke& body, Reply reply);
 void handle(ClientConnection& client, const protocol::SubscriptionReady& body, Reply reply);

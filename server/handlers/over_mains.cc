@@ -20,16 +20,6 @@ frame::Body await_body(flatbuffers::FlatBufferBuilder& builder, Position version
   return node_body(protocol::Body::NodeAwait, protocol::CreateNodeAwait(builder, version));
 }
 
-// The frame of another node's answer, under the number that the asker has given its request.
-frame::OutFrame renumbered(const NodeFrame& answer, std::uint64_t correlation_id) {
-  frame::OutFrame out;
-  out.head = SharedBytes::copy_of(answer.bytes.span());
-  auto* root = flatbuffers::GetMutableSizePrefixedRoot<flatbuffers::Table>(out.head.mutable_data());
-  // Its link has numbered it from 1 on, so the field is there.
-  root->SetField<std::uint64_t>(protocol::Frame::VT_CORRELATION_ID, correlation_id, 0);
-  return out;
-}
-
 // One question until it is answered. Held by what is under way.
 class Asking : public std::enable_shared_from_this<Asking> {
  public:
@@ -113,6 +103,15 @@ void call_node(CoreLoop& here, NodeId to, const NodeLinks::Fill& fill, std::uint
   if (NodeLinks* links = here.links()) return links->call(to, fill, timeout_ms, std::move(done));
   done(fail(ErrorCode::kUnreachable,
             "this node has no links to node " + std::to_string(to) + " or any other"));
+}
+
+frame::OutFrame renumbered(const NodeFrame& answer, std::uint64_t correlation_id) {
+  frame::OutFrame out;
+  out.head = SharedBytes::copy_of(answer.bytes.span());
+  auto* root = flatbuffers::GetMutableSizePrefixedRoot<flatbuffers::Table>(out.head.mutable_data());
+  // Its link has numbered it from 1 on, so the field is there.
+  root->SetField<std::uint64_t>(protocol::Frame::VT_CORRELATION_ID, correlation_id, 0);
+  return out;
 }
 
 void after_image(CoreLoop& here, Position version, StatusDone done) {

@@ -18,6 +18,9 @@ namespace andyx::server {
 void call_node(CoreLoop& here, NodeId to, const NodeLinks::Fill& fill, std::uint32_t timeout_ms,
                NodeLinks::Done done);
 
+// The frame of another node's answer, under the number that the asker has given its request.
+frame::OutFrame renumbered(const NodeFrame& answer, std::uint64_t correlation_id);
+
 // A table as the body of a frame.
 template <typename Table>
 frame::Body node_body(protocol::Body type, flatbuffers::Offset<Table> table) {

@@ -130,7 +130,10 @@ void handle(ClientConnection& client, const protocol::TopicCreate& body, Reply r
   auto name = TopicName::parse(body.topic()->string_view());
   if (!name) return reply.error(name.error());
   here.node().controller->create_topic(
-      *name, body.partitions(),
+      TopicProposal{.name = std::move(*name),
+                    .partitions = body.partitions(),
+                    .replication_factor = body.replication_factor(),
+                    .async = body.async()},
       [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
         if (!topic) return reply.error(topic.error());
         const TopicId id = (*topic)->id;
@@ -145,7 +148,9 @@ void handle(ClientConnection& client, const protocol::TopicAlter& body, Reply re
   auto name = TopicName::parse(body.topic()->string_view());
   if (!name) return reply.error(name.error());
   here.node().controller->alter_topic(
-      *name, body.partitions(),
+      TopicAlteration{.name = std::move(*name),
+                      .partitions = body.partitions(),
+                      .replication_factor = body.replication_factor()},
       [&here, reply = std::move(reply)](Result<std::shared_ptr<const Topic>> topic) mutable {
         if (!topic) return reply.error(topic.error());
         after_all_loops(here.node(), here,

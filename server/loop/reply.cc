@@ -21,7 +21,7 @@ frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error) {
 
 flatbuffers::Offset<protocol::ErrorReply> make_error(
     flatbuffers::FlatBufferBuilder& builder, const Error& error,
-    const std::vector<protocol::DuplicateRecord>* duplicates) {
+    const std::vector<protocol::DuplicateRecord>* duplicates, bool may_retry) {
   const ErrorInfo& info = error_info(error.code);
   auto name = builder.CreateString(info.name.data(), info.name.size());
   auto message = builder.CreateString(error.message);
@@ -30,7 +30,7 @@ flatbuffers::Offset<protocol::ErrorReply> make_error(
   if (duplicates != nullptr) list = builder.CreateVectorOfStructs(*duplicates);
   return protocol::CreateErrorReply(builder, static_cast<std::uint16_t>(info.code), name, message,
                                     remedy, static_cast<protocol::Storedness>(info.stored),
-                                    info.retriable, 0, list, error.node);
+                                    info.retriable && may_retry, 0, list, error.node);
 }
 
 Reply& Reply::operator=(Reply&& other) noexcept {
@@ -51,6 +51,12 @@ void Reply::send(frame::OutFrame frame) {
 }
 
 void Reply::error(const Error& error) { send(error_frame(correlation_id_, error)); }
+
+void Reply::refuse(const Error& error) {
+  body(protocol::Body::ErrorReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    return make_error(builder, error, nullptr, false);
+  });
+}
 
 void Reply::done() {
   body(protocol::Body::Done,

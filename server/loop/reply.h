@@ -23,7 +23,7 @@ frame::FrameWriter& frame_writer();
 
 flatbuffers::Offset<protocol::ErrorReply> make_error(
     flatbuffers::FlatBufferBuilder& builder, const Error& error,
-    const std::vector<protocol::DuplicateRecord>* duplicates = nullptr);
+    const std::vector<protocol::DuplicateRecord>* duplicates = nullptr, bool may_retry = true);
 frame::OutFrame error_frame(std::uint64_t correlation_id, const Error& error);
 
 class Reply {
@@ -51,6 +51,9 @@ class Reply {
 
   void send(frame::OutFrame frame);  // built with correlation_id()
   void error(const Error& error);
+  // The same for one whose code invites to try again, which is of no use here: clients do not, by
+  // themselves.
+  void refuse(const Error& error);
   void done();
   // No answer is owed (Credit): only the budget is given back.
   void none();

@@ -111,6 +111,10 @@ Outcome apply_command(Image& image, const wire::RegisterNode& command, TimeUs ti
 Outcome apply_command(Image& image, const wire::RemoveNode& command, TimeUs) {
   const NodeId node = command.node_id();
   if (auto status = check_change_of(image, node); !status) return {.status = status};
+  if (image.nodes.size() == 1) {
+    return refused(ErrorCode::kBadArgument, "node " + std::to_string(node) +
+                                                " is the only one: there is no cluster without");
+  }
   if (const std::uint32_t copies = image.loads.of(node).copies; copies > 0) {
     return refused(ErrorCode::kNotEmpty,
                    "node " + std::to_string(node) + " holds copies of " + std::to_string(copies) +

@@ -280,6 +280,8 @@ TEST_CASE("a node that holds nothing more is removed; one that does is not") {
   CHECK_FALSE(cluster.image().find_node(2));
   CHECK(code_of(cluster.apply(RemoveNodeCommand{2})) == ErrorCode::kUnknownNode);
   CHECK(code_of(cluster.apply(DrainNodeCommand{2, true})) == ErrorCode::kUnknownNode);
+  CHECK(code_of(cluster.apply(RemoveNodeCommand{1})) == ErrorCode::kBadArgument);  // the last one
+  CHECK(cluster.image().find_node(1));
 }
 
 TEST_CASE("each new field of the records counts in the hash, and comes through a snapshot") {
