@@ -311,3 +311,50 @@ TEST_CASE("retention: what is not given is not set, and something has to be") {
   CHECK(wrong_usage({"retention", "set", "t"}));
   CHECK(wrong_usage({"retention", "set", "t", "--soft", "5x"}));
 }
+
+TEST_CASE("cluster: nodes are ids from 1 on, and what is not given is the cautious choice") {
+  command<cli::ClusterStatusCommand>({"cluster", "status"});
+  command<cli::ClusterNodes>({"cluster", "nodes"});
+  CHECK(command<cli::ClusterRemove>({"cluster", "remove", "3"}).node == 3);
+  CHECK(command<cli::ClusterSafeToStop>({"cluster", "safe-to-stop", "2"}).node == 2);
+  CHECK_FALSE(command<cli::ClusterDrain>({"cluster", "drain", "2"}).off);
+  const auto undrain = command<cli::ClusterDrain>({"cluster", "drain", "2", "--off"});
+  CHECK(undrain.node == 2);
+  CHECK(undrain.off);
+  const auto shown = command<cli::ClusterBalance>({"cluster", "balance"});
+  CHECK_FALSE(shown.pause);
+  CHECK_FALSE(shown.resume);
+  CHECK(command<cli::ClusterBalance>({"cluster", "balance", "--pause"}).pause);
+  CHECK(command<cli::ClusterBalance>({"cluster", "balance", "--resume"}).resume);
+  for (const char* node : {"0", "-1", "one", ""}) {
+    CAPTURE(node);
+    CHECK(wrong_usage({"cluster", "remove", node}));
+    CHECK(wrong_usage({"cluster", "drain", node}));
+    CHECK(wrong_usage({"cluster", "safe-to-stop", node}));
+  }
+  CHECK(wrong_usage({"cluster"}));
+  CHECK(wrong_usage({"cluster", "remove"}));
+  CHECK(wrong_usage({"cluster", "balance", "--pause", "--resume"}));
+}
+
+TEST_CASE("cluster move and elect: topic, partition, and the node it is about") {
+  const auto main = command<cli::ClusterMove>({"cluster", "move", "t", "3", "--to", "2"});
+  CHECK(main.topic == "t");
+  CHECK(main.partition == 3);
+  CHECK(main.to == 2);
+  CHECK(main.from == 0);
+  CHECK(command<cli::ClusterMove>({"cluster", "move", "t", "0", "--to", "2", "--from", "1"}).from ==
+        1);
+  const auto elect = command<cli::ClusterElect>({"cluster", "elect", "t", "1", "--to", "3"});
+  CHECK(elect.partition == 1);
+  CHECK(elect.to == 3);
+  CHECK_FALSE(elect.accept_data_loss);
+  CHECK(
+      command<cli::ClusterElect>({"cluster", "elect", "t", "1", "--to", "3", "--accept-data-loss"})
+          .accept_data_loss);
+  CHECK(wrong_usage({"cluster", "move", "t", "0"}));
+  CHECK(wrong_usage({"cluster", "move", "t", "--to", "2"}));
+  CHECK(wrong_usage({"cluster", "move", "t", "-1", "--to", "2"}));
+  CHECK(wrong_usage({"cluster", "move", "t", "0", "--to", "0"}));
+  CHECK(wrong_usage({"cluster", "elect", "t", "0"}));
+}

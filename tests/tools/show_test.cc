@@ -103,3 +103,50 @@ TEST_CASE("node status shows the CPU time that the server used") {
   CHECK(cli::node_table(node).find("CPU " + tools::format_duration_ms(61'500)) !=
         std::string::npos);
 }
+
+TEST_CASE("cluster status: what is not known is not shown as a number") {
+  client::ClusterStatus cluster;
+  cluster.cluster_id = "c";
+  cluster.status = "partially-online";
+  cluster.controller = 1;
+  cluster.voters = {1, 2, 3};
+  cluster.partitions = 12;
+  cluster.under_replicated = 4;
+  cluster.moves = 1;
+  cluster.note = "1 node is offline";
+  cluster.nodes.resize(2);
+  cluster.nodes[0] = {.node_id = 1,
+                      .host = "h",
+                      .port = 6540,
+                      .peer_port = 7540,
+                      .roles = client::kRoleBroker | client::kRoleMetadata,
+                      .status = "online",
+                      .alive = true,
+                      .controller = true,
+                      .voter = true,
+                      .version = 9,
+                      .mains = 5,
+                      .copies = 7,
+                      .bytes_in = 1'000,
+                      .disk_bytes = 2'000};
+  cluster.nodes[1] = {.node_id = 2, .host = "i", .port = 6541, .status = "offline"};
+  const auto json = nlohmann::json::parse(cli::cluster_json(cluster));
+  CHECK(json["status"] == "partially-online");
+  CHECK(json["voters"] == nlohmann::json{1, 2, 3});
+  CHECK(json["under_replicated"] == 4);
+  CHECK(json["note"] == "1 node is offline");
+  REQUIRE(json["nodes"].size() == 2);
+  CHECK(json["nodes"][0]["roles"] == nlohmann::json{"broker", "metadata"});
+  CHECK(json["nodes"][0]["bytes_in"] == 1'000);
+  CHECK(json["nodes"][0]["copies"] == 7);
+  CHECK(json["nodes"][1]["version"].is_null());
+  CHECK(json["nodes"][1]["disk_bytes"].is_null());
+  CHECK(nlohmann::json::parse(cli::cluster_nodes_json(cluster))["nodes"] == json["nodes"]);
+  const std::string table = cli::cluster_table(cluster);
+  for (const char* text : {"c is partially-online", "voters 1,2,3", "4 under-replicated",
+                           "1 copy is moving", "note: 1 node is offline", "h:6540", "controller"}) {
+    CAPTURE(text);
+    CHECK(table.find(text) != std::string::npos);
+  }
+  CHECK(cli::cluster_nodes_table(cluster).find("broker,metadata") != std::string::npos);
+}

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "protocol/base/limits.h"
+#include "tools/cli/cluster_options.h"
 #include "tools/cli/command_options.h"
 #include "tools/cli/dead_options.h"
 #include "tools/cli/scope_options.h"
@@ -50,6 +51,7 @@ struct Values {
   ProducerList producer_list;
   ProducerDelete producer_delete;
   NodeStatus node_status;
+  ClusterValues cluster;
   ScopeValues scopes;
   Chosen chosen;
 };
@@ -344,7 +346,7 @@ Result<std::string> unescape_separator(std::string_view text) {
 
 std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char* const* argv) {
   CLI::App app(
-      "Talks to an Andy X node: topics, messages, subscriptions, settings.\n"
+      "Talks to an Andy X node: topics, messages, subscriptions, settings, the cluster.\n"
       "Exit status: 0 done, 1 wrong usage, 2 no server reached, 3 refused by the server, 4 timed out",
       "andyx-cli");
   app.require_subcommand(1);
@@ -363,6 +365,7 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   add_producer_commands(app, values);
   CLI::App& node = add_group(app, "node", "Show the state of a node");
   add_command(node, "status", "Show the state of the node", values.chosen, values.node_status);
+  add_cluster_commands(app, values.cluster, values.chosen);
 
   if (const auto status = tools::run_parser(app, argc, argv)) return *status;
   arguments.command = std::move(*values.chosen);

@@ -11,6 +11,7 @@
 #include "andyx/admin.h"
 #include "andyx/consumer.h"
 #include "andyx/types.h"
+#include "tools/cli/cluster_arguments.h"
 #include "tools/cli/message_text.h"
 #include "tools/cli/scope_arguments.h"
 #include "tools/common/exit_status.h"
@@ -134,12 +135,14 @@ struct ProducerDelete {
 
 struct NodeStatus {};
 
-using Command = std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read,
-                             Consume, SubscriptionCreate, SubscriptionList, SubscriptionDescribe,
-                             SubscriptionReset, SubscriptionDelete, DeadList, DeadRedrive,
-                             ProducerCreate, ProducerList, ProducerDelete, NodeStatus, ScopeCreate,
-                             ScopeList, ScopeDescribe, ScopeDelete, TenantActivate, SettingsCommand,
-                             TopicAlter, RetentionSet, RetentionShow, RetentionDelete>;
+using Command =
+    std::variant<TopicCreate, TopicList, TopicDescribe, TopicDelete, Produce, Read, Consume,
+                 SubscriptionCreate, SubscriptionList, SubscriptionDescribe, SubscriptionReset,
+                 SubscriptionDelete, DeadList, DeadRedrive, ProducerCreate, ProducerList,
+                 ProducerDelete, NodeStatus, ScopeCreate, ScopeList, ScopeDescribe, ScopeDelete,
+                 TenantActivate, SettingsCommand, TopicAlter, RetentionSet, RetentionShow,
+                 RetentionDelete, ClusterStatusCommand, ClusterNodes, ClusterRemove, ClusterDrain,
+                 ClusterBalance, ClusterSafeToStop, ClusterMove, ClusterElect>;
 
 struct Arguments {
   GlobalOptions global;

@@ -48,6 +48,14 @@ Outcome run_command(Session& session, const TopicAlter& command);
 Outcome run_command(Session& session, const RetentionSet& command);
 Outcome run_command(Session& session, const RetentionShow& command);
 Outcome run_command(Session& session, const RetentionDelete& command);
+Outcome run_command(Session& session, const ClusterStatusCommand& command);
+Outcome run_command(Session& session, const ClusterNodes& command);
+Outcome run_command(Session& session, const ClusterRemove& command);
+Outcome run_command(Session& session, const ClusterDrain& command);
+Outcome run_command(Session& session, const ClusterBalance& command);
+Outcome run_command(Session& session, const ClusterSafeToStop& command);
+Outcome run_command(Session& session, const ClusterMove& command);
+Outcome run_command(Session& session, const ClusterElect& command);
 
 // subscription describe --watch.
 Outcome watch_subscription(Session& session, const SubscriptionDescribe& command);

@@ -1,5 +1,5 @@
-// Topics, subscriptions and the node's status as tables and as the JSON that JSON.md describes. Any
-// thread.
+// Topics, subscriptions, the node's and the cluster's status as tables and as the JSON that JSON.md
+// describes. Any thread.
 #pragma once
 
 #include <string>
@@ -27,5 +27,12 @@ std::string producers_json(const std::vector<client::ProducerInfo>& producers);
 
 std::string node_table(const client::NodeStatus& node);
 std::string node_json(const client::NodeStatus& node);
+
+std::string cluster_table(const client::ClusterStatus& cluster);
+std::string cluster_json(const client::ClusterStatus& cluster);
+std::string cluster_nodes_table(const client::ClusterStatus& cluster);
+std::string cluster_nodes_json(const client::ClusterStatus& cluster);
+// "balancing is on, 2 copies are moving"; without LF.
+std::string balance_text(const client::ClusterStatus& cluster);
 
 }  // namespace andyx::cli
