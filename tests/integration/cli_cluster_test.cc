@@ -1,0 +1,189 @@
+// andyx-cli cluster against a server that is a cluster by itself, and tools/cluster with one node.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "tests/integration/support/cli.h"
+
+namespace andyx::test {
+namespace {
+
+std::string text_of(const Json& json, const char* name) { return json.at(name).get<std::string>(); }
+
+TEST_CASE("one node is a cluster: online, its own controller and only voter") {
+  ServerProcess& server = shared_server();
+  const Cli cli(server);
+  const Json status = cli.json({"cluster", "status"});
+  CHECK(status.at("status") == "online");
+  CHECK(status.at("controller") == 1);
+  CHECK(status.at("controller_epoch") > 0);
+  CHECK(status.at("voters") == Json{1});
+  CHECK(status.at("without_main") == 0);
+  CHECK(status.at("under_replicated") == 0);
+  CHECK(status.at("balancing_paused") == false);
+  CHECK(status.at("note") == "");
+  CHECK(status.at("cluster_id") == cli.json({"node", "status"}).at("cluster_id"));
+  REQUIRE(status.at("nodes").size() == 1);
+  const Json& node = status.at("nodes")[0];
+  CHECK(node.at("node_id") == 1);
+  CHECK(node.at("status") == "online");
+  CHECK(node.at("port") == server.port());
+  CHECK(node.at("controller") == true);
+  CHECK(node.at("voter") == true);
+  CHECK(node.at("version") == status.at("version"));
+  CHECK(node.at("disk_free_bytes") > 0);
+  CHECK(cli.json({"cluster", "nodes"}).at("nodes")[0].at("incarnation") == node.at("incarnation"));
+  CHECK(cli.ok({"cluster", "status"}).find("is online") != std::string::npos);
+  CHECK(cli.ok({"cluster", "nodes"}).find("broker,metadata,balancer") != std::string::npos);
+}
+
+TEST_CASE("partitions and copies are counted") {
+  const Cli cli(shared_server());
+  const auto counted = [&] { return cli.json({"cluster", "status"}); };
+  const Json before = counted();
+  cli.ok({"topic", "create", "counted", "--partitions", "3", "--replication-factor", "1"});
+  const Json after = counted();
+  CHECK(after.at("partitions").get<int>() == before.at("partitions").get<int>() + 3);
+  const auto copies = [](const Json& status) {
+    return status.at("nodes")[0].at("copies").get<int>();
+  };
+  CHECK(copies(after) == copies(before) + 3);
+  cli.refused(ErrorCode::kBadArgument,
+              {"topic", "create", "too-many-copies", "--replication-factor", "2"});
+  cli.refused(ErrorCode::kBadArgument, {"topic", "alter", "counted", "--replication-factor", "2"});
+  const Json partition = cli.json({"topic", "describe", "counted"}).at("partitions")[0];
+  CHECK(partition.at("min_in_sync") == 1);
+  CHECK(partition.at("observers").empty());
+}
+
+TEST_CASE("safe-to-stop: no for the only node, with the reason and status 3") {
+  const Cli cli(shared_server());
+  cli.ok({"topic", "create", "held"});
+  const CommandResult table = cli.run({"cluster", "safe-to-stop", "1"});
+  CHECK(table.exit_code == kRefused);
+  CHECK(table.out.find("holds the last copy in sync") != std::string::npos);
+  CHECK(table.err.empty());
+  const CommandResult result = cli.run({"--output", "json", "cluster", "safe-to-stop", "1"});
+  CHECK(result.exit_code == kRefused);
+  const Json advice = Json::parse(result.out);
+  CHECK(advice.at("node_id") == 1);
+  CHECK(advice.at("safe") == false);
+  CHECK(text_of(advice, "why").find("last copy in sync") != std::string::npos);
+  cli.refused(ErrorCode::kUnknownNode, {"cluster", "safe-to-stop", "9"});
+}
+
+TEST_CASE("the only node drains, says that nobody takes its copies, and serves on") {
+  ServerProcess server;
+  server.start();
+  const Cli cli(server);
+  cli.ok({"topic", "create", "stays"});
+  CHECK(cli.json({"cluster", "drain", "1"}).at("draining") == true);
+  const Json status = cli.json({"cluster", "status"});
+  CHECK(status.at("nodes")[0].at("status") == "draining");
+  CHECK(status.at("nodes")[0].at("draining") == true);
+  CHECK(text_of(status, "note").find("no other node can take its copies") != std::string::npos);
+  cli.ok({"produce", "stays"}, "still here\n");
+  CHECK(cli.ok({"read", "stays"}) == "still here\n");
+  CHECK(cli.json({"cluster", "drain", "1", "--off"}).at("draining") == false);
+  CHECK(cli.json({"cluster", "status"}).at("nodes")[0].at("status") == "online");
+  cli.refused(ErrorCode::kUnknownNode, {"cluster", "drain", "9"});
+}
+
+TEST_CASE("remove: not a node that is unknown, holds copies, or is the last") {
+  ServerProcess server;
+  server.start();
+  const Cli cli(server);
+  cli.refused(ErrorCode::kUnknownNode, {"cluster", "remove", "9"});
+  cli.refused(ErrorCode::kBadArgument, {"cluster", "remove", "1"});
+  CHECK(cli.json({"cluster", "status"}).at("nodes").size() == 1);
+}
+
+TEST_CASE("balancing is paused until it is resumed, also over a restart") {
+  ServerProcess server;
+  server.start();
+  const Cli cli(server);
+  CHECK(cli.json({"cluster", "balance"}).at("balancing_paused") == false);
+  CHECK(cli.json({"cluster", "balance", "--pause"}).at("balancing_paused") == true);
+  REQUIRE(server.terminate().value_or(-1) == 0);
+  server.start();
+  CHECK(cli.json({"cluster", "balance"}).at("balancing_paused") == true);
+  CHECK(cli.ok({"cluster", "status"}).find("balancing is paused") != std::string::npos);
+  CHECK(cli.json({"cluster", "balance", "--resume"}).at("balancing_paused") == false);
+}
+
+TEST_CASE("move and elect say what is wrong with their arguments") {
+  const Cli cli(shared_server());
+  cli.ok({"topic", "create", "placed", "--partitions", "2"});
+  const std::vector<std::vector<std::string>> commands = {{"cluster", "move"},
+                                                          {"cluster", "elect"}};
+  for (const auto& command : commands) {
+    const auto with = [&](const char* topic, const char* partition, const char* to) {
+      std::vector<std::string> words = command;
+      for (const char* word : {topic, partition, "--to", to}) words.emplace_back(word);
+      return words;
+    };
+    CAPTURE(command.back());
+    cli.refused(ErrorCode::kUnknownTopic, with("no-such-topic", "0", "1"));
+    cli.refused(ErrorCode::kBadName, with("b@d", "0", "1"));
+    cli.refused(ErrorCode::kBadArgument, with("placed", "2", "1"));
+    cli.ok(with("placed", "0", "1"));  // it is the main already
+  }
+  cli.refused(ErrorCode::kUnknownNode, {"cluster", "move", "placed", "0", "--to", "9"});
+  cli.refused(ErrorCode::kNotInSync, {"cluster", "elect", "placed", "0", "--to", "9"});
+  cli.refused(ErrorCode::kBadArgument,
+              {"cluster", "elect", "placed", "0", "--to", "9", "--accept-data-loss"});
+  const Json partition = cli.json({"topic", "describe", "placed"}).at("partitions")[0];
+  CHECK(partition.at("main") == 1);
+  CHECK(partition.at("replicas") == Json{1});
+}
+
+// What tools/cluster runs on a directory; nothing of it is left behind.
+class ClusterTool {
+ public:
+  ClusterTool() : port_(std::to_string(free_port())) {}
+  ~ClusterTool() { stop(); }
+  ClusterTool(const ClusterTool&) = delete;
+  ClusterTool& operator=(const ClusterTool&) = delete;
+
+  CommandResult start() const {
+    return run({"1", "--dir", directory_.path(), "--port", port_, "--detach"});
+  }
+  CommandResult stop() const { return run({"--stop", directory_.path()}); }
+  int cli(std::vector<std::string> words) const {
+    words.insert(words.begin(), {cli_binary(), "--server", "127.0.0.1:" + port_});
+    return run_command({.argv = words}).exit_code;
+  }
+
+ private:
+  static std::string variable(const char* name) {
+    const char* value = std::getenv(name);
+    return value == nullptr ? std::string() : value;
+  }
+  static CommandResult run(std::vector<std::string> words) {
+    words.insert(words.begin(), variable("ANDYX_CLUSTER_TOOL"));
+    return run_command(
+        {.argv = words, .environment = {"ANDYX_BUILD_DIR=" + variable("ANDYX_BUILD_DIR")}});
+  }
+
+  TempDir directory_;
+  std::string port_;
+};
+
+TEST_CASE("tools/cluster starts a cluster that outlives it, and stops it with its data kept") {
+  const ClusterTool cluster;
+  CommandResult said = cluster.start();
+  INFO("said: ", said.out, said.err);
+  REQUIRE(said.exit_code == 0);
+  CHECK(said.out.ends_with("OK: 1 node is online\n"));
+  CHECK(cluster.cli({"topic", "create", "kept"}) == kDone);
+  CHECK(cluster.start().exit_code == 0);  // it runs already
+  CHECK(cluster.stop().exit_code == 0);
+  CHECK(cluster.cli({"topic", "list"}) == kNotReachable);
+  REQUIRE(cluster.start().exit_code == 0);
+  CHECK(cluster.cli({"topic", "describe", "kept"}) == kDone);
+  CHECK(cluster.stop().exit_code == 0);
+}
+
+}  // namespace
+}  // namespace andyx::test
