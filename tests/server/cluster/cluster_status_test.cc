@@ -64,6 +64,21 @@ TEST_CASE("a partition without main is counted, and told") {
   CHECK(says(summary, "1 partition has no main"));
 }
 
+TEST_CASE("a cluster with all of its nodes is partially-online while a partition has no main") {
+  Cluster cluster(2);
+  REQUIRE(cluster.create("t", 1, 2).status);
+  const NodeId last = cluster.at().main;
+  const NodeId behind = last == 1 ? 2 : 1;
+  REQUIRE(cluster.lose(behind).status);
+  REQUIRE(cluster.lose(last).status);
+  REQUIRE(cluster.find(behind).status);
+  REQUIRE(cluster.add_node(last, 2, false).status);  // its disk has lost what was durable
+  const ClusterSummary summary = of(cluster, {1});
+  CHECK_FALSE(says(summary, "offline"));
+  CHECK(summary.without_main == 1);
+  CHECK(summary.status == "partially-online");
+}
+
 TEST_CASE("offline: without a controller, or when it does not answer") {
   Cluster cluster(3);
   CHECK(of(cluster, {1, 2, 3}, 0).status == "offline");
