@@ -22,7 +22,7 @@ std::vector<std::uint16_t> known_numbers() {
 
 TEST_CASE("every code of the header has an entry") {
   // A gap here is a code without text; numbers are never taken away.
-  std::vector<std::uint16_t> expected = {0, 99};
+  std::vector<std::uint16_t> expected = {0};
   const auto add = [&](std::uint16_t first, std::uint16_t last) {
     for (auto number = first; number <= last; ++number) expected.push_back(number);
   };
@@ -30,13 +30,13 @@ TEST_CASE("every code of the header has an entry") {
   add(20, 34);
   add(40, 53);
   add(60, 63);
-  add(80, 94);
+  add(80, 99);
   std::ranges::sort(expected);
   CHECK(known_numbers() == expected);
 }
 
 TEST_CASE("an unknown number is an internal error") {
-  for (const int number : {11, 19, 98, 100, 1'000, 65'535}) {
+  for (const int number : {11, 19, 79, 100, 1'000, 65'535}) {
     CHECK(error_info(static_cast<ErrorCode>(number)).code == ErrorCode::kInternal);
   }
 }
@@ -77,7 +77,8 @@ TEST_CASE("the same bytes may succeed later after exactly these codes") {
       ErrorCode::kOverloaded,         ErrorCode::kDiskFull,
       ErrorCode::kStorageFailed,      ErrorCode::kShuttingDown,
       ErrorCode::kTimedOut,           ErrorCode::kConnectionLost,
-      ErrorCode::kUnreachable};
+      ErrorCode::kUnreachable,        ErrorCode::kNotController,
+      ErrorCode::kNoController};
   for (const auto number : known_numbers()) {
     const auto& info = error_info(static_cast<ErrorCode>(number));
     CAPTURE(info.name);
