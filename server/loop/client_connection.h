@@ -13,6 +13,7 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/net/tcp.h"
+#include "server/balancer/relay.h"
 #include "server/loop/reply.h"
 
 namespace andyx::server {
@@ -71,6 +72,10 @@ class ClientConnection final : public net::ConnectionHandler {
   const std::string& peer() const { return connection_->peer(); }
 
   void hello_done(std::string client_name);
+  // From here on its frames are passed on to the nodes that they are for.
+  void begin_relay();
+  void relay_turn_ended();
+  void relay_congestion_changed() { throttle(); }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -120,6 +125,7 @@ class ClientConnection final : public net::ConnectionHandler {
   std::vector<Attachment> attachments_;
   std::vector<OpenProducerPlace> producers_;
   std::string client_name_;
+  std::unique_ptr<Relay> relay_;  // null: this node answers itself
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look
