@@ -27,6 +27,15 @@ Status check_node(const CoreLoop& here, NodeId self, std::uint64_t own_incarnati
                   " has ended, the cluster knows " + std::to_string(known->incarnation));
 }
 
+// A client that asked for it, and every client of a node that holds no partitions; never another
+// node, nor what another relay passes on.
+bool relays(CoreLoop& loop, const protocol::Hello& body) {
+  if (body.node_id() != 0 || !text(body.forwarded_for()).empty()) return false;
+  if (body.front_door()) return true;
+  const auto self = loop.image().find_node(loop.node().config.node_id);
+  return self && (self->roles & kBrokerRole) == 0;
+}
+
 }  // namespace
 
 bool require_node(const ClientConnection& client, Reply& reply) {
@@ -59,13 +68,15 @@ void handle(ClientConnection& client, const protocol::Hello& body, Reply reply) 
       return refuse(checked.error());
   }
   client.hello_done(text(body.client_name()), body.node_id(), body.incarnation());
+  const bool relayed = relays(client.loop(), body);
+  if (relayed) client.begin_relay();
   reply.body(protocol::Body::HelloReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     auto version = builder.CreateString(ANDYX_VERSION);
     auto cluster_id = builder.CreateString(cluster);
     return protocol::CreateHelloReply(builder, kProtocolVersion, version, cluster_id,
                                       node.config.node_id, node.incarnation, limits::kMaxFrameBytes,
                                       static_cast<std::uint32_t>(node.config.max_message_bytes),
-                                      node.config.idle_timeout_ms);
+                                      node.config.idle_timeout_ms, relayed);
   });
 }
 

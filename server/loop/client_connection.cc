@@ -35,6 +35,12 @@ void ClientConnection::hello_done(std::string client_name, NodeId node_id,
   connection_->reader().set_max_frame_bytes(limits::kMaxFrameBytes);
 }
 
+void ClientConnection::begin_relay() { relay_ = std::make_unique<Relay>(*this, client_name_); }
+
+void ClientConnection::relay_turn_ended() {
+  if (relay_) relay_->turn_ended();
+}
+
 void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
   if (closing_) return;
   auto verified = frame::verify_frame(frame.span());
@@ -44,6 +50,7 @@ void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
     return close_with_error(
         {ErrorCode::kHelloRequired, "the first frame of a connection is a hello"});
   }
+  if (relay_) return relay_->on_frame(root, std::move(frame));
   std::size_t charged = frame.size();
   ++requests_in_flight_;
   bytes_in_flight_ += charged;
@@ -60,7 +67,7 @@ bool ClientConnection::over_budget() const {
   return requests_in_flight_ >= limits::kMaxInFlightRequestsPerConnection ||
          bytes_in_flight_ >= limits::kMaxInFlightBytesPerConnection ||
          gate_->congested.load(std::memory_order_relaxed) ||
-         (node_id_ == 0 && loop_.node().over_budget());
+         (node_id_ == 0 && loop_.node().over_budget()) || (relay_ && relay_->congested());
 }
 
 void ClientConnection::throttle() {
@@ -90,12 +97,14 @@ void ClientConnection::push(frame::OutFrame frame) {
 void ClientConnection::send(frame::OutFrame frame) {
   if (!connection_->send(std::move(frame))) {
     gate_->congested.store(true, std::memory_order_relaxed);
+    if (relay_) relay_->client_takes(false);
     throttle();
   }
 }
 
 void ClientConnection::on_writable(net::Connection&) {
   gate_->congested.store(false, std::memory_order_relaxed);
+  if (relay_) relay_->client_takes(true);
   throttle();
   wake_streams();
 }

@@ -13,6 +13,7 @@
 
 #include "protocol/base/ids.h"
 #include "protocol/net/tcp.h"
+#include "server/balancer/relay.h"
 #include "server/loop/reply.h"
 #include "server/replication/pull_sessions.h"
 
@@ -85,6 +86,10 @@ class ClientConnection final : public net::ConnectionHandler {
     if (!replica_link_) replica_link_ = make();
     return replica_link_;
   }
+  // From here on its frames are passed on to the nodes that they are for.
+  void begin_relay();
+  void relay_turn_ended();
+  void relay_congestion_changed() { throttle(); }
   void answer(std::optional<frame::OutFrame> frame, std::size_t charged_bytes);
   void push(frame::OutFrame frame);
   void close(Error reason);             // after the queue is sent
@@ -141,6 +146,7 @@ class ClientConnection final : public net::ConnectionHandler {
   NodeId node_id_ = 0;
   std::uint64_t node_incarnation_ = 0;
   std::shared_ptr<ReplicaLink> replica_link_;
+  std::unique_ptr<Relay> relay_;  // null: this node answers itself
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look

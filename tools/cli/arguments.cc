@@ -302,6 +302,8 @@ void add_global_options(CLI::App& app, GlobalOptions& global) {
       ->envname("ANDYX_SERVER")
       ->capture_default_str()
       ->type_name("HOST:PORT,…");
+  app.add_flag("--front-door", global.front_door,
+               "only these addresses can be reached: they pass on what is for other nodes");
   add_choice(app, "--output", global.output, output_choices(),
              "how to print results (default table); JSON.md describes the JSON");
   add_number<std::uint32_t>(

@@ -24,6 +24,7 @@ struct GlobalOptions {
   std::string server;  // one, or several separated by commas
   OutputFormat output = OutputFormat::kTable;
   std::uint32_t timeout_ms = 30'000;  // without any progress
+  bool front_door = false;            // the servers pass on what is for others
 };
 
 struct TopicCreate {

@@ -15,6 +15,7 @@ tools::ExitStatus run(const Arguments& arguments) {
   const GlobalOptions& options = arguments.global;
   client::ClientOptions client_options;
   client_options.servers = {options.server};
+  client_options.front_door = options.front_door;
   client_options.name = "andyx-cli";
   client_options.connect_timeout_ms = std::min(kConnectTimeoutMs, options.timeout_ms);
   client_options.request_timeout_ms = options.timeout_ms;

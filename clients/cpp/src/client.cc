@@ -33,7 +33,8 @@ Result<ClusterOptions> cluster_options(const ClientOptions& options) {
               .ping_timeout_ms = options.ping_timeout_ms,
               .backoff_min_ms = options.backoff_min_ms,
               .backoff_max_ms = options.backoff_max_ms,
-              .seed = seed};
+              .seed = seed,
+              .front_door = options.front_door};
   out.connect_timeout_ms = options.connect_timeout_ms;
   out.request_timeout_ms = options.request_timeout_ms;
   return out;

@@ -93,6 +93,8 @@ class Cluster final : private LinkUser {
   std::map<NodeId, net::Address> nodes_;
   std::uint64_t nodes_version_ = 0;  // of the metadata that named them
   bool asking_for_nodes_ = false;
+  // Servers pass on what is for other nodes, which are not connected to directly.
+  bool front_door_ = false;
 
   // Where any question goes: the first of those sought that is up. Null: sought.
   NodeLink* control_ = nullptr;

@@ -23,6 +23,7 @@ NodeLink& Cluster::link_at(const net::Address& address) {
 }
 
 NodeLink* Cluster::link_to(NodeId node) {
+  if (!shut_down_ && front_door_) return control_;
   const auto found = nodes_.find(node);
   return found == nodes_.end() || shut_down_ ? nullptr : &link_at(found->second);
 }
@@ -47,6 +48,7 @@ void Cluster::ready(Status status) {
 // The configured servers, then every node that metadata has named.
 std::vector<net::Address> Cluster::candidates() const {
   auto all = options_.servers;
+  if (front_door_) return all;
   for (const auto& [id, address] : nodes_) {
     const bool known =
         std::ranges::any_of(all, [&](const auto& one) { return one.text() == address.text(); });
@@ -109,7 +111,10 @@ void Cluster::leave_control() {
 }
 
 void Cluster::link_up(NodeLink& link) {
-  if (const auto* hello = link.hello()) pin_cluster(*hello);
+  if (const auto* hello = link.hello()) {
+    pin_cluster(*hello);
+    front_door_ |= hello->front_door();
+  }
   std::vector<std::uint64_t> waiting;
   for (const auto& [id, call] : calls_) {
     if (!call.sent && call.retry == nullptr && call.awaited == &link) waiting.push_back(id);

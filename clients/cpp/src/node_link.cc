@@ -103,8 +103,12 @@ void NodeLink::say_hello() {
     const auto name = builder.CreateString(options_.client_name);
     const auto version = builder.CreateString(ANDYX_VERSION);
     const auto cluster = builder.CreateString(options_.cluster_id);
-    return body_of(protocol::Body::Hello,
-                   protocol::CreateHello(builder, 1, 1, name, version, cluster));
+    protocol::HelloBuilder hello(builder);
+    hello.add_client_name(name);
+    hello.add_client_version(version);
+    hello.add_cluster_id(cluster);
+    hello.add_front_door(options_.front_door);
+    return body_of(protocol::Body::Hello, hello.Finish());
   }));
 }
 

@@ -26,6 +26,7 @@ struct LinkOptions {
   std::uint32_t ping_timeout_ms = 3'000;     // a node that is asked and silent for so long is lost
   std::uint32_t backoff_min_ms = 20, backoff_max_ms = 1'000;
   std::uint64_t seed = 1;
+  bool front_door = false;  // the node is asked to pass on what is for others
 };
 
 // Who wants the link to be up. A link without users does not reconnect.

@@ -30,6 +30,9 @@ struct ClientOptions {
   std::uint32_t ping_timeout_ms = 3'000;
   std::uint32_t backoff_min_ms = 20;  // doubles with each failed attempt, with jitter
   std::uint32_t backoff_max_ms = 1'000;
+  // Only `servers` can be reached, not the nodes that they name: everything goes through the one
+  // that answers, which passes it on (a balancer, or any node).
+  bool front_door = false;
   std::uint64_t seed = 0;  // of jitter and round robin; 0: a random one
 };
 
