@@ -82,7 +82,7 @@ TEST_CASE_FIXTURE(Fixture, "the hello of a node that cannot be the one it says i
 }
 
 TEST_CASE_FIXTURE(Fixture,
-                  "a node speaks for itself only, and hears that this one keeps no sessions") {
+                  "a node speaks for itself only, and has no session before it has joined") {
   RawConnection connection(node->address().port);
   hello(connection, 2, 10);
   require_error(connection.request<protocol::NodeHeartbeat>(
@@ -98,7 +98,7 @@ TEST_CASE_FIXTURE(Fixture,
                 ErrorCode::kBadArgument);
   require_error(connection.request<protocol::NodeHeartbeat>(
                     [](Builder& b) { return protocol::CreateNodeHeartbeat(b, 2, 10); }),
-                ErrorCode::kNotController);
+                ErrorCode::kUnknownNode);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a node is taken in, again and again; not under a taken id") {
