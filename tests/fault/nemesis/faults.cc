@@ -247,6 +247,7 @@ ActiveFault Faults::wipe(Place place) {
           .places = {place},
           .end = [this, place, before] {
             cluster_.start(place);
+            wait_until([&] { return run_cli({"cluster", "drain", number(before)}); });
             wait_until([&] { return run_cli({"cluster", "remove", number(before)}); });
           }};
 }
