@@ -124,13 +124,14 @@ Status NodeLink::check_peer() const {
                                               pin_.cluster_id.text());
   }
   if (pin_.node == 0) return {};
+  // Whoever is there: the node that is meant cannot be reached there. Nobody has refused us.
   if (peer_.node != pin_.node) {
-    return fail(ErrorCode::kNodeConflict, address_.text() + " is node " +
-                                              std::to_string(peer_.node) + ", not node " +
-                                              std::to_string(pin_.node));
+    return fail(ErrorCode::kUnreachable, address_.text() + " is node " +
+                                             std::to_string(peer_.node) + ", not node " +
+                                             std::to_string(pin_.node));
   }
   if (peer_.incarnation < pin_.incarnation) {
-    return fail(ErrorCode::kNodeConflict,
+    return fail(ErrorCode::kUnreachable,
                 address_.text() + ": node " + std::to_string(pin_.node) +
                     " answers as incarnation " + std::to_string(peer_.incarnation) +
                     ", which ended before " + std::to_string(pin_.incarnation) + " began");

@@ -107,7 +107,7 @@ void Links::image_moved(const Image& image) {
   }
   // Callbacks may come back into here; links end, but live until the turn is over.
   for (auto& link : removed) {
-    const Error reason{ErrorCode::kUnknownNode,
+    const Error reason{ErrorCode::kConnectionLost,
                        "node " + std::to_string(link->node()) + " was removed from the cluster"};
     const bool was_up = link->up();
     auto& ended = *link;
@@ -175,7 +175,7 @@ void Links::call(NodeId to, const Fill& fill, std::uint32_t timeout_ms, Done don
   if (closing_) return done(fail(ErrorCode::kShuttingDown, "this node stops"));
   NodeLink* link = link_to(to);
   if (link == nullptr) {
-    return refuse_later(std::move(done), {ErrorCode::kUnknownNode,
+    return refuse_later(std::move(done), {ErrorCode::kUnreachable,
                                           "this node knows of no node " + std::to_string(to)});
   }
   submit(*link, fill, timeout_ms, std::move(done));

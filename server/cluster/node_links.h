@@ -68,8 +68,9 @@ class NodeLinks {
   // Sends a request as soon as the link is up and answers once, never within the call (unless the
   // links are being destroyed): with the reply, or with the error that the node answered (its code,
   // message and `node`). What may have been carried out: kTimedOut, kConnectionLost. What was not
-  // sent: kUnreachable (the attempt to connect that was under way, or the next one, failed, or took
-  // longer than `timeout_ms`), kUnknownNode, kOverloaded (limits::kMaxNodeLinkCalls or
+  // sent: kUnreachable (this node knows of no such node, another one is at its address, the attempt
+  // to connect that was under way, or the next one, failed, or took longer than `timeout_ms`),
+  // kOverloaded (limits::kMaxNodeLinkCalls or
   // kMaxNodeLinkQueuedBytes is reached), kFrameTooLarge, and the refusal of either side's hello:
   // kWrongCluster, kNodeConflict, kUnsupportedVersion, kUnauthorized.
   virtual void call(NodeId to, const Fill& fill, std::uint32_t timeout_ms, Done done) = 0;

@@ -147,17 +147,17 @@ TEST_CASE("the error of a node arrives with its code, message and where to go") 
   CHECK(answer.error().node == 9);
 }
 
-TEST_CASE("a node that the image does not have is unknown, and one that leaves it as well") {
+TEST_CASE("a node that the image does not have cannot be reached, nor one that has left it") {
   FakeNode peer(2, answer_nothing);
   Fixture fixture;
-  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kUnknownNode);
+  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kUnreachable);
   CHECK_FALSE(fixture.tell(2, 1));
   fixture.image(image_of({&peer}));
   auto open = fixture.call(2, 1);
   fixture.story.wait_for([&] { return fixture.story.ups == 1; });
   fixture.image(image_of({}));
-  CHECK(code_of(std::move(open)) == ErrorCode::kUnknownNode);
-  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kUnknownNode);
+  CHECK(code_of(std::move(open)) == ErrorCode::kConnectionLost);
+  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kUnreachable);
   fixture.story.wait_for([&] { return fixture.story.downs.size() == 1; });
 }
 
@@ -231,7 +231,7 @@ TEST_CASE("a peer that is not the one of the image is refused") {
   FakeNode peer(2, answer_done);
   Fixture fixture;
   Image image = image_of({&peer});
-  ErrorCode expected = ErrorCode::kNodeConflict;
+  ErrorCode expected = ErrorCode::kUnreachable;
   SUBCASE("another cluster") {
     peer.cluster = {8, 8};
     expected = ErrorCode::kWrongCluster;
@@ -254,6 +254,7 @@ TEST_CASE("a peer that is not the one of the image is refused") {
       session.error(id, ErrorCode::kNodeConflict, "node 1 is another one");
       return true;
     };
+    expected = ErrorCode::kNodeConflict;
   }
   fixture.image(image);
   CHECK(code_of(fixture.call(2, 1)) == expected);
@@ -274,7 +275,7 @@ TEST_CASE("an old process is left when the image knows that the node was started
   image.nodes.put(record);
   fixture.image(image);  // the same address, where the old process still answers
   CHECK(code_of(std::move(open)) == ErrorCode::kConnectionLost);
-  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kNodeConflict);
+  CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kUnreachable);
   fixture.image(image_of({&newer}));
   CHECK(code_of(fixture.call(2, 1)) == ErrorCode::kOk);
 }
@@ -453,7 +454,7 @@ TEST_CASE("open calls are answered when the links end, sent or not") {
   CHECK(code_of(std::move(sent)) == ErrorCode::kShuttingDown);
   CHECK(code_of(std::move(waiting)) == ErrorCode::kShuttingDown);
   CHECK(again == ErrorCode::kShuttingDown);
-  CHECK(unknown == ErrorCode::kUnknownNode);
+  CHECK(unknown == ErrorCode::kUnreachable);
 }
 
 TEST_CASE("a callback may change the image and ask again") {
