@@ -71,7 +71,8 @@ void ClusterParts::set_controller(Controller& controller) {
     }
     heard_ms_.store(heartbeats_->heard_controller_ms(), std::memory_order_relaxed);
   };
-  inputs.refused = [](const Error& error) {
+  inputs.refused = [said = std::string()](const Error& error) mutable {
+    if (std::exchange(said, error.message) == error.message) return;  // with every heartbeat
     log::error("the controller does not know this node as it is",
                {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
   };

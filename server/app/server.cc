@@ -176,7 +176,14 @@ Status Server::register_node() {
   auto ready = std::make_shared<std::promise<Status>>();
   auto registered = ready->get_future();
   controller_->start([ready](Status status) { ready->set_value(std::move(status)); });
-  while (registered.wait_for(kSayAgain) != std::future_status::ready) {
+  auto say_at = std::chrono::steady_clock::now() + kSayAgain;
+  while (registered.wait_for(kLookTime) != std::future_status::ready) {
+    // Without its own peer this node never learns that it is registered.
+    if (node_.raft != nullptr) {
+      if (auto failed = node_.raft->failure()) return std::unexpected(std::move(*failed));
+    }
+    if (std::chrono::steady_clock::now() < say_at) continue;
+    say_at += kSayAgain;
     log::warn("waiting for a controller to register this node",
               {{"leader", controller_->leader()}, {"version", controller_->image()->position}});
   }
