@@ -1,9 +1,9 @@
 #include "server/cluster/balance.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <optional>
+#include <tuple>
 
 #include "protocol/base/limits.h"
 #include "server/metadata/placement.h"
@@ -96,7 +96,9 @@ std::vector<Wish> spread_copies(const Image& image, const ClusterView& view) {
   const double share = average(loads, &NodeLoad::copies);
   std::vector<NodeLoad> fullest_first;
   for (const auto& [node, load] : loads) fullest_first.push_back(load);
-  std::ranges::stable_sort(fullest_first, std::ranges::greater{}, &NodeLoad::copies);
+  std::ranges::sort(fullest_first, [](const NodeLoad& a, const NodeLoad& b) {
+    return std::tuple(b.copies, a.node) < std::tuple(a.copies, b.node);
+  });
   if (fullest_first.empty()) return {};
   const NodeLoad to = fullest_first.back();
   if (!clearly_under(to.copies, share)) return {};

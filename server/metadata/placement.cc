@@ -41,10 +41,16 @@ class Placer {
           chosen));
     }
     const NodeId leader = loads_[main].node;
-    std::ranges::stable_sort(chosen.begin() + 1, chosen.end(), {}, [&](std::size_t at) {
-      const auto found = followers_.find({leader, loads_[at].node});
-      return found == followers_.end() ? 0 : found->second;
-    });
+    // Those that follow it least come first, else as they were chosen.
+    std::vector<std::tuple<std::uint32_t, std::size_t, std::size_t>> ranked;
+    for (std::size_t place = 1; place < chosen.size(); ++place) {
+      const auto found = followers_.find({leader, loads_[chosen[place]].node});
+      const auto follows = found == followers_.end() ? 0 : found->second;
+      ranked.emplace_back(follows, place, chosen[place]);
+    }
+    std::ranges::sort(ranked);
+    for (std::size_t place = 1; place < chosen.size(); ++place)
+      chosen[place] = std::get<2>(ranked[place - 1]);
     ++loads_[main].mains;
     for (const std::size_t at : chosen) {
       ++loads_[at].copies;
