@@ -4,6 +4,7 @@
 
 #include "common_generated.h"
 #include "protocol/base/limits.h"
+#include "server/metadata/aligned.h"
 #include "server/metadata/effective.h"
 #include "server/metadata/wire.h"
 
@@ -246,6 +247,7 @@ bool read_producers(const wire::TopicSnapshot& from, Topic& topic) {
     for (const auto* p : *from.producers()) producers.push_back(read(*p));
   }
   std::vector<std::shared_ptr<const ProducerFence>> fences;
+  if (!is_aligned(from.fences())) return false;
   if (from.fences() != nullptr) {
     for (const auto* f : *from.fences()) {
       fences.push_back(
@@ -290,6 +292,7 @@ bool read_image(const wire::ImageSnapshot& from, Image& image) {
   std::vector<std::shared_ptr<const NodeRecord>> nodes;
   for (const wire::NodeSnapshot* n : *from.nodes()) nodes.push_back(read(*n));
   std::vector<std::shared_ptr<const AppliedCommand>> commands;
+  if (!is_aligned(from.commands())) return false;
   for (const wire::CommandSnapshot* c : *from.commands()) {
     commands.push_back(std::make_shared<const AppliedCommand>(
         AppliedCommand{from_wire(c->id()), c->position(), c->result()}));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
+#include "server/metadata/aligned.h"
 #include "wish_generated.h"
 
 namespace andyx::server {
@@ -386,6 +387,12 @@ Result<Wish> decode_wish(ByteSpan bytes) {
     return fail(ErrorCode::kBadArgument, "a change of the metadata that was passed on is damaged");
   }
   const wish::Wish& from = *wish::GetWish(aligned.data());
+  const auto* producer = from.body_as_DeleteProducer();
+  const auto* in_sync = from.body_as_ChangeInSync();
+  if ((producer != nullptr && !is_aligned(producer->open_ids())) ||
+      (in_sync != nullptr && !is_aligned(in_sync->in_sync()))) {
+    return fail(ErrorCode::kBadArgument, "a change of the metadata that was passed on is damaged");
+  }
   auto decoded = from.version() <= kWishVersion ? decode_body(from) : std::nullopt;
   if (decoded) return std::move(*decoded);
   return fail(ErrorCode::kUnsupportedVersion,
