@@ -10,7 +10,9 @@ namespace andyx::server {
 template <typename Vector>
 bool is_aligned(const Vector* vector) {
   constexpr std::uintptr_t kAlignment = 8;
-  return vector == nullptr || reinterpret_cast<std::uintptr_t>(vector->Data()) % kAlignment == 0;
+  // FlatBuffers puts an empty one anywhere.
+  return vector == nullptr || vector->size() == 0 ||
+         reinterpret_cast<std::uintptr_t>(vector->Data()) % kAlignment == 0;
 }
 
 }  // namespace andyx::server

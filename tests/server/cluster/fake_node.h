@@ -36,16 +36,17 @@ class FakeNode {
     frame::FrameWriter writer;
 
     template <typename Make>  // make(builder) -> offset of a table
-    void send(std::uint64_t id, protocol::Body type, Make make) {
-      connection->send(writer.write(id, [&](flatbuffers::FlatBufferBuilder& builder) {
+    void send(std::uint64_t request, protocol::Body type, Make make) {
+      connection->send(writer.write(request, [&](flatbuffers::FlatBufferBuilder& builder) {
         return frame::Body{static_cast<std::uint8_t>(type), make(builder).Union()};
       }));
     }
-    void done(std::uint64_t id) {
-      send(id, protocol::Body::Done, [](auto& b) { return protocol::CreateDone(b); });
+    void done(std::uint64_t request) {
+      send(request, protocol::Body::Done, [](auto& b) { return protocol::CreateDone(b); });
     }
-    void error(std::uint64_t id, ErrorCode code, const std::string& message, NodeId node_id = 0) {
-      send(id, protocol::Body::ErrorReply, [&](auto& b) {
+    void error(std::uint64_t request, ErrorCode code, const std::string& message,
+               NodeId node_id = 0) {
+      send(request, protocol::Body::ErrorReply, [&](auto& b) {
         const auto text = b.CreateString(message);
         protocol::ErrorReplyBuilder reply(b);
         reply.add_code(static_cast<std::uint16_t>(code));
