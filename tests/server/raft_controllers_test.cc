@@ -141,11 +141,22 @@ class Nodes {
 
 void DirectPeer::propose(NodeId to, const Uuid& command_id, std::vector<std::uint8_t> wish,
                          Done done) {
+  // As of a connection: what a node that ends leaves unanswered is lost, and that is heard.
+  struct Owed {
+    Done done;
+    ~Owed() {
+      if (done) done(fail(ErrorCode::kConnectionLost, "the node has ended"));
+    }
+    void answer(Result<ProposalAnswer> result) { std::exchange(done, nullptr)(std::move(result)); }
+  };
+  auto owed = std::make_shared<Owed>(std::move(done));
   // Any node may know: the next one.
   const bool up = nodes_.with(to != 0 ? to : self_ % 3 + 1, [&](Controller& controller) {
-    controller.propose_for(command_id, wish, std::move(done));
+    controller.propose_for(command_id, wish, [owed](Result<ProposalAnswer> result) {
+      owed->answer(std::move(result));
+    });
   });
-  if (!up) done(fail(ErrorCode::kUnreachable, "the node is down"));
+  if (!up) owed->answer(fail(ErrorCode::kUnreachable, "the node is down"));
 }
 
 TEST_CASE("every node takes changes, whoever leads, and all have the same image") {

@@ -128,7 +128,7 @@ void TestCluster::links_up_locked() {
     CoreLoop& loop = member->loop();
     for (const auto& [there, other] : members_) {
       if (here == there || cuts_.contains({here, there})) continue;
-      loop.net_loop().post([&loop, there = there] { loop.pulls().on_up(there); });
+      loop.net_loop().post([&loop, node = there] { loop.pulls().on_up(node); });
     }
   }
 }
@@ -164,9 +164,8 @@ void TestCluster::cut(NodeId a, NodeId b) {
   for (const auto& [here, there] : {std::pair(a, b), std::pair(b, a)}) {
     if (!members_.contains(here)) continue;
     CoreLoop& loop = members_.at(here)->loop();
-    loop.net_loop().post([&loop, there = there] {
-      loop.pulls().on_down(there, {ErrorCode::kConnectionLost, "cut"});
-    });
+    loop.net_loop().post(
+        [&loop, node = there] { loop.pulls().on_down(node, {ErrorCode::kConnectionLost, "cut"}); });
   }
 }
 
