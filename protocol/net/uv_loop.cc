@@ -1,6 +1,9 @@
 #include "protocol/net/uv_loop.h"
 
+#include <pthread.h>
+
 #include <cassert>
+#include <csignal>
 #include <utility>
 
 #include "protocol/net/uv_owned_handle.h"
@@ -65,7 +68,21 @@ UvLoop::~UvLoop() {
   static_cast<void>(rc);
 }
 
+namespace {
+
+// A peer that has gone is an error of the write, also in a program that uses the client and has not
+// said what SIGPIPE means to it.
+void block_sigpipe() {
+  sigset_t pipe;
+  sigemptyset(&pipe);
+  sigaddset(&pipe, SIGPIPE);
+  pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+}
+
+}  // namespace
+
 void UvLoop::run() {
+  block_sigpipe();
   thread_.store(std::this_thread::get_id());
   uv_run(&loop_, UV_RUN_DEFAULT);
   close_everything();

@@ -1,4 +1,7 @@
+#include <pthread.h>
+
 #include <atomic>
+#include <csignal>
 
 #include "tests/net/net_fixture.h"
 
@@ -154,6 +157,17 @@ TEST_CASE("a loop knows its thread") {
   LoopThread thread;
   CHECK(thread.on([&] { return thread.loop().on_loop_thread(); }));
   CHECK_FALSE(thread.loop().on_loop_thread());
+}
+
+TEST_CASE("a write to a peer that has gone cannot end the process") {
+  LoopThread thread;
+  bool blocked = false;
+  thread.on([&] {
+    sigset_t masked;
+    pthread_sigmask(SIG_BLOCK, nullptr, &masked);
+    blocked = sigismember(&masked, SIGPIPE) == 1;
+  });
+  CHECK(blocked);
 }
 
 }  // namespace andyx::net
