@@ -15,7 +15,8 @@ namespace {
 
 constexpr const char* kDiskIdKey = "disk-id";
 constexpr const char* kIncarnationKey = "incarnation";
-// Coordinators count epochs from the incarnation on: one for each attach, far fewer than this.
+// After a clock that went back: above all that coordinators of earlier versions counted from the
+// last one.
 constexpr std::uint64_t kEpochsOfOneStart = std::uint64_t{1} << 36;
 
 class WriteOnce final : public storage::WriteObserver {
