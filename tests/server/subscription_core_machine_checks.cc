@@ -77,10 +77,10 @@ void Machine::check_idle() {
     for (const State blocks : {State::kHeld, State::kLater, State::kDead, State::kRound})
       if (any(blocks)) return;
   }
+  if (options_.key_ordered) return check_idle_keyed();
   for (const ModelMessage& m : model_.messages)
     if (dead_candidate(m) && !core_.stats().dead_waiting) FAIL("a dead message is not found");
   if (options_.mode == Mode::resilient && core_.stats().dead_waiting > 0) return;
-  if (options_.key_ordered) return check_idle_keyed();
   for (const ModelMessage& m : model_.messages)
     if (!dead_candidate(m)) REQUIRE((m.state != State::kFresh && m.state != State::kWaiting));
 }
@@ -97,13 +97,19 @@ void Machine::check_idle_keyed() {
   for (Offset o = 0; o < end(); ++o) {
     const ModelMessage& m = at(o);
     const std::uint32_t key = keys_[o];
-    if (dead_candidate(m)) continue;
+    const auto key_is_able = [&] {
+      return holders.contains(key) ? streams_.at(holders[key]).able() : all_able;
+    };
+    if (dead_candidate(m)) {  // found when its key's turn comes
+      if (!seen.contains(key) && key_is_able()) REQUIRE(core_.stats().dead_waiting > 0);
+      continue;
+    }
     fresh += m.state == State::kFresh && !m.maybe_waiting;
     if (m.state != State::kFresh && m.state != State::kWaiting && m.state != State::kLater)
       continue;
     if (key == 0) REQUIRE(m.state == State::kLater);
     if (!seen.insert(key).second || m.state == State::kLater) continue;
-    REQUIRE_FALSE((holders.contains(key) ? streams_.at(holders[key]).able() : all_able));
+    REQUIRE_FALSE(key_is_able());
   }
   REQUIRE(fresh <= core_.stats().set_aside);
 }
