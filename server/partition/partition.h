@@ -166,6 +166,7 @@ class Partition final : public std::enable_shared_from_this<Partition>,
   enum class Role : std::uint8_t { kNone, kMain, kReplica };
   struct Waiter {
     std::optional<Reply> reply;  // none: of append_internal()
+    protocol::Acks acks = protocol::Acks::quorum;
     PartitionCore::Produced produced;
     std::function<void(const Status&)> stored;
 
@@ -218,10 +219,11 @@ class Partition final : public std::enable_shared_from_this<Partition>,
   };
   void write(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts);
   void written(const Writing& batch, ErrorCode error);
-  std::uint64_t wait_for(Waiter waiter, protocol::Acks acks, bool append_it);
+  std::uint64_t wait_for(Waiter waiter, bool append_it);
   void watch();
   void answer_read(const ReadRequest& request, Reply reply);
   void send_read(std::vector<SharedBytes> batches, Reply reply);
+  std::uint8_t copies(protocol::Acks acks) const;
   void answer_produce(Waiter waiter);
   void refuse_repeated(Waiter waiter);
   void drop_uncommitted(std::vector<SharedBytes>& batches) const;

@@ -24,7 +24,7 @@ void Partition::produce(const batch::Header& header, SharedBytes batch, MainEpoc
     return reply.error({produced.error().code, describe() + ": " + produced.error().message});
   }
   const bool append_it = !produced->duplicate && produced->repeated.empty();
-  const std::uint64_t token = wait_for({std::move(reply), *produced, nullptr}, acks, append_it);
+  const std::uint64_t token = wait_for({std::move(reply), acks, *produced, nullptr}, append_it);
   if (append_it) append(*produced, header, std::move(batch), acks, token);
 }
 
@@ -39,7 +39,8 @@ Status Partition::may_take(const batch::Header& header, protocol::Acks acks) {
 
 // Answers at once, or when it is stored as durably as asked. The token of the answer to come, 0
 // where there is no other copy.
-std::uint64_t Partition::wait_for(Waiter waiter, protocol::Acks acks, bool append_it) {
+std::uint64_t Partition::wait_for(Waiter waiter, bool append_it) {
+  const protocol::Acks acks = waiter.acks;
   const Offset end = waiter.produced.end_offset;
   if (acks == protocol::Acks::none) waiter.produced.base_offset = kNoOffset;
   if (acks == protocol::Acks::none && append_it) {
@@ -72,7 +73,7 @@ void Partition::append_internal(SharedBytes batch, std::function<void(const Stat
   }
   const bool append_it = !produced->duplicate;
   const std::uint64_t token =
-      wait_for({std::nullopt, *produced, std::move(stored)}, kAcks, append_it);
+      wait_for({std::nullopt, kAcks, *produced, std::move(stored)}, append_it);
   if (append_it) append(*produced, *header, std::move(batch), kAcks, token);
 }
 
@@ -194,13 +195,19 @@ void Partition::refuse_repeated(Waiter waiter) {
   });
 }
 
+// On how many nodes that is which is answered now.
+std::uint8_t Partition::copies(protocol::Acks acks) const {
+  if (acks != protocol::Acks::quorum) return acks == protocol::Acks::main ? 1 : 0;
+  return static_cast<std::uint8_t>(std::max<std::size_t>(record_.in_sync.size(), 1));
+}
+
 void Partition::answer_produce(Waiter waiter) {
   if (!waiter.produced.repeated.empty()) return refuse_repeated(std::move(waiter));
   const auto& produced = waiter.produced;
   if (!waiter.reply) return waiter.stored({});
   waiter.reply->body(protocol::Body::ProduceReply, [&](flatbuffers::FlatBufferBuilder& builder) {
     return protocol::CreateProduceReply(builder, produced.base_offset, produced.append_time_us,
-                                        produced.epoch, produced.duplicate);
+                                        produced.epoch, produced.duplicate, copies(waiter.acks));
   });
 }
 

@@ -317,6 +317,7 @@ TEST_CASE("cluster: nodes are ids from 1 on, and what is not given is the cautio
   command<cli::ClusterNodes>({"cluster", "nodes"});
   CHECK(command<cli::ClusterRemove>({"cluster", "remove", "3"}).node == 3);
   CHECK(command<cli::ClusterSafeToStop>({"cluster", "safe-to-stop", "2"}).node == 2);
+  CHECK(command<cli::ClusterAdd>({"cluster", "add", "2"}).node == 2);
   CHECK_FALSE(command<cli::ClusterDrain>({"cluster", "drain", "2"}).off);
   const auto undrain = command<cli::ClusterDrain>({"cluster", "drain", "2", "--off"});
   CHECK(undrain.node == 2);

@@ -142,8 +142,8 @@ using Command =
                  SubscriptionDelete, DeadList, DeadRedrive, ProducerCreate, ProducerList,
                  ProducerDelete, NodeStatus, ScopeCreate, ScopeList, ScopeDescribe, ScopeDelete,
                  TenantActivate, SettingsCommand, TopicAlter, RetentionSet, RetentionShow,
-                 RetentionDelete, ClusterStatusCommand, ClusterNodes, ClusterRemove, ClusterDrain,
-                 ClusterBalance, ClusterSafeToStop, ClusterMove, ClusterElect>;
+                 RetentionDelete, ClusterStatusCommand, ClusterNodes, ClusterRemove, ClusterAdd,
+                 ClusterDrain, ClusterBalance, ClusterSafeToStop, ClusterMove, ClusterElect>;
 
 struct Arguments {
   GlobalOptions global;

@@ -14,6 +14,9 @@ struct ClusterNodes {};
 struct ClusterRemove {
   NodeId node = 0;
 };
+struct ClusterAdd {
+  NodeId node = 0;
+};
 struct ClusterDrain {
   NodeId node = 0;
   bool off = false;

@@ -19,6 +19,18 @@ std::string partition_name(std::uint32_t partition, const std::string& topic) {
   return "partition " + number(partition) + " of " + topic_url(topic);
 }
 
+// How a node becomes one of the cluster.
+std::string start_text(NodeId node, const client::ClusterStatus& cluster) {
+  std::string addresses;
+  for (const auto& known : cluster.nodes) {
+    if (known.host.empty()) continue;
+    addresses += (addresses.empty() ? "" : ",") + known.host + ':' + number(known.port);
+  }
+  return ". A node is added by starting it, on its own machine and data directory: andyx-server "
+         "--node-id " +
+         number(node) + " --join " + addresses;
+}
+
 }  // namespace
 
 Outcome run_command(Session& session, const ClusterStatusCommand&) {
@@ -33,6 +45,18 @@ Outcome run_command(Session& session, const ClusterNodes&) {
 Outcome run_command(Session& session, const ClusterRemove& command) {
   const Status removed = session.client.admin().node_remove(command.node);
   return told(session, removed, {{"removed", command.node}}, "removed " + node_name(command.node));
+}
+
+// A node that the cluster does not know comes by being started.
+Outcome run_command(Session& session, const ClusterAdd& command) {
+  Status added = session.client.admin().node_drain(command.node, false);
+  if (!added && added.error().code == ErrorCode::kUnknownNode) {
+    const auto status = session.client.admin().cluster_status();
+    if (!status) return std::unexpected(status.error());
+    added.error().message += start_text(command.node, *status);
+  }
+  return told(session, added, {{"node_id", command.node}, {"draining", false}},
+              node_name(command.node) + " takes copies");
 }
 
 Outcome run_command(Session& session, const ClusterDrain& command) {

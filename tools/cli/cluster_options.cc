@@ -21,6 +21,10 @@ void add_node_commands(CLI::App& group, ClusterValues& values, Chosen& chosen) {
   add_node(add_command(group, "remove", "Forget a node for good, once its copies have moved away",
                        chosen, values.remove),
            values.remove.node);
+  add_node(add_command(group, "add",
+                       "Give copies to a node again that was drained; tells how to start a new one",
+                       chosen, values.add),
+           values.add.node);
   CLI::App& drain = add_command(group, "drain", "Move all copies away from a node, give it no more",
                                 chosen, values.drain);
   add_node(drain, values.drain.node);

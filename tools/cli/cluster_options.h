@@ -11,6 +11,7 @@ struct ClusterValues {
   ClusterStatusCommand status;
   ClusterNodes nodes;
   ClusterRemove remove;
+  ClusterAdd add;
   ClusterDrain drain;
   ClusterBalance balance;
   ClusterSafeToStop safe_to_stop;

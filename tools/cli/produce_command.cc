@@ -39,19 +39,30 @@ class InputFile {
   int fd_;
 };
 
-// The first batch that failed: written once on the client's thread, read by the one that sends.
-class FirstFailure {
+// What came of the batches: written on the client's thread, read by the one that sends.
+class Outcomes {
  public:
-  void set(const Error& error) {
-    if (happened()) return;
-    error_ = error;
-    happened_.store(true, std::memory_order_release);
+  void add(const client::BatchOutcome& outcome) {
+    if (outcome.error == nullptr) {
+      if (outcome.copies < fewest_copies_) fewest_copies_ = outcome.copies;
+    } else if (!failed()) {
+      error_ = *outcome.error;
+      failed_.store(true, std::memory_order_release);
+    }
   }
-  bool happened() const { return happened_.load(std::memory_order_acquire); }
-  const Error& error() const { return error_; }  // once it happened
+  bool failed() const { return failed_.load(std::memory_order_acquire); }
+  const Error& error() const { return error_; }  // the first one, once it failed
+  // That hold each message, at least; 0: not known.
+  std::uint32_t fewest_copies() const {
+    const std::uint32_t fewest = fewest_copies_;
+    return fewest == kNone ? 0 : fewest;
+  }
 
  private:
-  std::atomic<bool> happened_ = false;
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+  std::atomic<bool> failed_ = false;
+  std::atomic<std::uint32_t> fewest_copies_ = kNone;
   Error error_;
 };
 
@@ -69,7 +80,7 @@ void split_key(std::string_view line, const std::optional<std::string>& separato
 
 // Sends every line; stops at the first that is refused, and soon after a batch has failed.
 Status send_lines(LineReader& reader, client::Producer& producer, const Produce& command,
-                  const FirstFailure& failure) {
+                  const Outcomes& outcomes) {
   std::vector<client::Header> headers;
   client::OutMessage message;
   for (const auto& [name, value] : command.headers) {
@@ -87,7 +98,7 @@ Status send_lines(LineReader& reader, client::Producer& producer, const Produce&
   };
   constexpr std::uint64_t kProgressEveryLines = 1024;
   std::string_view line;
-  while (!failure.happened()) {
+  while (!outcomes.failed()) {
     const Result<bool> more = reader.next(line);
     if (!more) return std::unexpected(more.error());
     if (!*more) break;
@@ -102,11 +113,13 @@ Status send_lines(LineReader& reader, client::Producer& producer, const Produce&
 }
 
 Outcome print_result(const Session& session, const client::ProducerStats& stats,
-                     std::uint64_t bytes, double elapsed_s) {
+                     std::uint64_t bytes, double elapsed_s, std::uint32_t copies) {
   tools::Output output(STDOUT_FILENO);
   if (session.json()) {
-    output.buffer() = json_line(
-        {{"messages_acked", stats.messages_acked}, {"bytes", bytes}, {"elapsed_s", elapsed_s}});
+    output.buffer() = json_line({{"messages_acked", stats.messages_acked},
+                                 {"bytes", bytes},
+                                 {"elapsed_s", elapsed_s},
+                                 {"copies", copies == 0 ? Json(nullptr) : Json(copies)}});
   } else {
     char text[128];
     std::snprintf(text, sizeof text, "%llu messages acknowledged in %.3f s\n",
@@ -123,7 +136,7 @@ Outcome run_command(Session& session, const Produce& command) {
   const Result<InputFile> input = InputFile::open(command.file);
   if (!input) return std::unexpected(input.error());
 
-  const auto failure = std::make_shared<FirstFailure>();  // callbacks may outlive this call
+  const auto outcomes = std::make_shared<Outcomes>();  // callbacks may outlive this call
   client::ProducerOptions options;
   options.topic = command.topic;
   options.name = command.producer;
@@ -131,24 +144,29 @@ Outcome run_command(Session& session, const Produce& command) {
   options.acks = command.acks;
   options.compression = command.compression;
   options.delivery_timeout_ms = session.options.timeout_ms;
-  options.on_batch = [failure](const client::BatchOutcome& outcome) {
-    if (outcome.error != nullptr) failure->set(*outcome.error);
-  };
+  options.on_batch = [outcomes](const client::BatchOutcome& outcome) { outcomes->add(outcome); };
   Result<client::Producer> producer = session.client.producer(std::move(options));
   if (!producer) return std::unexpected(producer.error());
 
   const std::uint64_t started_ns = net::monotonic_ns();
   LineReader reader(input->fd());
-  Status sent = send_lines(reader, *producer, command, *failure);
+  Status sent = send_lines(reader, *producer, command, *outcomes);
   // A batch that failed says more than a send that was refused because of it.
-  if (failure->happened()) sent = std::unexpected(failure->error());
+  if (outcomes->failed()) sent = std::unexpected(outcomes->error());
   // What was accepted before a bad line is sent all the same; not when waiting has timed out
   // already.
   const bool given_up = !sent && tools::exit_status_of(sent.error()) == tools::kTimedOut;
   const Status flushed = given_up ? Status{} : producer->close();
   const double elapsed_s = static_cast<double>(net::monotonic_ns() - started_ns) / 1e9;
   const client::ProducerStats stats = producer->stats();
-  if (sent && flushed) return print_result(session, stats, reader.bytes(), elapsed_s);
+  if (sent && flushed) {
+    const std::uint32_t copies = outcomes->fewest_copies();
+    if (command.acks == client::Acks::kQuorum && copies == 1) {
+      std::fprintf(stderr,
+                   "andyx-cli: quorum was one copy, on one disk (topic describe says why)\n");
+    }
+    return print_result(session, stats, reader.bytes(), elapsed_s, copies);
+  }
   std::fprintf(stderr, "andyx-cli: %llu messages were acknowledged before this:\n",
                static_cast<unsigned long long>(stats.messages_acked));
   return std::unexpected(sent ? flushed.error() : sent.error());

@@ -51,6 +51,7 @@ Outcome run_command(Session& session, const RetentionDelete& command);
 Outcome run_command(Session& session, const ClusterStatusCommand& command);
 Outcome run_command(Session& session, const ClusterNodes& command);
 Outcome run_command(Session& session, const ClusterRemove& command);
+Outcome run_command(Session& session, const ClusterAdd& command);
 Outcome run_command(Session& session, const ClusterDrain& command);
 Outcome run_command(Session& session, const ClusterBalance& command);
 Outcome run_command(Session& session, const ClusterSafeToStop& command);

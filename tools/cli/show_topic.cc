@@ -1,3 +1,5 @@
+#include <map>
+
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
 #include "tools/common/table.h"
@@ -38,6 +40,29 @@ Json replica_offsets(const client::PartitionInfo& partition) {
   return offsets;
 }
 
+// What an ack at quorum is worth where it is less than people expect; empty: nothing to say.
+std::string quorum_note(const client::PartitionInfo& partition) {
+  const std::size_t members = partition.replicas.size() - partition.observers.size();
+  if (members == 1 && partition.replicas.size() > 1) return "main only";
+  if (members > 1 && partition.min_in_sync == 1) return "may be one disk";
+  return {};
+}
+
+// "quorum = main only (partitions 0,1)", a line for each kind of note.
+std::string quorum_lines(const client::TopicInfo& topic) {
+  std::map<std::string, std::vector<std::uint32_t>> noted;
+  for (const client::PartitionInfo& p : topic.partitions)
+    if (auto note = quorum_note(p); !note.empty()) noted[std::move(note)].push_back(p.partition);
+  std::string text;
+  for (const auto& [note, partitions] : noted) {
+    text += "quorum = " + note;
+    text += partitions.size() == topic.partitions.size()
+                ? "\n"
+                : " (partitions " + number_list(partitions) + ")\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string topic_table(const client::TopicInfo& topic) {
@@ -50,7 +75,7 @@ std::string topic_table(const client::TopicInfo& topic) {
                durable_text(p), number(p.committed_offset - p.start_offset), number(p.bytes)});
   }
   return topic_url(topic.topic) + "  id " + number(topic.topic_id) + "  created " +
-         tools::format_time(topic.created_us) + '\n' + table.text();
+         tools::format_time(topic.created_us) + '\n' + table.text() + quorum_lines(topic);
 }
 
 std::string topic_json(const client::TopicInfo& topic) {
@@ -65,6 +90,7 @@ std::string topic_json(const client::TopicInfo& topic) {
                                       {"replicas", p.replicas},
                                       {"in_sync", p.in_sync},
                                       {"min_in_sync", p.min_in_sync},
+                                      {"quorum_note", quorum_note(p)},
                                       {"eligible", p.eligible},
                                       {"observers", p.observers},
                                       {"start_offset", p.start_offset},

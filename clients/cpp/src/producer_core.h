@@ -37,6 +37,7 @@ class ProducerCore {
     Offset base_offset = kNoOffset;
     TimeUs append_time_us = 0;
     MainEpoch main_epoch = 0;  // 0: not told
+    std::uint32_t copies = 0;
   };
   struct Refusal {
     Error error;

@@ -106,8 +106,7 @@ class ProducerImpl final : public Part,
   bool drop_repeated(std::uint32_t partition, BatchId id,
                      const std::vector<ReplyError::Duplicate>& duplicates);
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
-  void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
-               TimeUs append_time_us);
+  void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome);
   void refresh();
   void refresh_later();
   void refreshed(const TopicMetadata& topic);

@@ -186,7 +186,8 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
       lane.core.answered(id,
                          ProducerCore::Success{.base_offset = stored->base_offset(),
                                                .append_time_us = stored->append_time_us(),
-                                               .main_epoch = stored->main_epoch()},
+                                               .main_epoch = stored->main_epoch(),
+                                               .copies = stored->copies()},
                          now_ms);
     } else {
       lane.core.answered(
@@ -218,16 +219,18 @@ void ProducerImpl::replied(std::uint32_t partition, BatchId id, Reply reply) {
 void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Stored& action) {
   ++lanes_[partition].stored;
   const auto offset = options_.acks == Acks::kNone ? kNoOffset : action.success.base_offset;
-  resolve(partition, action.id, Delivered{.partition = partition, .offset = offset},
-          action.success.append_time_us);
+  resolve(partition, action.id,
+          Delivered{.partition = partition,
+                    .offset = offset,
+                    .append_time_us = action.success.append_time_us,
+                    .copies = action.success.copies});
 }
 
 void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Failed& action) {
-  resolve(partition, action.id, std::unexpected(SendError{action.error, action.stored}), 0);
+  resolve(partition, action.id, std::unexpected(SendError{action.error, action.stored}));
 }
 
-void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
-                           TimeUs append_time_us) {
+void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome) {
   auto& lane = lanes_[partition];
   auto& batch = lane.batches[id - lane.first_id];
   BatchOutcome told{.partition = partition,
@@ -235,7 +238,8 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
                     .size_bytes = batch.bytes.size(),
                     .first_time_us = batch.first_time_us,
                     .base_offset = outcome ? outcome->offset : kNoOffset,
-                    .append_time_us = append_time_us,
+                    .append_time_us = outcome ? outcome->append_time_us : 0,
+                    .copies = outcome ? outcome->copies : 0,
                     .error = outcome ? nullptr : &outcome.error()};
   const auto charged_bytes = batch.charged_bytes;
   auto callbacks = std::move(batch.callbacks);
@@ -254,8 +258,9 @@ void ProducerImpl::resolve(std::uint32_t partition, BatchId id, const SendOutcom
       callback(outcome);
       continue;
     }
-    const auto offset = outcome->offset == kNoOffset ? kNoOffset : outcome->offset + index;
-    callback(Delivered{.partition = partition, .offset = offset, .append_time_us = append_time_us});
+    Delivered delivered = *outcome;
+    if (delivered.offset != kNoOffset) delivered.offset += index;
+    callback(delivered);
   }
 
   std::lock_guard lock(mutex_);

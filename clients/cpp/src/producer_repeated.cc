@@ -85,7 +85,7 @@ bool ProducerImpl::drop_repeated(std::uint32_t partition, BatchId id,
 }
 
 void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Absorbed& action) {
-  resolve(partition, action.id, Delivered{.partition = partition}, 0);  // told already
+  resolve(partition, action.id, Delivered{.partition = partition});  // told already
 }
 
 }  // namespace andyx::client

@@ -28,7 +28,8 @@ struct Delivered {
   std::uint32_t partition = 0;
   Offset offset = kNoOffset;  // kNoOffset with Acks::kNone, and for a duplicate of long ago
   TimeUs append_time_us = 0;
-  bool duplicate = false;  // its message id was stored before: `offset` is of that one
+  std::uint32_t copies = 0;  // nodes known to hold it; Acks::kMain: 1; 0: not known
+  bool duplicate = false;    // its message id was stored before: `offset` is of that one
 };
 using SendOutcome = std::expected<Delivered, SendError>;
 // On the client's thread; must not block, and must not call the blocking functions of this library.
@@ -42,6 +43,7 @@ struct BatchOutcome {
   TimeUs first_time_us = 0;        // producer time of its first message
   Offset base_offset = kNoOffset;  // see Delivered
   TimeUs append_time_us = 0;
+  std::uint32_t copies = 0;          // see Delivered
   const SendError* error = nullptr;  // null: stored
 };
 using BatchCallback = std::function<void(const BatchOutcome&)>;
