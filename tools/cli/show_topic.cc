@@ -1,3 +1,5 @@
+#include <map>
+
 #include "tools/cli/show.h"
 #include "tools/cli/show_text.h"
 #include "tools/common/table.h"
@@ -38,6 +40,19 @@ Json replica_offsets(const client::PartitionInfo& partition) {
   return offsets;
 }
 
+// What is missing in the table, and why: one line for each reason.
+std::string missing_lines(const client::TopicInfo& topic) {
+  std::map<std::string, std::vector<std::uint32_t>> by_reason;
+  for (const client::PartitionInfo& p : topic.partitions) {
+    if (!p.note.empty()) by_reason[p.note].push_back(p.partition);
+  }
+  std::string lines;
+  for (const auto& [reason, partitions] : by_reason)
+    lines +=
+        note_line("offsets of partitions " + number_list(partitions) + " are not known: " + reason);
+  return lines;
+}
+
 }  // namespace
 
 std::string topic_table(const client::TopicInfo& topic) {
@@ -50,7 +65,7 @@ std::string topic_table(const client::TopicInfo& topic) {
                durable_text(p), number(p.committed_offset - p.start_offset), number(p.bytes)});
   }
   return topic_url(topic.topic) + "  id " + number(topic.topic_id) + "  created " +
-         tools::format_time(topic.created_us) + '\n' + table.text();
+         tools::format_time(topic.created_us) + '\n' + missing_lines(topic) + table.text();
 }
 
 std::string topic_json(const client::TopicInfo& topic) {
@@ -70,7 +85,8 @@ std::string topic_json(const client::TopicInfo& topic) {
                                       {"start_offset", p.start_offset},
                                       {"committed_offset", p.committed_offset},
                                       {"replica_offsets", replica_offsets(p)},
-                                      {"bytes", p.bytes}});
+                                      {"bytes", p.bytes},
+                                      {"note", p.note}});
   }
   return json_line(json);
 }
