@@ -223,7 +223,7 @@ Result<std::string> restore_metadata(const RecoveryTarget& target, ByteSpan byte
   const Image& image = *backup->image;
   auto directory = open_directory(target);
   if (!directory) return std::unexpected(directory.error());
-  RecoveredGroup as{.group = next_group(image.group), .alone = {}};
+  RecoveredGroup as{.group = next_group(image.group), .alone = {}, .survivor = 0};
   ControllerEpoch epoch = 0;
   std::string where = "the metadata of cluster " + image.cluster_id.text();
   if (directory->membership) {
@@ -266,13 +266,15 @@ Result<std::string> force_recover_metadata(const RecoveryTarget& target, bool ac
       counts_of(image) + "); what other voters decided after that is lost, and of " +
       std::to_string(not_in_sync(image, target.node_id)) + " of " +
       std::to_string(image.partition_count) +
-      " partitions it has no copy in sync. Every other node with metadata (" +
+      " partitions it has no copy in sync. Where it has one, it serves alone, until other copies are in "
+      "sync again. Every other node with metadata (" +
       others_of(image, target.node_id) +
       ") has to be gone for good, or stopped: started again while this one runs, it joins anew";
   if (!accept_data_loss)
     return fail(ErrorCode::kDataLoss, loss + ". Nothing was changed: --accept-data-loss does it");
-  const auto recovered =
-      recovered_image(image, {.group = next_group(directory->membership->group), .alone = {}});
+  const auto recovered = recovered_image(
+      image,
+      {.group = next_group(directory->membership->group), .alone = {}, .survivor = target.node_id});
   const ControllerEpoch epoch = (*held)->content.epoch + kLostControllerEpochs;
   if (auto begun = begin_group(target, *directory, recovered, epoch); !begun)
     return std::unexpected(begun.error());

@@ -10,7 +10,8 @@
 namespace andyx::server {
 namespace {
 
-// A learner that lacks no more than this has caught up: the rest is on its way.
+// A learner that lacks no more than this has caught up: the rest is on its way. One that has
+// confirmed nothing yet has not, however short the log is: it may not be there at all.
 constexpr raft::Index kCaughtUpEntries = 100;
 
 std::int64_t now_ms() { return static_cast<std::int64_t>(net::boottime_ns() / 1'000'000); }
@@ -236,7 +237,7 @@ void ClusterController::group_seen(const raft::NodeStatus& status) {
     nodes.push_back({.node = node.id,
                      .alive = node.alive,
                      .draining = node.draining,
-                     .caught_up = progress != status.progress.end() &&
+                     .caught_up = progress != status.progress.end() && progress->second.match > 0 &&
                                   progress->second.match + kCaughtUpEntries >= status.last_index,
                      .away_since_ms = away == away_since_.end() ? 0 : away->second});
   }

@@ -1,5 +1,6 @@
 #include "server/metadata/recovered_image.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -8,9 +9,21 @@
 namespace andyx::server {
 namespace {
 
-PartitionRecord recovered(PartitionRecord partition, const RecoveredGroup& as) {
+void settle_for_survivors(PartitionRecord& partition, const Image& from, NodeId survivor) {
+  std::uint32_t left = 0;
+  bool is_there = false;
+  for (const NodeId member : partition.in_sync) {
+    const auto node = from.find_node(member);
+    if (member == survivor) is_there = true;
+    if (member == survivor || (node && (node->roles & kMetadataRole) == 0)) ++left;
+  }
+  if (is_there) partition.min_in_sync = std::min(partition.min_in_sync, left);
+}
+
+PartitionRecord recovered(PartitionRecord partition, const Image& from, const RecoveredGroup& as) {
   partition.main_epoch += kLostEpochs;
   partition.version += kLostEpochs;
+  if (as.survivor != 0) settle_for_survivors(partition, from, as.survivor);
   if (!as.alone) return partition;
   partition.main = as.alone->node;
   partition.replicas = partition.in_sync = {as.alone->node};
@@ -72,7 +85,7 @@ std::shared_ptr<const Image> recovered_image(const Image& from, const RecoveredG
     auto topic = std::make_shared<Topic>(known);
     std::vector<PartitionRecord> partitions;
     for (const PartitionRecord& partition : known.partitions())
-      partitions.push_back(recovered(partition, as));
+      partitions.push_back(recovered(partition, from, as));
     topic->set_partitions(std::move(partitions));
     raise_producers(*topic);
     image->loads.add(topic->partitions());

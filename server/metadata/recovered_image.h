@@ -28,6 +28,10 @@ struct RecoveredGroup {
     Uuid disk_id;
   };
   std::optional<Alone> alone;
+  // The voter that goes on while every other node with metadata is gone; 0: nobody is. Where it is
+  // in sync, and too few copies would be left, min-in-sync is what is left, until the set has grown
+  // again: else nothing of the partition could be read before.
+  NodeId survivor = 0;
 };
 
 std::shared_ptr<const Image> recovered_image(const Image& from, const RecoveredGroup& as);

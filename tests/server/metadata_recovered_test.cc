@@ -46,7 +46,7 @@ TEST_CASE_FIXTURE(Fixture, "a backup gives back the image, and is held against i
 }
 
 TEST_CASE_FIXTURE(Fixture, "nothing that the lost metadata may have given out is given out again") {
-  const auto recovered = recovered_image(image(), {.group = 9, .alone = {}});
+  const auto recovered = recovered_image(image(), {.group = 9, .alone = {}, .survivor = 0});
   CHECK(recovered->group == 9);
   CHECK(recovered->cluster_id == image().cluster_id);
   CHECK(recovered->position == image().position + kLostPositions);
@@ -84,10 +84,22 @@ TEST_CASE_FIXTURE(Fixture, "nothing that the lost metadata may have given out is
   CHECK((*copy)->group == 9);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a survivor commits alone where it is in sync") {
+  REQUIRE(cluster.at(1, 0).min_in_sync == 2);
+  REQUIRE(cluster.at(1, 0).in_sync == std::vector<NodeId>{1});
+  REQUIRE(cluster.at(1, 1).in_sync.size() == 3);
+  const auto of_1 = recovered_image(image(), {.group = 9, .alone = {}, .survivor = 1});
+  CHECK(of_1->find_partition(1, 0)->min_in_sync == 1);
+  CHECK(of_1->find_partition(1, 1)->min_in_sync == 1);
+  const auto of_2 = recovered_image(image(), {.group = 9, .alone = {}, .survivor = 2});
+  CHECK(of_2->find_partition(1, 0)->min_in_sync == 2);
+  CHECK(of_2->find_partition(1, 1)->min_in_sync == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture,
                   "a new cluster has the partitions on its one node, and goes on from there") {
-  const auto recovered =
-      recovered_image(image(), {.group = 9, .alone = RecoveredGroup::Alone{{3, 4}, 8, {1, 8}}});
+  const auto recovered = recovered_image(
+      image(), {.group = 9, .alone = RecoveredGroup::Alone{{3, 4}, 8, {1, 8}}, .survivor = 0});
   CHECK(recovered->cluster_id == Uuid{3, 4});
   REQUIRE(recovered->nodes.size() == 1);
   CHECK(recovered->find_node(8)->disk_id == Uuid{1, 8});
