@@ -79,7 +79,7 @@ TEST_CASE("the survivor of a lost majority goes on alone, and the others join it
   second.server.kill_now();
   third.server.kill_now();
   // The majority is lost: nothing is decided any more, and what needs no decision goes on.
-  const CommandResult undecided = cli.run({"--timeout", "12000", "topic", "create", "never"});
+  const CommandResult undecided = cli.run({"--timeout", "25000", "topic", "create", "never"});
   CHECK(undecided.exit_code != kDone);
   CHECK(undecided.err.find("no_controller") != std::string::npos);
   CHECK(cli.json({"cluster", "status"}).at("status") == "offline");
