@@ -2,11 +2,16 @@
 #include <cstdio>
 #include <iostream>
 
+#include <string_view>
+
 #include "server/app/log.h"
+#include "server/app/metadata_command.h"
 #include "server/app/server.h"
 
 int main(int argc, char** argv) {
   using namespace andyx;
+  if (argc > 1 && std::string_view(argv[1]) == "metadata")
+    return server::run_metadata_command(argc - 1, argv + 1);
   auto parsed = server::parse_config(argc, argv);
   if (parsed.exit_code) {
     (*parsed.exit_code == 0 ? std::cout : std::cerr) << parsed.printed;

@@ -109,6 +109,7 @@ inline constexpr std::uint32_t kMaxReplicationFactor = 7;
 inline constexpr std::uint32_t kMaxCopiesPerPartition = 15;  // those that move, and observers
 inline constexpr std::uint32_t kMaxMoves = 4;  // copies that catch up in a new place, at a time
 inline constexpr std::uint32_t kMaxMainsSpreadPerRound = 32;  // a round takes a second or more
+inline constexpr std::size_t kImageHashesRemembered = 4'096;  // of published images, to compare
 inline constexpr std::uint32_t kMaxClusterActions = 256;      // of the controller, open at a time
 inline constexpr std::uint32_t kMaxSubscriptions = 200'000;   // of all topics
 inline constexpr std::size_t kMaxHostBytes = 255;

@@ -10,6 +10,12 @@
 #include "server/metadata/raft_metadata_log.h"
 
 namespace andyx::server {
+namespace {
+
+constexpr const char* kReplaceNode =
+    "; it leads nothing any more: replace it by a node with an empty data directory and a new id";
+
+}  // namespace
 
 // The Raft group, by this node's peer.
 class ClusterParts::Group final : public MetadataGroup {
@@ -36,8 +42,9 @@ class ClusterParts::Group final : public MetadataGroup {
 ClusterParts::ClusterParts(Node& node, net::Loop& loop, std::vector<net::Address> known)
     : node_(node),
       loop_(loop),
-      links_(
-          NodeLinks::create(loop, {.self = node.config.node_id, .incarnation = node.incarnation})),
+      links_(NodeLinks::create(loop, {.self = node.config.node_id,
+                                      .incarnation = node.incarnation,
+                                      .metadata_group = [&node] { return node.said_group(); }})),
       peers_(MetadataPeers::create(*links_, node.config.node_id, std::move(known))),
       link_(*links_, peers_) {}
 
@@ -64,7 +71,11 @@ void ClusterParts::set_controller(Controller& controller) {
   inputs.report = [this] { return report(); };
   inputs.leader = [&controller] { return controller.leader(); };
   inputs.local = cluster_.get();
-  inputs.heard = [this](const NodeSessions::Answer& answer) {
+  inputs.heard = [this, &controller](const NodeSessions::Answer& answer) {
+    if (!answer.astray.empty()) {
+      controller.give_up({ErrorCode::kCorrupt, "node " + std::to_string(node_.config.node_id) +
+                                                   ' ' + answer.astray + kReplaceNode});
+    }
     if (remote_ != nullptr) {
       remote_->tail_is(answer.tail);
       remote_->leader_is(answer.controller);
@@ -102,6 +113,12 @@ void ClusterParts::image(const std::shared_ptr<const Image>& image) {
 }
 
 void ClusterParts::role(bool leading) { cluster_->role(leading); }
+
+void ClusterParts::metadata_failed(const Error& error) {
+  metadata_stopped_ = error.message;
+  cluster_->controller_failed();
+  if (heartbeats_) heartbeats_->beat_now();
+}
 
 // The controller goes on using the cluster's parts until it has stopped: only what needs the loop
 // ends here.
@@ -165,6 +182,7 @@ NodeReport ClusterParts::report() const {
   report.disk_bytes = storage.disk_bytes;
   report.disk_free_bytes = storage.free_bytes;
   report.stopping = stopping_;
+  report.metadata_stopped = metadata_stopped_;
   return report;
 }
 

@@ -2,8 +2,8 @@
 // its way to the controller, and what it does for the cluster where it leads. Part of the
 // composition root.
 //
-// Threads: made before the control loop runs; image(), role(), start() and close() on that loop;
-// what says so, any thread. Outlives the controller and the event loops.
+// Threads: made before the control loop runs; image(), role(), metadata_failed(), start() and
+// close() on that loop; what says so, any thread. Outlives the controller and the event loops.
 #pragma once
 
 #include <atomic>
@@ -38,6 +38,7 @@ class ClusterParts {
   void start();
   void image(const std::shared_ptr<const Image>& image);
   void role(bool leading);
+  void metadata_failed(const Error& error);  // this node does not follow the metadata any more
   void close();
 
   // Any thread. This node is about to stop: its mains are to move away first.
@@ -61,6 +62,7 @@ class ClusterParts {
   std::unique_ptr<NodeReplication> replication_;
   RemoteMetadataLog* remote_ = nullptr;  // the controller's, where it has that one
   std::vector<KnownNode> written_;
+  std::string metadata_stopped_;  // why
   std::atomic<std::uint64_t> heard_ms_{0};
   std::atomic<bool> stopping_{false};
 };

@@ -15,9 +15,6 @@ namespace {
 
 constexpr const char* kDiskIdKey = "disk-id";
 constexpr const char* kIncarnationKey = "incarnation";
-// After a clock that went back: above all that coordinators of earlier versions counted from the
-// last one.
-constexpr std::uint64_t kEpochsOfOneStart = std::uint64_t{1} << 36;
 
 class WriteOnce final : public storage::WriteObserver {
  public:
@@ -50,6 +47,13 @@ Status put_durably(storage::StorageShard& shard, const char* key, std::string va
   return {};
 }
 
+Status remove_durably(storage::StorageShard& shard, const char* key) {
+  auto removed = write_durably(shard, {storage::Table::kMeta, key, std::nullopt});
+  if (!removed)
+    return fail(removed.error().code, std::string("the ") + key + " could not be removed");
+  return {};
+}
+
 Result<Uuid> disk_id_of(storage::StorageShard& shard) {
   auto stored = shard.get(storage::Table::kMeta, kDiskIdKey);
   if (!stored) return std::unexpected(stored.error());
@@ -77,7 +81,7 @@ Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_
     if ((*stored)->size() != sizeof last)
       return fail(ErrorCode::kCorrupt, "the incarnation in the data directory is damaged");
     std::memcpy(&last, (*stored)->data(), sizeof last);
-    if (incarnation <= last) incarnation = last + kEpochsOfOneStart;
+    if (incarnation <= last) incarnation = last + 1;
   }
   std::string bytes(sizeof incarnation, '\0');
   std::memcpy(bytes.data(), &incarnation, sizeof incarnation);

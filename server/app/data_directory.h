@@ -15,10 +15,11 @@ Result<Uuid> disk_id_of(storage::StorageShard& shard);
 
 // One row of the directory's own. Blocks until it is durable.
 Status put_durably(storage::StorageShard& shard, const char* key, std::string value);
+Status remove_durably(storage::StorageShard& shard, const char* key);
 
 // Of this start: microseconds of the wall clock, but above those of every start before, also where
-// that clock was set back meanwhile: epochs of attached consumers grow with it. Blocks until it is
-// durable.
+// that clock was set back meanwhile: the cluster refuses a life that is not newer than the one it
+// knows. Blocks until it is durable.
 Result<std::uint64_t> next_incarnation(storage::StorageShard& shard, TimeUs now_us);
 
 // Frees the logs of partitions that the image does not have: their topic was deleted, and the node

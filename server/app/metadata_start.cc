@@ -1,6 +1,7 @@
 #include "server/app/metadata_start.h"
 
 #include <cstring>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <utility>
@@ -19,30 +20,63 @@ namespace {
 constexpr const char* kClusterIdKey = "cluster-id";
 constexpr const char* kInRaftKey = "metadata-in-raft";
 
-struct Membership {
-  Uuid cluster_id;
-  bool founder = false;
-};
+constexpr std::size_t kIdBytes = sizeof(Uuid);
+
+}  // namespace
 
 Result<std::optional<Membership>> read_membership(storage::StorageShard& shard) {
   auto stored = shard.get(storage::Table::kMeta, kClusterIdKey);
   if (!stored) return std::unexpected(stored.error());
   if (!*stored) return std::nullopt;
   Membership membership;
-  constexpr std::size_t kIdBytes = sizeof membership.cluster_id;
-  if ((*stored)->size() != kIdBytes + 1)
+  const std::string& bytes = **stored;
+  const bool grouped = bytes.size() == kIdBytes + 1 + sizeof membership.group;
+  if (bytes.size() != kIdBytes + 1 && !grouped)
     return fail(ErrorCode::kCorrupt, "the cluster id in the data directory is damaged");
-  std::memcpy(&membership.cluster_id, (*stored)->data(), kIdBytes);
-  membership.founder = (*stored)->back() != 0;
+  std::memcpy(&membership.cluster_id, bytes.data(), kIdBytes);
+  membership.founder = bytes[kIdBytes] != 0;
+  if (grouped) std::memcpy(&membership.group, bytes.data() + kIdBytes + 1, sizeof membership.group);
   return membership;
 }
 
 Status write_membership(storage::StorageShard& shard, const Membership& membership) {
-  std::string bytes(sizeof membership.cluster_id, '\0');
-  std::memcpy(bytes.data(), &membership.cluster_id, bytes.size());
+  std::string bytes(kIdBytes, '\0');
+  std::memcpy(bytes.data(), &membership.cluster_id, kIdBytes);
   bytes.push_back(membership.founder ? 1 : 0);
+  if (membership.group != 0) {
+    bytes.resize(kIdBytes + 1 + sizeof membership.group);
+    std::memcpy(bytes.data() + kIdBytes + 1, &membership.group, sizeof membership.group);
+  }
   return put_durably(shard, kClusterIdKey, std::move(bytes));
 }
+
+raft::StoreIdentity store_identity(const Membership& membership, NodeId node, const Uuid& disk_id) {
+  std::string group = membership.cluster_id.text();
+  if (membership.group != 0) group += '/' + std::to_string(membership.group);
+  return {std::move(group), node, disk_id.text()};
+}
+
+std::string store_path(const std::string& data_dir) { return data_dir + "/raft"; }
+std::string store_path(const std::string& data_dir, std::uint64_t group) {
+  return store_path(data_dir) + '.' + std::to_string(group);
+}
+
+Status put_store_in_place(const std::string& data_dir, const Membership& membership) {
+  namespace fs = std::filesystem;
+  const std::string fresh = store_path(data_dir, membership.group);
+  const std::string replaced = store_path(data_dir) + ".replaced";
+  std::error_code error;
+  if (membership.group == 0 || !fs::exists(fresh, error)) return {};
+  if (fs::exists(store_path(data_dir), error)) {
+    fs::remove_all(replaced, error);
+    if (!error) fs::rename(store_path(data_dir), replaced, error);
+  }
+  if (!error) fs::rename(fresh, store_path(data_dir), error);
+  if (error) return fail(ErrorCode::kIo, "rename " + fresh + ": " + error.message());
+  return {};
+}
+
+namespace {
 
 // What an earlier version kept in the shard, checked to the last entry.
 struct Former {
@@ -80,9 +114,36 @@ Result<Membership> first_membership(const Config& config, const NodeSpec& node,
                     "empty data directory");
   }
   if (!join) return fail(ErrorCode::kBadArgument, "this program cannot join a cluster");
-  auto cluster_id = join(config, node);
-  if (!cluster_id) return std::unexpected(cluster_id.error());
-  return Membership{*cluster_id, false};
+  auto joined = join(config, node);
+  if (!joined) return std::unexpected(joined.error());
+  return Membership{joined->cluster_id, false, joined->metadata_group};
+}
+
+// This node was away while the metadata were recovered by force. It joins the group of now with an
+// empty store, as a new peer: what it voted for is of a group that is over. Its data stays.
+Result<Membership> join_again(Config config, const NodeSpec& node, const Uuid& cluster_id,
+                              storage::StorageShard& shard, const JoinCluster& join,
+                              std::vector<net::Address> newer) {
+  log::warn("the metadata were recovered by force while this node was away; it joins again",
+            {{"cluster", cluster_id.text()}});
+  config.join = std::move(newer);
+  auto joined = join(config, node);
+  if (!joined) return std::unexpected(joined.error());
+  const Membership membership{cluster_id, false, joined->metadata_group};
+  const std::string fresh = store_path(config.data_dir, membership.group);
+  {
+    auto made =
+        raft::RaftStore::open({.path = fresh,
+                               .identity = store_identity(membership, node.node_id, node.disk_id),
+                               .fsync = config.fsync});
+    if (!made) return std::unexpected(made.error());
+  }
+  // It is empty until the leader has sent what there is; no loss, should the node stop before.
+  if (auto removed = remove_durably(shard, kInRaftKey); !removed)
+    return std::unexpected(removed.error());
+  if (auto written = write_membership(shard, membership); !written)
+    return std::unexpected(written.error());
+  return membership;
 }
 
 void log_raft(raft::LogLevel level, std::string_view line) {
@@ -108,8 +169,8 @@ raft::HostOptions host_options(const Config& config, const NodeSpec& node,
                                const Membership& membership, bool must_exist,
                                std::shared_ptr<rocksdb::FileSystem> file_system) {
   raft::HostOptions options;
-  options.store.path = config.data_dir + "/raft";
-  options.store.identity = {membership.cluster_id.text(), node.node_id, node.disk_id.text()};
+  options.store.path = store_path(config.data_dir);
+  options.store.identity = store_identity(membership, node.node_id, node.disk_id);
   options.store.fsync = config.fsync;
   options.listen = config.peer_address();
   if (membership.founder) options.bootstrap_voters = {node.node_id};
@@ -150,19 +211,21 @@ std::function<std::optional<Error>()> refusal_on_full_disk(const Config& config,
 Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec& node,
                                            storage::StorageShard& shard,
                                            std::shared_ptr<rocksdb::FileSystem> file_system,
-                                           const JoinCluster& join) {
+                                           const JoinCluster& join,
+                                           const std::vector<net::Address>& known) {
   auto in_raft = shard.get(storage::Table::kMeta, kInRaftKey);
   if (!in_raft) return std::unexpected(in_raft.error());
   auto membership = read_membership(shard);
   if (!membership) return std::unexpected(membership.error());
-  const bool must_exist = in_raft->has_value();
+  bool must_exist = in_raft->has_value();
   Former former;
   if (!must_exist) {
     auto read = read_former(shard);
     if (!read) return std::unexpected(read.error());
     former = std::move(*read);
   }
-  if (!*membership) {
+  const bool met = membership->has_value();
+  if (!met) {
     if (must_exist)
       return fail(ErrorCode::kCorrupt, "the cluster id in the data directory is missing");
     auto first = first_membership(config, node, former.cluster_id, join);
@@ -171,6 +234,17 @@ Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec&
       return std::unexpected(written.error());
     *membership = *first;
   }
+  std::vector<net::Address> newer;
+  if (met && join)
+    newer = nodes_of_newer_group(node, (*membership)->cluster_id, (*membership)->group, known);
+  if (!newer.empty()) {
+    auto again = join_again(config, node, (*membership)->cluster_id, shard, join, std::move(newer));
+    if (!again) return std::unexpected(again.error());
+    *membership = *again;
+    must_exist = false;
+  }
+  if (auto placed = put_store_in_place(config.data_dir, **membership); !placed)
+    return std::unexpected(placed.error());
   if (!former.cluster_id.is_zero()) {
     log::info("taking over the metadata of an earlier version",
               {{"cluster", former.cluster_id.text()}, {"version", former.content.tail()}});
@@ -181,7 +255,8 @@ Result<StartedMetadata> start_metadata_log(const Config& config, const NodeSpec&
       .refuse_append = refusal_on_full_disk(config, shard)};
   auto opened = RaftMetadataLog::open(std::move(options));
   if (!opened) return std::unexpected(opened.error());
-  return StartedMetadata{std::move(*opened), (*membership)->cluster_id, (*membership)->founder};
+  return StartedMetadata{std::move(*opened), (*membership)->cluster_id, (*membership)->founder,
+                         (*membership)->group};
 }
 
 Result<Uuid> join_without_peer(const Config& config, const NodeSpec& node,
@@ -194,18 +269,20 @@ Result<Uuid> join_without_peer(const Config& config, const NodeSpec& node,
                 "a node without the role metadata cannot begin a cluster: give --join with the "
                 "address of a node of one, or --roles that have metadata");
   }
-  auto cluster_id = join(config, node);
-  if (!cluster_id) return std::unexpected(cluster_id.error());
-  if (auto written = write_membership(shard, {*cluster_id, false}); !written)
+  auto joined = join(config, node);
+  if (!joined) return std::unexpected(joined.error());
+  if (auto written = write_membership(shard, {joined->cluster_id, false}); !written)
     return std::unexpected(written.error());
-  return *cluster_id;
+  return joined->cluster_id;
 }
+
+Status confirm_in_raft(storage::StorageShard& shard) { return put_durably(shard, kInRaftKey, "1"); }
 
 Status confirm_metadata_log(storage::StorageShard& shard) {
   auto in_raft = shard.get(storage::Table::kMeta, kInRaftKey);
   if (!in_raft) return std::unexpected(in_raft.error());
   if (!*in_raft) {
-    if (auto put = put_durably(shard, kInRaftKey, "1"); !put) return put;
+    if (auto put = confirm_in_raft(shard); !put) return put;
   }
   return LocalMetadataStore::remove(shard);
 }

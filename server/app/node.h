@@ -33,12 +33,16 @@ struct Node {
   std::unique_ptr<storage::StorageShard> shard;
   std::unique_ptr<ReadPool> read_pool;
   Uuid cluster_id;
+  std::uint64_t metadata_group = 0;  // Image::group of the Raft group that its peer is of
   Controller* controller = nullptr;
   RaftMetadataLog* raft = nullptr;  // the controller's log; as long as that lives
   // Of the control loop; null until the node has such a part, and again when it stops. Used on that
   // loop only, but for the loop itself.
   net::Loop* control_loop = nullptr;
   std::shared_ptr<MetadataPulls> metadata_pulls;  // where it has the metadata log
+  // The backup that is read from here now, in parts; a later one takes its place.
+  std::shared_ptr<const std::vector<std::uint8_t>> backup;
+  Position backup_version = 0;
   NodeSessions* sessions = nullptr;
   ClusterController* cluster = nullptr;       // any thread, for what its header says
   ReplicationControl* replication = nullptr;  // any loop; null: the node is alone
@@ -50,6 +54,8 @@ struct Node {
   std::atomic<std::uint32_t> connections{0};
   std::atomic<std::size_t> bytes_in_flight{0};  // of requests not yet answered
 
+  // What it tells other nodes of its Raft peer: 1 + its group; 0: it runs none.
+  std::uint64_t said_group() const { return raft == nullptr ? 0 : 1 + metadata_group; }
   CoreLoop& loop_of(PartitionId partition) { return *loops[partition % loops.size()]; }
   bool over_budget() const {
     return bytes_in_flight.load(std::memory_order_relaxed) > limits::kMaxInFlightBytesPerNode;

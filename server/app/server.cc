@@ -107,9 +107,7 @@ Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system
                   .peer_port = 0,
                   .roles = node_.config.roles};
   known_ = read_known_nodes(node_.config.data_dir);
-  auto addresses = node_.config.join;
-  for (const KnownNode& known : known_) addresses.push_back(known.address);
-  parts_ = std::make_unique<ClusterParts>(node_, *control_loop_, std::move(addresses));
+  parts_ = std::make_unique<ClusterParts>(node_, *control_loop_, known_addresses());
   options.peer = &parts_->controller_peer();
   auto metadata = open_metadata(options, std::move(file_system));
   if (!metadata) return std::unexpected(metadata.error());
@@ -120,9 +118,10 @@ Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system
   parts_->set_controller(*controller_);
   controller_->on_image([this](std::shared_ptr<const Image> image) { publish(std::move(image)); });
   controller_->on_role([this](bool leading) { parts_->role(leading); });
-  controller_->on_failed([](const Error& error) {
+  controller_->on_failed([this](const Error& error) {
     log::error("metadata stopped",
                {{"error", error.name()}, {"message", error.message}, {"remedy", error.remedy()}});
+    parts_->metadata_failed(error);
   });
   control_thread_ = std::thread([this] { control_loop_->run(); });
   pthread_setname_np(control_thread_.native_handle(), "andyx-control");
@@ -132,7 +131,9 @@ Status Server::start_controller(std::shared_ptr<rocksdb::FileSystem> file_system
 
 Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
     ControllerOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system) {
-  const JoinCluster ask = [this](const Config&, const NodeSpec& node) { return join(node); };
+  const JoinCluster ask = [this](const Config& config, const NodeSpec& node) {
+    return join(config.join, node);
+  };
   if ((node_.config.roles & kMetadataRole) == 0) {
     auto cluster_id = join_without_peer(node_.config, options.node, *node_.shard, ask);
     if (!cluster_id) return std::unexpected(cluster_id.error());
@@ -140,10 +141,11 @@ Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
     return parts_->remote_log();
   }
   options.node.peer_port = node_.config.peer_address().port;
-  auto metadata =
-      start_metadata_log(node_.config, options.node, *node_.shard, std::move(file_system), ask);
+  auto metadata = start_metadata_log(node_.config, options.node, *node_.shard,
+                                     std::move(file_system), ask, known_addresses());
   if (!metadata) return std::unexpected(metadata.error());
   node_.cluster_id = metadata->cluster_id;
+  node_.metadata_group = metadata->group;
   node_.raft = metadata->log.get();
   options.node.peer_port = node_.raft->port();
   if (metadata->founder) options.bootstrap_cluster = metadata->cluster_id;
@@ -154,14 +156,20 @@ Result<std::unique_ptr<MetadataLog>> Server::open_metadata(
 }
 
 // Blocks until a node of the cluster has taken this one in.
-Result<Uuid> Server::join(const NodeSpec& node) {
+Result<Joined> Server::join(std::vector<net::Address> addresses, const NodeSpec& node) {
   log::info("joining a cluster", {{"node", node.node_id}});
-  JoinRequest request{.node = node, .cluster_id = {}, .addresses = node_.config.join};
+  JoinRequest request{.node = node, .cluster_id = {}, .addresses = std::move(addresses)};
   const std::atomic<bool> cancelled{false};
   auto joined = join_cluster(request, cancelled);
   if (!joined) return std::unexpected(joined.error());
-  known_ = std::move(joined->others);
-  return joined->cluster_id;
+  known_ = joined->others;
+  return joined;
+}
+
+std::vector<net::Address> Server::known_addresses() const {
+  auto addresses = node_.config.join;
+  for (const KnownNode& known : known_) addresses.push_back(known.address);
+  return addresses;
 }
 
 // Who has no metadata yet cannot know where the peers are that will send it.
@@ -203,7 +211,10 @@ void Server::publish(std::shared_ptr<const Image> image) {
 
 Status Server::start_loops() {
   node_.make_links = [this](net::Loop& loop, NodeLinks::Events& events) {
-    return NodeLinks::create(loop, {.self = node_.config.node_id, .incarnation = node_.incarnation},
+    return NodeLinks::create(loop,
+                             {.self = node_.config.node_id,
+                              .incarnation = node_.incarnation,
+                              .metadata_group = [this] { return node_.said_group(); }},
                              &events);
   };
   for (std::uint32_t index = 0; index < node_.config.cores; ++index) {

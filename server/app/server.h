@@ -42,7 +42,8 @@ class Server {
   Status start_controller(std::shared_ptr<rocksdb::FileSystem> file_system);
   Result<std::unique_ptr<MetadataLog>> open_metadata(
       ControllerOptions& options, std::shared_ptr<rocksdb::FileSystem> file_system);
-  Result<Uuid> join(const NodeSpec& node);
+  Result<Joined> join(std::vector<net::Address> addresses, const NodeSpec& node);
+  std::vector<net::Address> known_addresses() const;
   void meet_known_peers();
   Status register_node();
   Status start_loops();

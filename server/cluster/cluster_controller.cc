@@ -10,17 +10,20 @@
 namespace andyx::server {
 namespace {
 
-// A learner that lacks no more than this has caught up: the rest is on its way.
+// A learner that lacks no more than this has caught up: the rest is on its way. One that has
+// confirmed nothing yet has not, however short the log is: it may not be there at all.
 constexpr raft::Index kCaughtUpEntries = 100;
 
 std::int64_t now_ms() { return static_cast<std::int64_t>(net::boottime_ns() / 1'000'000); }
 
 NodeHealth health_of(const NodeReport& report) {
   return {.version = report.version,
+          .image_hash = report.image_hash,
           .oldest_write_ms = report.oldest_write_ms,
           .slowest_loop_ms = report.slowest_loop_ms,
           .failing_pulls = report.failing_pulls,
-          .stopping = report.stopping};
+          .stopping = report.stopping,
+          .metadata_stopped = !report.metadata_stopped.empty()};
 }
 
 std::vector<NodeId> node_ids(const std::vector<raft::PeerId>& peers) {
@@ -107,6 +110,7 @@ void ClusterController::role(bool leading) {
   if (!leading) {
     const std::lock_guard lock(mutex_);
     reports_.clear();
+    astray_.clear();
   }
   act();
 }
@@ -128,6 +132,7 @@ Result<NodeSessions::Answer> ClusterController::heartbeat(NodeId node, std::uint
                     std::to_string(known->incarnation) + ", not " + std::to_string(incarnation));
   }
   core_.heartbeat(node, incarnation, health_of(report), now_ms());
+  const std::string astray = tell_astray(node);
   {
     const std::lock_guard lock(mutex_);
     reports_[node] = report;
@@ -136,7 +141,25 @@ Result<NodeSessions::Answer> ClusterController::heartbeat(NodeId node, std::uint
   return Answer{.controller = options_.self,
                 .epoch = controller_.epoch(),
                 .tail = image_->position,
-                .session_ms = static_cast<std::uint32_t>(ClusterOptions{}.session_ms)};
+                .session_ms = static_cast<std::uint32_t>(ClusterOptions{}.session_ms),
+                .astray = astray};
+}
+
+// What a node is told of its image, and the log once for each that is found. Where it is this node
+// that went astray, it is told, and nobody else is.
+std::string ClusterController::tell_astray(NodeId node) {
+  std::map<NodeId, std::string> found = core_.view().astray;
+  if (const std::string mine = core_.self_astray(); !mine.empty()) found = {{options_.self, mine}};
+  {
+    const std::lock_guard lock(mutex_);
+    std::swap(astray_, found);
+  }
+  for (const auto& [id, how] : astray_) {
+    if (!found.contains(id))
+      log::error("the metadata of a node has gone astray", {{"node", id}, {"message", how}});
+  }
+  const auto told = astray_.find(node);
+  return told == astray_.end() ? std::string() : told->second;
 }
 
 void ClusterController::connection_closed(NodeId node, std::uint64_t incarnation) {
@@ -204,6 +227,7 @@ void ClusterController::group_seen(const raft::NodeStatus& status) {
     const std::lock_guard lock(mutex_);
     members_ = {voters, learners, static_cast<NodeId>(status.soft.leader)};
   }
+  if (failed_) return hand_leadership_on(status);
   if (!leading_ || changing_ || !status.conf.voters_outgoing.empty()) return;
   std::vector<MetadataNode> nodes;
   for (const NodeRecord& node : image_->nodes) {
@@ -213,7 +237,7 @@ void ClusterController::group_seen(const raft::NodeStatus& status) {
     nodes.push_back({.node = node.id,
                      .alive = node.alive,
                      .draining = node.draining,
-                     .caught_up = progress != status.progress.end() &&
+                     .caught_up = progress != status.progress.end() && progress->second.match > 0 &&
                                   progress->second.match + kCaughtUpEntries >= status.last_index,
                      .away_since_ms = away == away_since_.end() ? 0 : away->second});
   }
@@ -222,6 +246,24 @@ void ClusterController::group_seen(const raft::NodeStatus& status) {
   log::info("metadata voters change", {{"what", text_of(change->kind)}, {"node", change->node}});
   changing_ = true;
   group_->change(conf_change(*change), [this] { loop_.post([this] { changing_ = false; }); });
+}
+
+// A peer whose controller has failed still votes and stores, but the metadata would have no
+// controller for as long as it leads the group.
+void ClusterController::hand_leadership_on(const raft::NodeStatus& status) {
+  if (status.soft.role != raft::Role::kLeader) return;
+  raft::PeerId best = raft::kNone;
+  raft::Index furthest = 0;
+  for (const raft::PeerId voter : status.conf.voters) {
+    const auto progress = status.progress.find(voter);
+    const auto node = image_->find_node(static_cast<NodeId>(voter));
+    if (voter == options_.self || progress == status.progress.end() || !node || !node->alive)
+      continue;
+    if (best != raft::kNone && progress->second.match <= furthest) continue;
+    best = voter;
+    furthest = progress->second.match;
+  }
+  if (best != raft::kNone) group_->transfer_leader(best);
 }
 
 // ---- For descriptions ----
@@ -234,6 +276,11 @@ ClusterController::Members ClusterController::members() const {
 std::map<NodeId, NodeReport> ClusterController::reports() const {
   const std::lock_guard lock(mutex_);
   return reports_;
+}
+
+std::map<NodeId, std::string> ClusterController::astray() const {
+  const std::lock_guard lock(mutex_);
+  return astray_;
 }
 
 std::uint32_t ClusterController::moving() const {

@@ -50,6 +50,7 @@ class ClusterController final : public NodeSessions {
   void stop();  // no more wishes
   void image(std::shared_ptr<const Image> image);
   void role(bool leading);
+  void controller_failed() { failed_ = true; }  // this node never leads any more
 
   Result<Answer> heartbeat(NodeId node, std::uint64_t incarnation,
                            const NodeReport& report) override;
@@ -63,14 +64,18 @@ class ClusterController final : public NodeSessions {
   Members members() const;
   // The last report of each node; empty where this node does not lead.
   std::map<NodeId, NodeReport> reports() const;
+  std::map<NodeId, std::string> astray()
+      const;                     // nodes whose image is not as it should be, and how
   std::uint32_t moving() const;  // copies under way
 
  private:
   void tick();
+  std::string tell_astray(NodeId node);
   void act();
   void look_at_group();
   void group_seen(const raft::NodeStatus& status);
   void meet_peers(const Image& image);
+  void hand_leadership_on(const raft::NodeStatus& status);
 
   net::Loop& loop_;
   Controller& controller_;
@@ -81,6 +86,7 @@ class ClusterController final : public NodeSessions {
   std::shared_ptr<const Image> image_ = std::make_shared<const Image>();
   bool leading_ = false;
   bool stopping_ = false;
+  bool failed_ = false;
   bool looking_ = false;
   bool changing_ = false;                      // a change of the group is under way
   std::map<NodeId, net::Address> met_;         // peers that the group was told of
@@ -89,6 +95,7 @@ class ClusterController final : public NodeSessions {
   mutable std::mutex mutex_;
   Members members_;
   std::map<NodeId, NodeReport> reports_;
+  std::map<NodeId, std::string> astray_;
   std::uint32_t moving_ = 0;
 };
 

@@ -57,24 +57,29 @@ void ClusterCore::follow() {
   tried_.clear();
   actions_.clear();
   view_ = {};
+  divergence_.forget_reports();
   moving_ = 0;
 }
 
 void ClusterCore::image(std::shared_ptr<const Image> image, std::int64_t now_ms) {
   image_ = std::move(image);
+  divergence_.published(image_->position, image_->hash());
   if (active()) follow_nodes(now_ms);
 }
 
 // A node that came, or came back, begins with a whole session and in good health.
 void ClusterCore::follow_nodes(std::int64_t now_ms) {
-  std::erase_if(sessions_, [this](const auto& each) { return !image_->find_node(each.first); });
-  std::erase_if(view_.ailing, [this](NodeId node) { return !sessions_.contains(node); });
+  std::erase_if(sessions_, [this](const auto& each) {
+    const bool gone = !image_->find_node(each.first);
+    if (gone) forget_health(each.first);
+    return gone;
+  });
   std::erase_if(view_.lost_since,
                 [this](const auto& each) { return !image_->find_node(each.first); });
   for (const NodeRecord& node : image_->nodes) {
     if (!node.alive) {
       unrest_ms_ = sessions_.erase(node.id) > 0 ? now_ms : unrest_ms_;
-      view_.ailing.erase(node.id);
+      forget_health(node.id);
       view_.lost_since.try_emplace(node.id, now_ms);
       continue;
     }
@@ -83,9 +88,15 @@ void ClusterCore::follow_nodes(std::int64_t now_ms) {
     if (session.incarnation == node.incarnation) continue;
     session = {
         .incarnation = node.incarnation, .until_ms = now_ms + options_.session_ms, .health = {}};
-    view_.ailing.erase(node.id);
+    forget_health(node.id);
     unrest_ms_ = now_ms;
   }
+}
+
+void ClusterCore::forget_health(NodeId node) {
+  view_.ailing.erase(node);
+  view_.astray.erase(node);
+  divergence_.forget(node);
 }
 
 void ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth health,
@@ -97,12 +108,23 @@ void ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth h
   Session& session = sessions_[node];
   session.until_ms = now_ms + options_.session_ms;
   session.health = std::move(health);
+  compare(node, session.health);
   judge(node, session.health, now_ms);
+}
+
+void ClusterCore::compare(NodeId node, const NodeHealth& health) {
+  divergence_.reported(node, health.version, health.image_hash);
+  view_.astray = divergence_.astray(sessions_.size());
+}
+
+std::string ClusterCore::self_astray() const {
+  return active() ? divergence_.self_astray(sessions_.size()) : std::string();
 }
 
 void ClusterCore::judge(NodeId node, const NodeHealth& health, std::int64_t now_ms) {
   const bool hangs = std::max(health.oldest_write_ms, health.slowest_loop_ms) >= options_.hang_ms;
-  if (!hangs && !health.stopping) {
+  const bool astray = health.metadata_stopped || view_.astray.contains(node);
+  if (!hangs && !health.stopping && !astray) {
     if (view_.ailing.erase(node) > 0) unrest_ms_ = now_ms;
     return;
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "server/cluster/cluster_view.h"
+#include "server/cluster/divergence.h"
 #include "server/metadata/proposal.h"
 
 namespace andyx::server {
@@ -18,10 +19,12 @@ namespace andyx::server {
 // What a node says of itself (NodeHeartbeat in cluster.fbs).
 struct NodeHealth {
   Position version = 0;  // of its image
+  std::uint64_t image_hash = 0;
   std::uint32_t oldest_write_ms = 0;
   std::uint32_t slowest_loop_ms = 0;
   std::vector<PartitionId> failing_pulls;  // of its replicas, whose main does not answer
   bool stopping = false;
+  bool metadata_stopped = false;  // follows no more
 };
 
 struct ClusterOptions {
@@ -60,6 +63,9 @@ class ClusterCore {
   std::vector<ClusterAction> take_actions() { return std::exchange(actions_, {}); }
 
   const ClusterView& view() const { return view_; }
+  // How this node's own image differs from that of most nodes: it must not lead. Empty: it does
+  // not.
+  std::string self_astray() const;
   std::uint32_t moving() const { return moving_; }  // copies under way, as of the last round
 
  private:
@@ -81,6 +87,8 @@ class ClusterCore {
 
   bool active() const { return leading_ && image_ != nullptr; }
   void follow_nodes(std::int64_t now_ms);
+  void forget_health(NodeId node);
+  void compare(NodeId node, const NodeHealth& health);
   void judge(NodeId node, const NodeHealth& health, std::int64_t now_ms);
   void expire_sessions(std::int64_t now_ms);
   void move_mains_from_ailing(std::int64_t now_ms);
@@ -98,6 +106,7 @@ class ClusterCore {
   std::map<PartitionId, Suspect> suspects_;
   std::map<std::string, Tried> tried_;  // at most limits::kMaxClusterActions open, and refused ones
   ClusterView view_;
+  Divergence divergence_;
   std::vector<ClusterAction> actions_;
   std::int64_t ticked_ms_ = 0;
   std::int64_t unrest_ms_ = 0;  // when a node last came, went, or fell ill

@@ -76,7 +76,7 @@ void note_drains(const Image& image, Notes& notes) {
 std::string_view cluster_word(const ClusterFacts& facts, const ClusterSummary& summary,
                               std::size_t away) {
   if (!facts.silence.empty() || facts.controller == 0) return "offline";
-  if (away > 0 || summary.without_main > 0) return "partially-online";
+  if (away > 0 || summary.without_main > 0 || !facts.astray.empty()) return "partially-online";
   return summary.under_replicated > 0 ? "recovering" : "online";
 }
 
@@ -107,14 +107,26 @@ ClusterSummary summarize(const Image& image, const ClusterFacts& facts) {
               " fewer copies in sync than wanted");
   }
   note_drains(image, notes);
+  for (const auto& [node, how] : facts.astray)
+    notes.add("node " + std::to_string(node) + ' ' + how);
   summary.note = notes.take();
   return summary;
 }
 
-std::string_view status_word(const NodeRecord& node, const NodeReport* report) {
+std::string_view status_word(const NodeRecord& node, const ClusterFacts& facts) {
   if (!node.alive) return "offline";
-  if (report != nullptr && report->stopping) return "disconnecting";
+  const auto found = facts.reports.find(node.id);
+  const bool stopping = found != facts.reports.end() && found->second.stopping;
+  if (stopping || !node_note(node, facts).empty()) return "disconnecting";
   return node.draining ? "draining" : "online";
+}
+
+std::string node_note(const NodeRecord& node, const ClusterFacts& facts) {
+  if (const auto found = facts.astray.find(node.id); found != facts.astray.end())
+    return found->second;
+  const auto report = facts.reports.find(node.id);
+  if (report == facts.reports.end() || report->second.metadata_stopped.empty()) return {};
+  return "does not follow the metadata any more: " + report->second.metadata_stopped;
 }
 
 }  // namespace andyx::server

@@ -17,6 +17,7 @@ struct ClusterFacts {
   NodeId controller = 0;                 // 0: not known
   std::vector<NodeId> voters;            // of the metadata; empty: not known
   std::map<NodeId, NodeReport> reports;  // of the nodes that have told how they are
+  std::map<NodeId, std::string> astray;  // nodes whose image is not as it should be, and how
   std::string silence;  // why this does not come from the controller; empty: it does
 };
 
@@ -33,8 +34,11 @@ struct ClusterSummary {
 };
 ClusterSummary summarize(const Image& image, const ClusterFacts& facts);
 
-// "online", "offline", "draining", "disconnecting" (it is about to stop). `report`: null where it
-// has told nothing.
-std::string_view status_word(const NodeRecord& node, const NodeReport* report);
+// "online", "offline", "draining", "disconnecting": its mains move away, because it is about to
+// stop, or does not have the metadata as they should be.
+std::string_view status_word(const NodeRecord& node, const ClusterFacts& facts);
+
+// What is wrong with a node, to be read behind its name; empty: nothing that is known.
+std::string node_note(const NodeRecord& node, const ClusterFacts& facts);
 
 }  // namespace andyx::server

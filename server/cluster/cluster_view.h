@@ -5,13 +5,16 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 
 #include "server/metadata/image.h"
 
 namespace andyx::server {
 
 struct ClusterView {
-  std::set<NodeId> ailing;                    // hung, or about to stop: lead nothing more
+  // Hung, about to stop, or without the metadata as they should be: lead nothing more.
+  std::set<NodeId> ailing;
+  std::map<NodeId, std::string> astray;       // how the image of each differs (divergence.h)
   std::map<NodeId, std::int64_t> lost_since;  // BOOTTIME ms since which a session is away
 
   // May become main of something now.

@@ -16,6 +16,7 @@ NodeLinks::Fill heartbeat_of(const HeartbeatsOptions& options, NodeReport report
   return [self = options.self, incarnation = options.incarnation,
           report = std::move(report)](flatbuffers::FlatBufferBuilder& builder) {
     const auto failing = builder.CreateVector(report.failing_pulls);
+    const auto stopped = builder.CreateString(report.metadata_stopped);
     protocol::NodeHeartbeatBuilder body(builder);
     body.add_node_id(self);
     body.add_incarnation(incarnation);
@@ -32,6 +33,7 @@ NodeLinks::Fill heartbeat_of(const HeartbeatsOptions& options, NodeReport report
     body.add_disk_free_bytes(report.disk_free_bytes);
     body.add_peer_progress(report.peer_progress);
     body.add_stopping(report.stopping);
+    body.add_metadata_stopped(stopped);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::NodeHeartbeat),
                        body.Finish().Union()};
   };
@@ -89,11 +91,13 @@ void Heartbeats::beat() {
                            if (!frame)
                              return answered(*state, sent_ms, std::unexpected(frame.error()));
                            const auto* reply = frame->frame->body_as_NodeHeartbeatReply();
+                           const auto* astray = reply->astray();
                            answered(*state, sent_ms,
                                     NodeSessions::Answer{.controller = reply->controller(),
                                                          .epoch = reply->controller_epoch(),
                                                          .tail = reply->version(),
-                                                         .session_ms = reply->session_ms()});
+                                                         .session_ms = reply->session_ms(),
+                                                         .astray = astray ? astray->str() : ""});
                          });
 }
 

@@ -95,7 +95,7 @@ class Join {
                          address.text() + " belongs to cluster " + id->text() +
                              ", the data directory of this node to " + request_.cluster_id.text()));
     }
-    finish(Joined{*id, reply->version(), others_of(*reply)});
+    finish(Joined{*id, reply->version(), others_of(*reply), reply->metadata_group()});
   }
 
   void pause() {
@@ -152,6 +152,42 @@ Result<Joined> join_cluster(const JoinRequest& request, const std::atomic<bool>&
   });
   (*loop)->run();
   return std::move(join->outcome());
+}
+
+std::vector<net::Address> nodes_of_newer_group(const NodeSpec& self, const Uuid& cluster_id,
+                                               std::uint64_t group,
+                                               const std::vector<net::Address>& nodes,
+                                               std::uint32_t timeout_ms) {
+  auto loop = net::Loop::create();
+  if (!loop || nodes.empty()) return {};
+  std::unique_ptr<NodeLinks> links;
+  std::size_t open = nodes.size();
+  std::vector<net::Address> newer;
+  const auto answered = [&](const net::Address& node, const Result<NodeFrame>& answer) {
+    const auto* status = answer ? answer->frame->body_as_ClusterStatusReply() : nullptr;
+    const bool ours = status != nullptr && status->cluster_id() != nullptr &&
+                      status->cluster_id()->string_view() == cluster_id.text();
+    if (ours && status->metadata_group() > group) newer.push_back(node);
+    if (--open > 0) return;
+    // The links cannot end from within one of their callbacks.
+    (*loop)->post([&] {
+      links.reset();
+      (*loop)->stop();
+    });
+  };
+  const auto fill = [](flatbuffers::FlatBufferBuilder& builder) {
+    return frame::Body{static_cast<std::uint8_t>(protocol::Body::ClusterStatus),
+                       protocol::CreateClusterStatus(builder).Union()};
+  };
+  (*loop)->post([&] {
+    links = NodeLinks::create(**loop, {.self = self.node_id, .incarnation = self.incarnation});
+    for (const net::Address& node : nodes) {
+      links->call(node, fill, timeout_ms,
+                  [&answered, node](const Result<NodeFrame>& answer) { answered(node, answer); });
+    }
+  });
+  (*loop)->run();
+  return newer;
 }
 
 std::vector<KnownNode> other_nodes(const Image& image, NodeId self) {

@@ -37,12 +37,21 @@ struct Joined {
   Uuid cluster_id;
   Position version = 0;  // of the metadata that has this node
   std::vector<KnownNode> others;
+  std::uint64_t metadata_group = 0;  // Image::group
 };
 
 // Goes on until a node has answered or `cancelled`. For good: kWrongCluster (with both ids),
 // kNodeConflict (the node id is taken), kUnsupportedVersion, kBadArgument, kLimitReached;
 // kShuttingDown: cancelled. Blocks; runs an event loop of its own.
 Result<Joined> join_cluster(const JoinRequest& request, const std::atomic<bool>& cancelled);
+
+// Those of these nodes that know of a newer Raft group of the cluster's metadata than `group`: they
+// were recovered by force while this node was away. Asks all at once, for at most `timeout_ms`; a
+// node that does not answer says nothing. Blocks; runs an event loop of its own.
+std::vector<net::Address> nodes_of_newer_group(const NodeSpec& self, const Uuid& cluster_id,
+                                               std::uint64_t group,
+                                               const std::vector<net::Address>& nodes,
+                                               std::uint32_t timeout_ms = 1'000);
 
 std::vector<KnownNode> other_nodes(const Image& image, NodeId self);
 

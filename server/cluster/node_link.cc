@@ -92,9 +92,9 @@ void NodeLink::say_hello() {
     const auto version = builder.CreateString(ANDYX_VERSION);
     const auto cluster =
         builder.CreateString(pin_.cluster_id.is_zero() ? std::string{} : pin_.cluster_id.text());
-    const auto hello =
-        protocol::CreateHello(builder, kProtocolVersion, kProtocolVersion, name, version, cluster,
-                              0, 0, options_.self, options_.incarnation);
+    const auto hello = protocol::CreateHello(
+        builder, kProtocolVersion, kProtocolVersion, name, version, cluster, 0, 0, options_.self,
+        options_.incarnation, false, 0, options_.metadata_group ? options_.metadata_group() : 0);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::Hello), hello.Union()};
   }));
 }

@@ -29,6 +29,9 @@ struct NodeFrame {
 struct NodeLinksOptions {
   NodeId self = 0;
   std::uint64_t incarnation = 0;
+  // 1 + the group of the metadata that the Raft peer of this node is of; 0: it runs none.
+  // Asked at each hello; empty: 0.
+  std::function<std::uint64_t()> metadata_group;
   std::uint32_t connect_timeout_ms = 1'000;
   std::uint32_t backoff_min_ms = 20, backoff_max_ms = 500;
   // After so long without sending, or without receiving, a ping; after three times as long without

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "protocol/base/error.h"
@@ -24,6 +25,7 @@ struct NodeReport {
   std::uint64_t disk_bytes = 0, disk_free_bytes = 0;
   std::uint64_t peer_progress = 0;
   bool stopping = false;
+  std::string metadata_stopped;  // why it follows the metadata no more; empty: it does
 };
 
 class NodeSessions {
@@ -33,6 +35,7 @@ class NodeSessions {
     ControllerEpoch epoch = 0;
     Position tail = 0;
     std::uint32_t session_ms = 0;
+    std::string astray;  // how its image differs from what it should be; empty: it does not
   };
   virtual ~NodeSessions() = default;
 

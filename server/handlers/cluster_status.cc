@@ -71,8 +71,12 @@ ClusterFacts facts_of(CoreLoop& here, const Members& members, std::string silenc
   ClusterFacts facts{.controller = node.controller->leader(),
                      .voters = members.voters,
                      .reports = {},
+                     .astray = {},
                      .silence = std::move(silence)};
-  if (node.cluster != nullptr) facts.reports = node.cluster->reports();
+  if (node.cluster != nullptr) {
+    facts.reports = node.cluster->reports();
+    facts.astray = node.cluster->astray();
+  }
   facts.reports.emplace(node.config.node_id, report_of_itself(here));
   return facts;
 }
@@ -89,7 +93,8 @@ flatbuffers::Offset<protocol::ClusterNode> make_node(flatbuffers::FlatBufferBuil
     return std::ranges::find(nodes, record.id) != nodes.end();
   };
   const auto host = builder.CreateString(record.host);
-  const auto status = builder.CreateString(std::string(status_word(record, known)));
+  const auto status = builder.CreateString(std::string(status_word(record, facts)));
+  const auto note = builder.CreateString(node_note(record, facts));
   protocol::ClusterNodeBuilder node(builder);
   node.add_node_id(record.id);
   node.add_host(host);
@@ -110,6 +115,7 @@ flatbuffers::Offset<protocol::ClusterNode> make_node(flatbuffers::FlatBufferBuil
   node.add_bytes_out(report.bytes_out);
   node.add_disk_bytes(report.disk_bytes);
   node.add_disk_free_bytes(report.disk_free_bytes);
+  node.add_note(note);
   return node.Finish();
 }
 
@@ -130,7 +136,8 @@ void send_status(CoreLoop& here, const Members& members, std::string silence, Re
     return protocol::CreateClusterStatusReply(
         builder, cluster_id, status, facts.controller, node.controller->epoch(), image.position,
         voters, node_vector, summary.partitions, summary.under_replicated, summary.without_main,
-        image.balancing_paused, node.cluster == nullptr ? 0 : node.cluster->moving(), note);
+        image.balancing_paused, node.cluster == nullptr ? 0 : node.cluster->moving(), note,
+        image.group);
   });
 }
 

@@ -125,6 +125,8 @@ void handle_request(ClientConnection& client, const protocol::Frame& root, Share
       return handle(client, *root.body_as_ControllerPropose(), std::move(reply));
     case Body::MetadataPull:
       return handle(client, *root.body_as_MetadataPull(), std::move(reply));
+    case Body::MetadataBackup:
+      return handle(client, *root.body_as_MetadataBackup(), std::move(reply));
     case Body::MetadataSnapshotPull:
       return handle(client, *root.body_as_MetadataSnapshotPull(), std::move(reply));
     case Body::ReplicaFetch:

@@ -60,6 +60,7 @@ struct NodeJoin;
 struct NodeHeartbeat;
 struct ControllerPropose;
 struct MetadataPull;
+struct MetadataBackup;
 struct MetadataSnapshotPull;
 struct ReplicaFetch;
 }  // namespace andyx::protocol
@@ -127,6 +128,7 @@ void handle(ClientConnection& client, const protocol::NodeJoin& body, Reply repl
 void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply reply);
 void handle(ClientConnection& client, const protocol::ControllerPropose& body, Reply reply);
 void handle(ClientConnection& client, const protocol::MetadataPull& body, Reply reply);
+void handle(ClientConnection& client, const protocol::MetadataBackup& body, Reply reply);
 void handle(ClientConnection& client, const protocol::MetadataSnapshotPull& body, Reply reply);
 void handle(ClientConnection& client, const protocol::ReplicaFetch& body, Reply reply);
 

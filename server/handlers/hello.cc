@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "frame_generated.h"
 #include "server/handlers/handlers.h"
 #include "server/loop/core_loop.h"
@@ -25,6 +27,25 @@ Status check_node(const CoreLoop& here, NodeId self, std::uint64_t own_incarnati
   return fail(ErrorCode::kNodeConflict,
               who + " was started again since: incarnation " + std::to_string(body.incarnation()) +
                   " has ended, the cluster knows " + std::to_string(known->incarnation));
+}
+
+// Metadata that were recovered by force began another Raft group, and the one before is over: a
+// node that is still of it would decide beside us. Where it is this node that is of the group
+// before, it stops deciding; not because of a node that may be of any cluster.
+Status check_group(CoreLoop& here, const protocol::Hello& body) {
+  if (body.metadata_group() == 0) return {};
+  const Node& node = here.node();
+  const std::uint64_t theirs = body.metadata_group() - 1;
+  const std::uint64_t ours = std::max(node.metadata_group, here.image().group);
+  if (theirs == ours) return {};
+  const NodeId older = theirs < ours ? body.node_id() : node.config.node_id;
+  Error over{ErrorCode::kWrongCluster,
+             "the metadata of this cluster were restored or recovered by force, and node " +
+                 std::to_string(older) +
+                 " has those of before: start it again, then it joins again"};
+  const bool of_this_cluster = text(body.cluster_id()) == here.image().cluster_id.text();
+  if (older == node.config.node_id && of_this_cluster) node.controller->give_up(over);
+  return std::unexpected(std::move(over));
 }
 
 // A client that asked for it, and every client of a node that holds no partitions; never another
@@ -66,6 +87,7 @@ void handle(ClientConnection& client, const protocol::Hello& body, Reply reply) 
     if (auto checked = check_node(client.loop(), node.config.node_id, node.incarnation, body);
         !checked)
       return refuse(checked.error());
+    if (auto checked = check_group(client.loop(), body); !checked) return refuse(checked.error());
   }
   client.hello_done(text(body.client_name()), body.node_id(), body.incarnation());
   const bool relayed = relays(client.loop(), body);

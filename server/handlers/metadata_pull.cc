@@ -1,10 +1,12 @@
-// The metadata log of this node, for nodes that run no Raft peer.
+// The metadata log of this node, for nodes that run no Raft peer; and its image, for a backup.
 #include <algorithm>
 
 #include "frame_generated.h"
 #include "protocol/base/limits.h"
 #include "server/handlers/handlers.h"
+#include "server/handlers/over_mains.h"
 #include "server/handlers/routing.h"
+#include "server/metadata/image_backup.h"
 
 namespace andyx::server {
 namespace {
@@ -43,7 +45,40 @@ void send_part(Reply reply, const MetadataPulls::Part& part) {
   });
 }
 
+// On the control loop. Offset 0 takes a backup of the image as it is now.
+Result<MetadataPulls::Part> backup_part(Node& node, Position version, std::size_t offset) {
+  if (version == 0) {
+    const auto image = node.controller->image();
+    node.backup =
+        std::make_shared<const std::vector<std::uint8_t>>(backup_of(*image, net::wall_time_us()));
+    node.backup_version = image->position;
+  } else if (node.backup == nullptr || node.backup_version != version ||
+             offset >= node.backup->size()) {
+    return fail(ErrorCode::kOffsetOutOfRange, "the backup of version " + std::to_string(version) +
+                                                  " is not here any more: begin anew");
+  }
+  const std::size_t size = std::min(limits::kMaxMetadataPartBytes, node.backup->size() - offset);
+  MetadataPulls::Part part{node.backup_version, node.backup, offset, size};
+  if (offset + size == node.backup->size()) node.backup.reset();
+  return part;
+}
+
 }  // namespace
+
+void handle(ClientConnection& client, const protocol::MetadataBackup& body, Reply reply) {
+  const Position version = body.version();
+  const std::size_t offset = version == 0 ? 0 : body.offset();
+  CoreLoop& here = client.loop();
+  after_image(here, version == 0 ? body.at_least() : 0,
+              [&here, version, offset, reply = std::move(reply)](Status known) mutable {
+                if (!known) return reply.error(known.error());
+                on_control_loop(here, std::move(reply), [version, offset](Node& node, Reply owed) {
+                  auto part = backup_part(node, version, offset);
+                  if (!part) return owed.error(part.error());
+                  send_part(std::move(owed), *part);
+                });
+              });
+}
 
 void handle(ClientConnection& client, const protocol::MetadataPull& body, Reply reply) {
   if (!require_node(client, reply)) return;

@@ -19,7 +19,9 @@ NodeReport report_of(const protocol::NodeHeartbeat& body) {
                     .disk_bytes = body.disk_bytes(),
                     .disk_free_bytes = body.disk_free_bytes(),
                     .peer_progress = body.peer_progress(),
-                    .stopping = body.stopping()};
+                    .stopping = body.stopping(),
+                    .metadata_stopped = {}};
+  if (const auto* stopped = body.metadata_stopped()) report.metadata_stopped = stopped->str();
   if (const auto* failing = body.failing_pulls())
     report.failing_pulls.assign(failing->begin(), failing->end());
   return report;
@@ -28,8 +30,9 @@ NodeReport report_of(const protocol::NodeHeartbeat& body) {
 void answer(Reply reply, const Result<NodeSessions::Answer>& kept) {
   if (!kept) return reply.error(kept.error());
   reply.body(protocol::Body::NodeHeartbeatReply, [&](flatbuffers::FlatBufferBuilder& builder) {
+    const auto astray = builder.CreateString(kept->astray);
     return protocol::CreateNodeHeartbeatReply(builder, kept->controller, kept->epoch, kept->tail,
-                                              kept->session_ms);
+                                              kept->session_ms, astray);
   });
 }
 

@@ -70,7 +70,7 @@ void handle(ClientConnection& client, const protocol::NodeJoin& body, Reply repl
       }
       const auto cluster = builder.CreateString(image->cluster_id.text());
       const auto others = builder.CreateVector(peers);
-      return protocol::CreateNodeJoinReply(builder, cluster, image->position, others);
+      return protocol::CreateNodeJoinReply(builder, cluster, image->position, others, image->group);
     });
   };
   controller.register_node(std::move(*spec), std::move(registered));

@@ -37,6 +37,13 @@ void Controller::stop(std::move_only_function<void()> stopped) {
   });
 }
 
+void Controller::give_up(Error error) {
+  shell_->loop_.post([shell = shell_.get(), error = std::move(error)]() mutable {
+    shell->core_.give_up(std::move(error));
+    shell->act();
+  });
+}
+
 std::shared_ptr<const Image> Controller::image() const {
   const std::lock_guard lock(shell_->image_mutex_);
   return shell_->image_;

@@ -118,6 +118,9 @@ class Controller {
   // Loads snapshot and log, bootstraps where the log is empty, registers the node: by itself, or
   // through the node that leads, for which it waits as long as it takes. Any thread.
   void start(StatusDone ready);
+  // Ends the following for good, as a log that cannot be followed does: the image here is not what
+  // it should be. Any thread.
+  void give_up(Error error);
   // Refuses new proposals; `stopped` when nothing is in flight any more. Any thread.
   void stop(std::move_only_function<void()> stopped);
 

@@ -119,6 +119,7 @@ ControllerCompletion ControllerCore::evaluate(const Proposal& proposal,
 void ControllerCore::on_append(const AppendResult& result) {
   assert(append_in_flight_);
   append_in_flight_ = false;
+  if (failure_) return maybe_stopped();
   switch (result.outcome) {
     case AppendOutcome::kOk:
       on_appended(result);
@@ -226,6 +227,10 @@ void ControllerCore::refuse(const Proposal& proposal, const Error& error) {
 void ControllerCore::refuse_waiting(const Error& error) {
   for (const Proposal& proposal : waiting_) refuse(proposal, error);
   waiting_.clear();
+}
+
+void ControllerCore::give_up(Error error) {
+  if (!failure_) fail_for_good(std::move(error));
 }
 
 void ControllerCore::fail_for_good(Error error) {

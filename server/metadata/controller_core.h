@@ -70,6 +70,7 @@ class ControllerCore {
   // the bound (kOverloaded), stopped, failed.
   void propose(Proposal proposal);
   void stop();
+  void give_up(Error error);  // nothing when it has failed already
 
   void on_leader(LogLeader leader);  // see MetadataLog::on_leader
   void on_hint(Position tail);       // see MetadataLog::watch

@@ -114,6 +114,7 @@ bool ControllerCore::ask_again(const Error& error) {
 
 void ControllerCore::on_campaign(Result<ControllerEpoch> epoch) {
   asked_ = Asked::kNothing;
+  if (failure_) return maybe_stopped();
   if (!epoch) {
     ask_again(epoch.error());
     return;
@@ -129,6 +130,7 @@ void ControllerCore::on_campaign(Result<ControllerEpoch> epoch) {
 
 void ControllerCore::on_get_snapshot(Result<std::optional<ImageSnapshotBytes>> snapshot) {
   asked_ = Asked::kNothing;
+  if (failure_) return maybe_stopped();
   if (!snapshot) {
     ask_again(snapshot.error());
     return;
@@ -164,6 +166,7 @@ void ControllerCore::on_get_snapshot(Result<std::optional<ImageSnapshotBytes>> s
 
 void ControllerCore::on_tail(Result<Position> tail) {
   asked_ = Asked::kNothing;
+  if (failure_) return maybe_stopped();
   if (!tail) {
     ask_again(tail.error());
     return;
@@ -178,6 +181,7 @@ void ControllerCore::on_tail(Result<Position> tail) {
 
 void ControllerCore::on_read(Result<std::vector<LogEntry>> entries) {
   asked_ = Asked::kNothing;
+  if (failure_) return maybe_stopped();
   if (!entries && entries.error().code == ErrorCode::kOffsetOutOfRange) {
     load_snapshot_ = true;
     trimmed_ = true;

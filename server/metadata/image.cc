@@ -17,7 +17,8 @@ enum Kind : std::uint64_t {
   kProducer,
   kFence,
   kReplication,
-  kBalancingPaused
+  kBalancingPaused,
+  kGroup
 };
 
 void hash_nodes(ContentHash& hash, const std::vector<NodeId>& nodes) {
@@ -169,6 +170,7 @@ std::uint64_t Image::hash() const {
   hash.number(topics.size()).number(topics.content_hash());
   hash.number(commands.size()).number(commands.content_hash());
   if (balancing_paused) hash.number(kBalancingPaused);
+  if (group != 0) hash.number(kGroup).number(group);
   return hash.finish();
 }
 

@@ -162,6 +162,9 @@ struct Image {
   SharedIndex<Scope, ByLevelPath> scopes;  // tenants, then products, then components
   SharedIndex<Topic, ByTopicName> topics;  // iterates in the order of names
   SharedIndex<Topic, ByTopicId> topics_by_id;
+  // Of the metadata's Raft group, in microseconds since 1970: the last time that the metadata were
+  // restored or recovered by force, which begins another group; 0: never.
+  std::uint64_t group = 0;
   bool balancing_paused = false;         // of spreading only: drains and wanted copies go on
   std::uint64_t partition_count = 0;     // of all topics
   std::uint64_t subscription_count = 0;  // of all topics

@@ -86,6 +86,16 @@ bool ProposalRelay::give_up(const Open& open, std::uint64_t now_ms) const {
   return open.state != State::kWithCore && open.deadline_ms <= now_ms;
 }
 
+// That no node could be reached is not what the caller asked of any: it is that nobody decides.
+Error ProposalRelay::why_given_up(const Open& open) {
+  if (!open.last_error)
+    return {ErrorCode::kTimedOut, "the controller of the cluster has not answered in time"};
+  if (open.last_error->code != ErrorCode::kUnreachable) return *open.last_error;
+  return {ErrorCode::kNoController,
+          "the cluster decides nothing now: no controller can be reached; last: " +
+              open.last_error->message};
+}
+
 void ProposalRelay::try_now(std::uint64_t ticket, Open& open, std::uint64_t now_ms,
                             LogLeader leader, Actions& actions) {
   if (leader.here) {
@@ -114,9 +124,7 @@ ProposalRelay::Actions ProposalRelay::turn(std::uint64_t now_ms, LogLeader leade
       continue;
     }
     if (give_up(open, now_ms)) {
-      Error error = std::move(open.last_error)
-                        .value_or(Error{ErrorCode::kTimedOut,
-                                        "the controller of the cluster has not answered in time"});
+      Error error = why_given_up(open);
       actions.completions.push_back(
           {.ticket = ticket, .status = std::unexpected(std::move(error)), .image = image});
       at = open_.erase(at);

@@ -58,6 +58,7 @@ class ProposalRelay {
   };
 
   bool give_up(const Open& open, std::uint64_t now_ms) const;
+  static Error why_given_up(const Open& open);
   void try_now(std::uint64_t ticket, Open& open, std::uint64_t now_ms, LogLeader leader,
                Actions& actions);
 

@@ -289,6 +289,7 @@ bool read_image(const wire::ImageSnapshot& from, Image& image) {
   image.next_subscription_id = from.next_subscription_id();
   image.next_producer_id = from.next_producer_id();
   image.balancing_paused = from.balancing_paused();
+  image.group = from.group();
   std::vector<std::shared_ptr<const NodeRecord>> nodes;
   for (const wire::NodeSnapshot* n : *from.nodes()) nodes.push_back(read(*n));
   std::vector<std::shared_ptr<const AppliedCommand>> commands;
@@ -324,7 +325,8 @@ EntryBytes encode_snapshot(const Image& image) {
   out.Finish(wire::CreateImageSnapshot(
       out, kSnapshotVersion, &cluster_id, image.position, image.chain_hash, image.next_topic_id,
       image.next_partition_id, image.next_subscription_id, image.next_producer_id, node_vector,
-      topic_vector, command_vector, image.hash(), scope_vector, image.balancing_paused));
+      topic_vector, command_vector, image.hash(), scope_vector, image.balancing_paused,
+      image.group));
   return {out.GetBufferPointer(), out.GetBufferPointer() + out.GetSize()};
 }
 

@@ -8,6 +8,7 @@
 #include "server/cluster/node_links.h"
 #include "server/cluster/remote_metadata_log.h"
 #include "server/metadata/apply.h"
+#include "server/metadata/wish.h"
 #include "tests/integration/support/local_server.h"
 #include "tests/integration/support/temp_dir.h"
 
@@ -175,6 +176,107 @@ TEST_CASE_FIXTURE(Fixture, "the metadata is followed from the server's own log")
   loop->stop();
   thread.join();
   log.reset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "a node whose image differs is told, and operators see it") {
+  REQUIRE(join(request(2, {5, 5}, 10)).has_value());
+  RawConnection connection(node->address().port);
+  hello(connection, 2, 10);
+  RawConnection client = open_local(*node);
+  const auto cluster = [&] {
+    return client.request<protocol::ClusterStatus>(
+        [](Builder& b) { return protocol::CreateClusterStatus(b); });
+  };
+  const auto beat = [&](std::uint64_t version, std::uint64_t hash) {
+    const auto kept = connection.request<protocol::NodeHeartbeat>(
+        [&](Builder& b) { return protocol::CreateNodeHeartbeat(b, 2, 10, version, hash); });
+    const auto* reply = kept.as<protocol::NodeHeartbeatReply>();
+    REQUIRE(reply != nullptr);
+    return std::pair{reply->version(), reply->astray()->str()};
+  };
+  const auto before = beat(0, 0);  // of a position that nobody remembers
+  CHECK(before.second.empty());
+  // Nobody is judged before it is certain who is the odd one out: the server has to compare itself
+  // first.
+  auto told = before;
+  CHECK(wait_until([&] {
+    told = beat(told.first, 0x1234);
+    return !told.second.empty();
+  }));
+  CHECK(told.second.find("0000000000001234") != std::string::npos);
+  const auto answer = cluster();
+  const auto* status = answer.as<protocol::ClusterStatusReply>();
+  REQUIRE(status != nullptr);
+  CHECK(status->status()->str() == "partially-online");
+  CHECK(status->note()->str().find("node 2 " + told.second) != std::string::npos);
+  const auto* odd = status->nodes()->Get(1);
+  CHECK(odd->node_id() == 2);
+  CHECK(odd->status()->str() == "disconnecting");
+  CHECK(odd->note()->str() == told.second);
+  CHECK(status->nodes()->Get(0)->note()->str().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is stale, doubled or foreign between nodes changes nothing") {
+  REQUIRE(join(request(2, {5, 5}, 10)).has_value());
+  RawConnection client = open_local(*node);
+  const auto version = [&] {
+    const auto answer = client.request<protocol::ClusterStatus>(
+        [](Builder& b) { return protocol::CreateClusterStatus(b); });
+    return answer.as<protocol::ClusterStatusReply>()->version();
+  };
+  RawConnection connection(node->address().port);
+  hello(connection, 2, 10);
+  const auto propose = [&](std::uint64_t id, const std::vector<std::uint8_t>& wish) {
+    return connection.request<protocol::ControllerPropose>(
+        [&](Builder& b) { return protocol::CreateControllerProposeDirect(b, 1, id, &wish); });
+  };
+  // The same proposal twice is one.
+  const auto once = propose(7, encode_wish(PauseBalancingCommand{true}));
+  const auto* first = once.as<protocol::ControllerProposeReply>();
+  REQUIRE(first != nullptr);
+  const auto before = version();
+  const auto twice = propose(7, encode_wish(PauseBalancingCommand{true}));
+  REQUIRE(twice.as<protocol::ControllerProposeReply>() != nullptr);
+  CHECK(version() == before);
+  require_error(propose(8, {1, 2, 3}), ErrorCode::kBadArgument);
+  // It has registered again: what its earlier life sends on an open connection is over.
+  REQUIRE(join(request(2, {5, 5}, 11)).has_value());
+  const auto registered = version();
+  require_error(connection.request<protocol::NodeHeartbeat>(
+                    [](Builder& b) { return protocol::CreateNodeHeartbeat(b, 2, 10); }),
+                ErrorCode::kNodeConflict);
+  require_error(connection.request<protocol::NodeJoin>([](Builder& b) {
+    return protocol::CreateNodeJoinDirect(b, 2, Uuid{5, 5}.text().c_str(), 10, "h", 1, 0,
+                                          kAllRoles);
+  }),
+                ErrorCode::kNodeConflict);
+  require_error(propose(9, encode_wish(NodeLostCommand{2, 10})), ErrorCode::kBadArgument);
+  require_error(propose(10, encode_wish(ChangeInSyncCommand{77, 0, {}})), ErrorCode::kUnknownTopic);
+  CHECK(version() == registered);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a node that speaks another version, or has metadata of before, is refused") {
+  const auto refused = [&](std::uint16_t least, std::uint64_t group, ErrorCode code,
+                           const std::string& cluster = {}) {
+    RawConnection connection(node->address().port);
+    require_error(connection.request<protocol::Hello>([&](Builder& b) {
+      return protocol::CreateHelloDirect(b, least, least, "test-node", "0", cluster.c_str(),
+                                         nullptr, nullptr, 2, 10, false, nullptr, group);
+    }),
+                  code);
+    CHECK(connection.wait_closed());
+  };
+  refused(2, 0, ErrorCode::kUnsupportedVersion);
+  RawConnection client = open_local(*node);
+  refused(1, 1 + 5, ErrorCode::kWrongCluster);  // of any cluster, perhaps
+  client.create_topic("before", 1);
+  // Of a newer group of this one: it is this node that stops deciding.
+  refused(1, 1 + 5, ErrorCode::kWrongCluster, cluster_id);
+  require_error(client.request<protocol::TopicCreate>([](Builder& b) {
+    return protocol::CreateTopicCreateDirect(b, "default/default/default/after", 1, 1);
+  }),
+                ErrorCode::kWrongCluster);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a stop does not wait for nodes that wait for metadata") {

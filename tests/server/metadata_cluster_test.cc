@@ -105,6 +105,21 @@ TEST_CASE("a node registers with a usable address, roles and incarnation, and it
   CHECK(code_of(cluster.create("t", 1, 2)) == ErrorCode::kBadArgument);
 }
 
+TEST_CASE("a registration of an earlier life that comes late is refused and changes nothing") {
+  Cluster cluster(3);
+  REQUIRE(cluster.create("t", 3, 3).status);
+  REQUIRE(cluster.add_node(2, 5).status);
+  const auto before = cluster.shared();
+  const Outcome late = cluster.add_node(2, 4);
+  CHECK(code_of(late) == ErrorCode::kNodeConflict);
+  CHECK(late.status.error().message.find("incarnation 4 has ended") != std::string::npos);
+  CHECK(cluster.image().find_node(2) == before->find_node(2));
+  for (std::uint32_t i = 0; i < 3; ++i) CHECK(cluster.at(1, i) == *before->find_partition(1, i));
+  // The same once more is a repetition, and a later one a new life.
+  CHECK(code_of(cluster.add_node(2, 5)) == ErrorCode::kOk);
+  CHECK(code_of(cluster.add_node(2, 6)) == ErrorCode::kOk);
+}
+
 TEST_CASE("the in-sync set changes by the main's proposal for this version only") {
   Cluster cluster(3);
   REQUIRE(cluster.create("t", 1, 3).status);

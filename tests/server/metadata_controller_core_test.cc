@@ -38,6 +38,10 @@ class Driver {
     core_.stop();
     act();
   }
+  void give_up() {
+    core_.give_up({ErrorCode::kCorrupt, "told so"});
+    act();
+  }
 
   void hold_appends() { holding_ = true; }
   void release() {
@@ -462,6 +466,23 @@ TEST_CASE_FIXTURE(Fixture, "stopping waits for the append in flight and refuses 
   CHECK(driver.code(flying) == ErrorCode::kOk);
   CHECK(driver.stopped);
   CHECK(driver.code(driver.propose(topic("late"))) == ErrorCode::kShuttingDown);
+}
+
+TEST_CASE_FIXTURE(Fixture, "who gives up leads no more, publishes nothing and still stops") {
+  driver.hold_appends();
+  const auto flying = driver.propose(topic("flying"));
+  const auto waiting = driver.propose(topic("waiting"));
+  const Position position = driver.image().position;
+  driver.give_up();
+  CHECK(driver.failed);
+  CHECK(driver.code(flying) == ErrorCode::kCorrupt);
+  CHECK(driver.code(waiting) == ErrorCode::kCorrupt);
+  driver.release();
+  CHECK(driver.image().position == position);
+  CHECK(driver.code(driver.propose(topic("late"))) == ErrorCode::kCorrupt);
+  driver.give_up();
+  driver.stop();
+  CHECK(driver.stopped);
 }
 
 TEST_CASE("a snapshot is taken every so often, the log trimmed, and a restart begins with it") {

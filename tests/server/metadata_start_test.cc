@@ -125,18 +125,19 @@ TEST_CASE_FIXTURE(Fixture, "the store of another node, or of another disk, is re
 TEST_CASE_FIXTURE(Fixture, "a node that joins never begins a group, not even without the flag") {
   config.join = {{"127.0.0.1", 1}};
   CHECK(code_of_start() == ErrorCode::kBadArgument);  // no way to join
-  const auto refused = start([](const Config&, const NodeSpec&) -> Result<Uuid> {
+  const auto refused = start([](const Config&, const NodeSpec&) -> Result<Joined> {
     return fail(ErrorCode::kNodeConflict, "another node has this id");
   });
   CHECK(refused.error().code == ErrorCode::kNodeConflict);
   for (const bool again : {false, true}) {
-    const auto started = start([&](const Config&, const NodeSpec& who) -> Result<Uuid> {
+    const auto started = start([&](const Config&, const NodeSpec& who) -> Result<Joined> {
       CHECK_FALSE(again);  // it knows its cluster
       CHECK(who.node_id == 1);
-      return Uuid{8, 8};
+      return Joined{.cluster_id = {8, 8}, .version = 0, .others = {}, .metadata_group = 5};
     });
     REQUIRE(started);
     CHECK(started->cluster_id == Uuid{8, 8});
+    CHECK(started->group == 5);
     CHECK_FALSE(started->founder);
     std::promise<raft::NodeStatus> status;
     started->log->status([&](raft::NodeStatus one) { status.set_value(std::move(one)); });
@@ -151,7 +152,7 @@ TEST_CASE_FIXTURE(Fixture, "a node with a cluster of its own does not join anoth
   }
   config.join = {{"127.0.0.1", 1}};
   const auto started =
-      start([](const Config&, const NodeSpec&) -> Result<Uuid> { return Uuid{8, 8}; });
+      start([](const Config&, const NodeSpec&) -> Result<Joined> { return Joined{{8, 8}}; });
   REQUIRE_FALSE(started);
   CHECK(started.error().code == ErrorCode::kBadArgument);
 }

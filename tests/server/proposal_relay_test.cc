@@ -95,6 +95,18 @@ TEST_CASE_FIXTURE(Fixture, "patience ends with the last error, but not for what 
   CHECK(relay.idle());
 }
 
+TEST_CASE_FIXTURE(Fixture, "where no controller could be reached, that is what is said") {
+  hand_on(1);
+  turn(0);
+  answer(1, {ErrorCode::kUnreachable, "connection refused"}, 10);
+  const auto actions = turn(kPatience);
+  REQUIRE(actions.completions.size() == 1);
+  const Error& error = actions.completions[0].status.error();
+  CHECK(error.code == ErrorCode::kNoController);
+  CHECK(error.retriable());
+  CHECK(error.message.find("connection refused") != std::string::npos);
+}
+
 TEST_CASE_FIXTURE(Fixture, "an answer that is never seen here is not waited for for ever") {
   hand_on(1);
   turn(0);

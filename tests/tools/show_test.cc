@@ -23,6 +23,7 @@ TEST_CASE("topic describe lists partitions with the names that scripts rely on")
   topic.partitions[1].observers = {4};
   topic.partitions[1].min_in_sync = 2;
   topic.partitions[1].replica_offsets = {12, 9, kNoOffset};
+  topic.partitions[0].note = "node 2 does not answer";
   const std::string text = cli::topic_json(topic);
   CHECK(text.find('\n') == text.size() - 1);
   const auto json = nlohmann::json::parse(text);
@@ -39,6 +40,10 @@ TEST_CASE("topic describe lists partitions with the names that scripts rely on")
   CHECK(partition["replica_offsets"] == nlohmann::json{12, 9, nullptr});
   const std::string table = cli::topic_table(topic);
   CHECK(table.find("1:12,2:9,3:?") != std::string::npos);
+  CHECK(table.find("note: offsets of partitions 0 are not known: node 2 does not answer\n") !=
+        std::string::npos);
+  CHECK(json["partitions"][0]["note"] == "node 2 does not answer");
+  CHECK(partition["note"] == "");
   CHECK(nlohmann::json::parse(cli::topics_json({topic}))["topics"][0]["partition_count"] == 2);
 }
 
@@ -79,6 +84,26 @@ TEST_CASE("subscription describe shows who is attached, where it is active, and 
   CHECK(table.find("shared, key-ordered") != std::string::npos);
   CHECK(table.find("0-2,5") != std::string::npos);
   CHECK(table.find("1.4s") != std::string::npos);
+}
+
+TEST_CASE("what an answer lacks is shown with its reason, not as nothing") {
+  client::SubscriptionInfo subscription;
+  subscription.topic = "a/b/c/t";
+  subscription.name = "s";
+  subscription.note = "node 3 is away";
+  CHECK(cli::subscription_table(subscription)
+            .find("note: who is attached is not known: node 3 is away\n") != std::string::npos);
+  CHECK(nlohmann::json::parse(cli::subscription_json(subscription))["note"] == "node 3 is away");
+  client::ProducerInfo producer;
+  producer.name = "p";
+  CHECK(nlohmann::json::parse(cli::producer_json(producer))["connected"] == 0);
+  CHECK(cli::producer_table(producer).find("note") == std::string::npos);
+  producer.note = "node 3 is away";
+  const auto json = nlohmann::json::parse(cli::producer_json(producer));
+  CHECK(json["connected"].is_null());
+  CHECK(json["note"] == "node 3 is away");
+  CHECK(cli::producers_table({producer})
+            .find("note: who is connected is not known: node 3 is away\n") != std::string::npos);
 }
 
 TEST_CASE("a subscription's lag is the sum of its partitions") {
@@ -130,6 +155,7 @@ TEST_CASE("cluster status: what is not known is not shown as a number") {
                       .bytes_in = 1'000,
                       .disk_bytes = 2'000};
   cluster.nodes[1] = {.node_id = 2, .host = "i", .port = 6541, .status = "offline"};
+  cluster.nodes[1].note = "is ill";
   const auto json = nlohmann::json::parse(cli::cluster_json(cluster));
   CHECK(json["status"] == "partially-online");
   CHECK(json["voters"] == nlohmann::json{1, 2, 3});
@@ -141,10 +167,13 @@ TEST_CASE("cluster status: what is not known is not shown as a number") {
   CHECK(json["nodes"][0]["copies"] == 7);
   CHECK(json["nodes"][1]["version"].is_null());
   CHECK(json["nodes"][1]["disk_bytes"].is_null());
+  CHECK(json["nodes"][0]["note"] == "");
+  CHECK(json["nodes"][1]["note"] == "is ill");
   CHECK(nlohmann::json::parse(cli::cluster_nodes_json(cluster))["nodes"] == json["nodes"]);
   const std::string table = cli::cluster_table(cluster);
-  for (const char* text : {"c is partially-online", "voters 1,2,3", "4 under-replicated",
-                           "1 copy is moving", "note: 1 node is offline", "h:6540", "controller"}) {
+  for (const char* text :
+       {"c is partially-online", "voters 1,2,3", "4 under-replicated", "1 copy is moving",
+        "note: 1 node is offline", "note: node 2 is ill\n", "h:6540", "controller"}) {
     CAPTURE(text);
     CHECK(table.find(text) != std::string::npos);
   }

@@ -6,6 +6,7 @@
 #include "tools/cli/cluster_options.h"
 #include "tools/cli/command_options.h"
 #include "tools/cli/dead_options.h"
+#include "tools/cli/metadata_options.h"
 #include "tools/cli/scope_options.h"
 #include "tools/common/options.h"
 
@@ -52,6 +53,7 @@ struct Values {
   ProducerDelete producer_delete;
   NodeStatus node_status;
   ClusterValues cluster;
+  MetadataValues metadata;
   ScopeValues scopes;
   Chosen chosen;
 };
@@ -368,6 +370,7 @@ std::variant<Arguments, tools::ExitStatus> parse_arguments(int argc, const char*
   CLI::App& node = add_group(app, "node", "Show the state of a node");
   add_command(node, "status", "Show the state of the node", values.chosen, values.node_status);
   add_cluster_commands(app, values.cluster, values.chosen);
+  add_metadata_commands(app, values.metadata, values.chosen);
 
   if (const auto status = tools::run_parser(app, argc, argv)) return *status;
   arguments.command = std::move(*values.chosen);

@@ -13,6 +13,7 @@
 #include "andyx/types.h"
 #include "tools/cli/cluster_arguments.h"
 #include "tools/cli/message_text.h"
+#include "tools/cli/metadata_arguments.h"
 #include "tools/cli/scope_arguments.h"
 #include "tools/common/exit_status.h"
 
@@ -143,7 +144,8 @@ using Command =
                  ProducerDelete, NodeStatus, ScopeCreate, ScopeList, ScopeDescribe, ScopeDelete,
                  TenantActivate, SettingsCommand, TopicAlter, RetentionSet, RetentionShow,
                  RetentionDelete, ClusterStatusCommand, ClusterNodes, ClusterRemove, ClusterAdd,
-                 ClusterDrain, ClusterBalance, ClusterSafeToStop, ClusterMove, ClusterElect>;
+                 ClusterDrain, ClusterBalance, ClusterSafeToStop, ClusterMove, ClusterElect,
+                 MetadataBackup, MetadataRestore, MetadataForceRecover>;
 
 struct Arguments {
   GlobalOptions global;

@@ -57,6 +57,11 @@ Outcome run_command(Session& session, const ClusterBalance& command);
 Outcome run_command(Session& session, const ClusterSafeToStop& command);
 Outcome run_command(Session& session, const ClusterMove& command);
 Outcome run_command(Session& session, const ClusterElect& command);
+Outcome run_command(Session& session, const MetadataBackup& command);
+
+// What needs no connection, and goes on as another program.
+Outcome run_offline(const MetadataRestore& command);
+Outcome run_offline(const MetadataForceRecover& command);
 
 // subscription describe --watch.
 Outcome watch_subscription(Session& session, const SubscriptionDescribe& command);

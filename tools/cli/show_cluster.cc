@@ -48,8 +48,13 @@ Json reported(const client::ClusterNode& node, std::uint64_t value) {
   return has_reported(node) ? Json(value) : Json(nullptr);
 }
 
-std::string note_line(const client::ClusterStatus& cluster) {
-  return cluster.note.empty() ? std::string() : "note: " + cluster.note + '\n';
+// Of the cluster, then of its nodes.
+std::string note_lines(const client::ClusterStatus& cluster) {
+  std::string lines = note_line(cluster.note);
+  for (const client::ClusterNode& node : cluster.nodes) {
+    if (!node.note.empty()) lines += note_line("node " + number(node.node_id) + ' ' + node.note);
+  }
+  return lines;
 }
 
 Json nodes_json(const client::ClusterStatus& cluster) {
@@ -72,7 +77,8 @@ Json nodes_json(const client::ClusterStatus& cluster) {
                          {"copies", node.copies},
                          {"bytes_in", reported(node, node.bytes_in)},
                          {"disk_bytes", reported(node, node.disk_bytes)},
-                         {"disk_free_bytes", reported(node, node.disk_free_bytes)}});
+                         {"disk_free_bytes", reported(node, node.disk_free_bytes)},
+                         {"note", node.note}});
   }
   return nodes;
 }
@@ -92,7 +98,7 @@ std::string cluster_table(const client::ClusterStatus& cluster) {
   out += number(cluster.partitions) + " partitions, " + number(cluster.under_replicated) +
          " under-replicated, " + number(cluster.without_main) + " without main; " +
          balance_text(cluster) + '\n';
-  out += note_line(cluster);
+  out += note_lines(cluster);
   tools::Table table({">NODE", "STATUS", "ADDRESS", "METADATA", ">MAINS", ">COPIES"});
   for (const client::ClusterNode& node : cluster.nodes) {
     table.add({number(node.node_id), node.status, address(node), metadata_word(node),
@@ -127,7 +133,7 @@ std::string cluster_nodes_table(const client::ClusterStatus& cluster) {
                number(node.copies), reported_bytes(node, node.bytes_in),
                reported_bytes(node, node.disk_bytes), reported_bytes(node, node.disk_free_bytes)});
   }
-  return note_line(cluster) + table.text();
+  return note_lines(cluster) + table.text();
 }
 
 std::string cluster_nodes_json(const client::ClusterStatus& cluster) {

@@ -11,7 +11,8 @@ Json json_of(const client::ProducerInfo& producer) {
   Json json{{"producer", producer.name},
             {"instance", tools::instance_choices().word_of(producer.instance)},
             {"created", tools::format_time(producer.created_us)},
-            {"connected", producer.connected}};
+            {"connected", producer.note.empty() ? Json(producer.connected) : Json(nullptr)},
+            {"note", producer.note}};
   if (producer.instance == client::ProducerInstance::kSingle) {
     json["producer_id"] = producer.producer_id;
     json["producer_epoch"] = producer.producer_epoch;
@@ -27,9 +28,10 @@ std::string producers_table(const std::vector<client::ProducerInfo>& producers) 
     const bool single = p.instance == client::ProducerInstance::kSingle;
     table.add({p.name, std::string(tools::instance_choices().word_of(p.instance)),
                single ? number(p.producer_id) : "-", single ? number(p.producer_epoch) : "-",
-               number(p.connected), tools::format_time(p.created_us)});
+               p.note.empty() ? number(p.connected) : "-", tools::format_time(p.created_us)});
   }
-  return table.text();
+  const std::string note = producers.empty() ? std::string() : producers.front().note;
+  return note_line(note.empty() ? note : "who is connected is not known: " + note) + table.text();
 }
 
 std::string producers_json(const std::vector<client::ProducerInfo>& producers) {

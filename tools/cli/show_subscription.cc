@@ -77,6 +77,9 @@ std::string subscription_table(const client::SubscriptionInfo& subscription) {
                     std::string(tools::mode_choices().word_of(subscription.mode)) + "  created " +
                     tools::format_time(subscription.created_us) + "  lag " +
                     number(total_lag(subscription)) + '\n';
+  out +=
+      note_line(subscription.note.empty() ? subscription.note
+                                          : "who is attached is not known: " + subscription.note);
   tools::Table table({">PARTITION", ">FLOOR", ">COMMITTED", ">LAG", ">LAG-BYTES", ">LAG-TIME",
                       ">ABOVE-FLOOR", ">IN-FLIGHT", ">REDELIVERY", ">DELAYED", ">SKIPPED", ">DEAD",
                       "CONSUMER", "BLOCKED"});
@@ -97,6 +100,7 @@ std::string subscription_json(const client::SubscriptionInfo& subscription) {
   Json json = summary(subscription);
   json["lag_messages"] = total_lag(subscription);
   json["consumers"] = consumers_json(subscription);
+  json["note"] = subscription.note;
   json["partitions"] = Json::array();
   for (const client::SubscriptionPartitionInfo& p : subscription.partitions) {
     json["partitions"].push_back(Json{{"partition", p.partition},

@@ -23,6 +23,11 @@ inline std::string topic_url(const std::string& path) {
 
 inline std::string number(std::uint64_t value) { return std::to_string(value); }
 
+// What the node that answered adds to its answer, on a line of its own; nothing for nothing.
+inline std::string note_line(const std::string& note) {
+  return note.empty() ? std::string() : "note: " + note + '\n';
+}
+
 template <typename Numbers>
 std::string number_list(const Numbers& numbers) {
   std::string text;

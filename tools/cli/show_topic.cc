@@ -63,6 +63,19 @@ std::string quorum_lines(const client::TopicInfo& topic) {
   return text;
 }
 
+// What is missing in the table, and why: one line for each reason.
+std::string missing_lines(const client::TopicInfo& topic) {
+  std::map<std::string, std::vector<std::uint32_t>> by_reason;
+  for (const client::PartitionInfo& p : topic.partitions) {
+    if (!p.note.empty()) by_reason[p.note].push_back(p.partition);
+  }
+  std::string lines;
+  for (const auto& [reason, partitions] : by_reason)
+    lines +=
+        note_line("offsets of partitions " + number_list(partitions) + " are not known: " + reason);
+  return lines;
+}
+
 }  // namespace
 
 std::string topic_table(const client::TopicInfo& topic) {
@@ -75,7 +88,8 @@ std::string topic_table(const client::TopicInfo& topic) {
                durable_text(p), number(p.committed_offset - p.start_offset), number(p.bytes)});
   }
   return topic_url(topic.topic) + "  id " + number(topic.topic_id) + "  created " +
-         tools::format_time(topic.created_us) + '\n' + table.text() + quorum_lines(topic);
+         tools::format_time(topic.created_us) + '\n' + missing_lines(topic) + table.text() +
+         quorum_lines(topic);
 }
 
 std::string topic_json(const client::TopicInfo& topic) {
@@ -96,7 +110,8 @@ std::string topic_json(const client::TopicInfo& topic) {
                                       {"start_offset", p.start_offset},
                                       {"committed_offset", p.committed_offset},
                                       {"replica_offsets", replica_offsets(p)},
-                                      {"bytes", p.bytes}});
+                                      {"bytes", p.bytes},
+                                      {"note", p.note}});
   }
   return json_line(json);
 }

@@ -43,7 +43,10 @@ Result<Page<ProducerInfo>> producer_page(const ReplyFrame& reply) {
   if (body == nullptr) return fail(ErrorCode::kInternal, "the answer has another type");
   Page<ProducerInfo> out{.entries = {}, .more = body->more()};
   if (body->producers() != nullptr) {
-    for (const auto* one : *body->producers()) out.entries.push_back(producer_info(*one));
+    for (const auto* one : *body->producers()) {
+      out.entries.push_back(producer_info(*one));
+      if (body->note() != nullptr) out.entries.back().note = body->note()->str();
+    }
   }
   return out;
 }

@@ -25,7 +25,8 @@ ClusterNode cluster_node(const protocol::ClusterNode& in) {
           .bytes_in = in.bytes_in(),
           .bytes_out = in.bytes_out(),
           .disk_bytes = in.disk_bytes(),
-          .disk_free_bytes = in.disk_free_bytes()};
+          .disk_free_bytes = in.disk_free_bytes(),
+          .note = in.note() == nullptr ? std::string() : in.note()->str()};
 }
 
 Result<ClusterStatus> cluster_status_of(const ReplyFrame& reply) {
@@ -58,7 +59,49 @@ Result<StopAdvice> advice_of(const ReplyFrame& reply) {
   return StopAdvice{in->safe(), in->why() == nullptr ? std::string() : in->why()->str()};
 }
 
+struct BackupPart {
+  std::uint64_t version = 0, total_bytes = 0;
+  std::vector<std::uint8_t> bytes;
+};
+
+Result<BackupPart> backup_part_of(const ReplyFrame& reply) {
+  const auto* in = reply.frame->body_as_MetadataSnapshotPart();
+  if (in == nullptr || in->bytes() == nullptr || in->bytes()->size() == 0)
+    return fail(ErrorCode::kInternal, "the answer to metadata backup is none");
+  return BackupPart{in->version(), in->total_bytes(), {in->bytes()->begin(), in->bytes()->end()}};
+}
+
+Result<std::vector<std::uint8_t>> read_backup(ClientImpl& client, std::uint64_t at_least) {
+  std::vector<std::uint8_t> all;
+  std::uint64_t version = 0, total_bytes = 0;
+  do {
+    auto fill = [version, offset = all.size(), at_least](Builder& builder) {
+      return body_of(protocol::Body::MetadataBackup,
+                     protocol::CreateMetadataBackup(builder, version, offset, at_least));
+    };
+    const auto part = ask<BackupPart>(client, 0, fill, Repeat::kYes, backup_part_of);
+    if (!part) return std::unexpected(part.error());
+    version = part->version;
+    total_bytes = part->total_bytes;
+    all.insert(all.end(), part->bytes.begin(), part->bytes.end());
+  } while (all.size() < total_bytes);
+  return all;
+}
+
+constexpr int kBackupAttempts = 10;  // another backup may come in between, or another node answer
+
 }  // namespace
+
+Result<std::vector<std::uint8_t>> Admin::metadata_backup() {
+  const auto status = cluster_status();
+  if (!status) return std::unexpected(status.error());
+  auto read = read_backup(*impl_, status->version);
+  for (int i = 1; i < kBackupAttempts && !read; ++i) {
+    if (read.error().code != ErrorCode::kOffsetOutOfRange) break;
+    read = read_backup(*impl_, status->version);
+  }
+  return read;
+}
 
 Result<ClusterStatus> Admin::cluster_status() {
   auto fill = [](Builder& builder) {

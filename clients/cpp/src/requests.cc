@@ -70,7 +70,8 @@ TopicInfo topic_info(const protocol::TopicInfo& in) {
                               .start_offset = partition->start_offset(),
                               .committed_offset = partition->committed_offset(),
                               .bytes = partition->bytes(),
-                              .replica_offsets = values(partition->replica_offsets())});
+                              .replica_offsets = values(partition->replica_offsets()),
+                              .note = text(partition->note())});
   }
   return out;
 }
@@ -84,7 +85,8 @@ SubscriptionInfo subscription_info(const protocol::SubscriptionInfo& in) {
                        .created_us = in.created_us(),
                        .partitions = {},
                        .key_ordered = in.key_ordered(),
-                       .consumers = {}};
+                       .consumers = {},
+                       .note = text(in.note())};
   if (in.consumers() != nullptr) {
     for (const auto* consumer : *in.consumers()) {
       out.consumers.push_back({.name = text(consumer->name()),
@@ -106,7 +108,8 @@ ProducerInfo producer_info(const protocol::ProducerInfo& in) {
           .producer_id = in.producer_id(),
           .producer_epoch = in.producer_epoch(),
           .created_us = in.created_us(),
-          .connected = in.connected()};
+          .connected = in.connected(),
+          .note = {}};
 }
 
 NodeStatus node_status_of(const protocol::NodeStatusReply& in) {

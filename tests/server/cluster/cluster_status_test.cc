@@ -13,6 +13,7 @@ ClusterSummary of(const Cluster& cluster, std::vector<NodeId> voters, NodeId con
   return summarize(cluster.image(), {.controller = controller,
                                      .voters = std::move(voters),
                                      .reports = {},
+                                     .astray = {},
                                      .silence = std::move(silence)});
 }
 
@@ -136,15 +137,35 @@ TEST_CASE("a drain says when it is done, and when it cannot be") {
 
 TEST_CASE("the word for a node") {
   NodeRecord node;
-  NodeReport report;
-  CHECK(status_word(node, nullptr) == "online");
-  CHECK(status_word(node, &report) == "online");
+  node.id = 2;
+  ClusterFacts facts;
+  CHECK(status_word(node, facts) == "online");
+  facts.reports[2] = {};
+  CHECK(status_word(node, facts) == "online");
   node.draining = true;
-  CHECK(status_word(node, &report) == "draining");
-  report.stopping = true;
-  CHECK(status_word(node, &report) == "disconnecting");
+  CHECK(status_word(node, facts) == "draining");
+  facts.reports[2].stopping = true;
+  CHECK(status_word(node, facts) == "disconnecting");
   node.alive = false;
-  CHECK(status_word(node, &report) == "offline");
+  CHECK(status_word(node, facts) == "offline");
+}
+
+TEST_CASE("a node whose metadata are not as they should be is told of, with the reason") {
+  Cluster cluster(3);
+  ClusterFacts facts{
+      .controller = 1, .voters = {1, 2, 3}, .reports = {}, .astray = {}, .silence = {}};
+  facts.reports[3].metadata_stopped = "the log went back";
+  facts.astray[2] = "has other metadata";
+  const auto node = [&](NodeId id) { return *cluster.image().find_node(id); };
+  CHECK(status_word(node(1), facts) == "online");
+  CHECK(node_note(node(1), facts).empty());
+  CHECK(status_word(node(2), facts) == "disconnecting");
+  CHECK(node_note(node(2), facts) == "has other metadata");
+  CHECK(status_word(node(3), facts) == "disconnecting");
+  CHECK(node_note(node(3), facts) == "does not follow the metadata any more: the log went back");
+  const ClusterSummary summary = summarize(cluster.image(), facts);
+  CHECK(summary.status == "partially-online");
+  CHECK(says(summary, "node 2 has other metadata"));
 }
 
 }  // namespace

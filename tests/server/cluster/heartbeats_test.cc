@@ -31,13 +31,14 @@ struct Controlling {
     ++beats;
     last.version = beat->version();
     last.stopping = beat->stopping();
+    last.metadata_stopped = beat->metadata_stopped()->str();
     last.failing_pulls.assign(beat->failing_pulls()->begin(), beat->failing_pulls()->end());
     const auto id = frame.correlation_id();
     if (silent) return;
     if (refuses) return session.error(id, *refuses, "refused");
     if (!leads) return session.error(id, ErrorCode::kNotController, "not here", says);
     session.send(id, Body::NodeHeartbeatReply, [&](auto& b) {
-      return protocol::CreateNodeHeartbeatReply(b, node.id, 77, 123, 1'500);
+      return protocol::CreateNodeHeartbeatReplyDirect(b, node.id, 77, 123, 1'500, "differs");
     });
   }
   std::uint32_t seen() {
@@ -50,7 +51,7 @@ struct Beating {
   std::unique_ptr<NodeLinks> links;
   std::shared_ptr<MetadataPeers> peers;
   std::unique_ptr<Heartbeats> heartbeats;
-  NodeReport report{.version = 55, .failing_pulls = {3, 4}};
+  NodeReport report{.version = 55, .failing_pulls = {3, 4}, .metadata_stopped = "it went back"};
   NodeId leader = 0;
   std::vector<NodeSessions::Answer> heard;  // on the loop, as the next
   std::vector<ErrorCode> refused;
@@ -100,11 +101,13 @@ TEST_CASE("heartbeats go to the controller, and when it was heard of is known") 
     CHECK(beating.heard.front().epoch == 77);
     CHECK(beating.heard.front().tail == 123);
     CHECK(beating.heard.front().session_ms == 1'500);
+    CHECK(beating.heard.front().astray == "differs");
   });
   one.node.on([&] {
     CHECK(one.last.version == 55);
     CHECK(one.last.failing_pulls == std::vector<PartitionId>{3, 4});
     CHECK_FALSE(one.last.stopping);
+    CHECK(one.last.metadata_stopped == "it went back");
   });
 }
 

@@ -22,6 +22,7 @@ class RunningCore {
   void beat(NodeId node) {
     NodeHealth says = health[node];
     says.version = cluster.image().position;
+    if (says.image_hash == 0) says.image_hash = cluster.image().hash();
     core.heartbeat(node, cluster.incarnation(node), says, now);
   }
 

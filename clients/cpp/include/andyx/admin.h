@@ -30,6 +30,7 @@ struct PartitionInfo {
   std::uint64_t bytes = 0;
   // Durable end of each of `replicas`, as the main knows it; kNoOffset: it does not.
   std::vector<Offset> replica_offsets;
+  std::string note;  // why offsets and bytes are missing; empty: they are not
 };
 
 struct TopicSpec {
@@ -80,6 +81,7 @@ struct SubscriptionInfo {
   std::vector<SubscriptionPartitionInfo> partitions;  // of describe only
   bool key_ordered = false;
   std::vector<ConsumerInfo> consumers;  // those that are attached; of describe only
+  std::string note;                     // why consumers are missing; empty: they are not
 };
 
 struct SubscriptionSpec {
@@ -97,6 +99,7 @@ struct ProducerInfo {
   std::uint32_t producer_epoch = 0;  // single only: raised by each open; 0: never opened
   TimeUs created_us = 0;
   std::uint32_t connected = 0;  // how many are open now
+  std::string note;             // why `connected` is not known; empty: it is
 };
 
 struct OffsetInfo {
@@ -182,6 +185,9 @@ class Admin {
   Status node_drain(NodeId node, bool on);  // its copies move away; off: it takes some again
   Status balance_pause(bool paused);
   Result<StopAdvice> safe_to_stop(NodeId node);
+  // The metadata as a backup file (protocol/FORMAT.md), not older than what the controller had when
+  // it was asked; without a controller, what a node has.
+  Result<std::vector<std::uint8_t>> metadata_backup();
   // Returns when the move has begun. `from` 0: the main's copy moves.
   Status partition_move(const std::string& topic, std::uint32_t partition, NodeId to,
                         NodeId from = 0);

@@ -19,7 +19,7 @@ struct ClusterNode {
   std::string host;
   std::uint16_t port = 0, peer_port = 0;  // for clients and nodes; for Raft peers, 0: none
   std::uint8_t roles = 0;
-  std::string status;  // "online", "offline", "starting"…
+  std::string status;  // "online", "offline", "recovering"…
   bool alive = false;
   bool draining = false;
   bool controller = false;
@@ -29,6 +29,7 @@ struct ClusterNode {
   std::uint32_t mains = 0, copies = 0;        // partitions that it leads, and that it has at all
   std::uint64_t bytes_in = 0, bytes_out = 0;  // since its start
   std::uint64_t disk_bytes = 0, disk_free_bytes = 0;
+  std::string note;  // what is wrong with it; empty: nothing that is known
 };
 
 struct ClusterStatus {
