@@ -19,7 +19,8 @@ class FileSystem;
 namespace andyx::storage {
 
 // 2: the server's metadata is in raft/, no more in a log of the shard, which older programs would
-// begin anew. A directory of an older version becomes one of this version when it is opened.
+// begin anew. 3: batches lie in segments, no more in the rows of the log family. A directory of an
+// older version becomes one of this version when it is opened.
 inline constexpr int kFormatVersion = 3;
 
 class DataDirectory;

@@ -179,7 +179,7 @@ void ShardWriter::write_round(std::vector<QueuedGroup>& groups) {
   }
   round_.generation_bytes += written;
   round_.total_bytes += written;
-  memtable_bytes_ += charged;
+  open_bytes_ += charged;
 
   const bool ok = commit(batch_, options_.fsync).has_value();
   if (ok) {
@@ -239,7 +239,7 @@ rocksdb::Status ShardWriter::write(RoundBatch& batch, bool sync) {
 Status ShardWriter::commit_task(RoundBatch& batch, Delta delta) {
   round_.generation_batches += static_cast<std::uint64_t>(delta.batches);
   round_.generation_bytes += static_cast<std::uint64_t>(delta.bytes);
-  memtable_bytes_ += batch.rows.GetDataSize() + kRoundOverheadBytes;
+  open_bytes_ += batch.rows.GetDataSize() + kRoundOverheadBytes;
   return commit(batch, true);
 }
 
@@ -323,7 +323,7 @@ void ShardWriter::next_generation() {
   ++round_.generation;
   round_.generation_batches = 0;
   round_.generation_bytes = 0;
-  memtable_bytes_ = 0;
+  open_bytes_ = 0;
   first_file_ = last_file_ = last_file_bytes_ = 0;
   database_.segments().open_generation_begins_in(0);
 }

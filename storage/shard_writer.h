@@ -120,7 +120,7 @@ class ShardWriter {
 
   // The writer thread's own.
   Round round_;
-  std::size_t memtable_bytes_ = 0;  // in the open generation, all families
+  std::size_t open_bytes_ = 0;  // of the WAL that the open generation takes
   // That hold the open generation, and how long the last one is at least; 0: it is empty.
   FileNumber first_file_ = 0, last_file_ = 0;
   std::uint64_t last_file_bytes_ = 0;
