@@ -89,7 +89,7 @@ class ShardWriter {
   Sealed sealed() const;
   void next_generation();
   void answer(bool written, std::vector<QueuedGroup>& groups);
-  bool generation_full() const { return memtable_bytes_ >= options_.generation_bytes; }
+  bool generation_full() const { return open_bytes_ >= options_.generation_bytes; }
   void wait_for_room();
   bool try_cut();
   void finish();
