@@ -19,8 +19,9 @@ class FileSystem;
 namespace andyx::storage {
 
 // 2: the server's metadata is in raft/, no more in a log of the shard, which older programs would
-// begin anew. A directory of an older version becomes one of this version when it is opened.
-inline constexpr int kFormatVersion = 2;
+// begin anew. 3: batches lie in segments, no more in the rows of the log family. A directory of an
+// older version becomes one of this version when it is opened.
+inline constexpr int kFormatVersion = 3;
 
 class DataDirectory;
 
@@ -57,6 +58,7 @@ class DataDirectory {
 
   const std::string& path() const { return path_; }
   std::string database_path() const { return path_ + "/db"; }
+  std::string segments_path() const { return path_ + "/segments"; }
   std::string watermark_path() const { return path_ + "/watermark"; }
 
   void unlock();  // another may open it then

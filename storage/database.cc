@@ -51,9 +51,36 @@ std::unexpected<Error> missing(LogId log, const Run& run, Offset offset) {
                                        std::to_string(run.generation));
 }
 
-ByteSpan to_span(const rocksdb::Slice& slice) {
-  return {reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size()};
+ByteSpan to_span(std::string_view bytes) {
+  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
 }
+
+// Reads the batches of rows, one after the other.
+class BatchSource {
+ public:
+  BatchSource(Segments& segments, std::size_t read_ahead_bytes)
+      : segments_(segments), ahead_bytes_(std::min(read_ahead_bytes, kMostReadAheadBytes)) {}
+
+  // Good until the next call.
+  Result<ByteSpan> batch(std::string_view row, const std::optional<Place>& place) {
+    if (!place) return to_span(row);
+    if (ahead_bytes_ >= kLeastReadAheadBytes &&
+        (place->file != ahead_file_ || place->record >= ahead_to_)) {
+      segments_.read_ahead(*place, ahead_bytes_);
+      ahead_file_ = place->file;
+      ahead_to_ = place->record + ahead_bytes_;
+    }
+    if (Status read = segments_.read(*place, bytes_); !read) return std::unexpected(read.error());
+    return to_span(bytes_);
+  }
+
+ private:
+  Segments& segments_;
+  const std::size_t ahead_bytes_;
+  FileNumber ahead_file_ = 0;
+  std::uint64_t ahead_to_ = 0;
+  std::string bytes_;
+};
 
 }  // namespace
 
@@ -61,7 +88,10 @@ Result<std::unique_ptr<Database>> Database::open(std::shared_ptr<rocksdb::FileSy
                                                  const DatabaseOptions& options,
                                                  DatabaseEvents events) {
   std::unique_ptr<Database> database(new Database);
-  database->env_ = rocksdb::NewCompositeEnv(std::move(fs));
+  auto segments = Segments::open(std::move(fs), options.path, options.segments_path);
+  if (!segments) return std::unexpected(segments.error());
+  database->segments_ = std::move(*segments);
+  database->env_ = rocksdb::NewCompositeEnv(database->segments_);
   rocksdb::DB* db = nullptr;
   const auto status =
       rocksdb::DB::Open(database_options(options, database->env_.get(),
@@ -121,10 +151,14 @@ Status Database::visit_run(LogId log, const Run& run, Offset from, std::size_t r
   rocksdb::ReadOptions options = read_options(read_ahead_bytes);
   options.iterate_upper_bound = &upper_slice;
   const std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(options, family(Family::kLog)));
+  BatchSource source(*segments_, read_ahead_bytes);
   std::optional<Offset> expected;
   for (it->Seek(encode_key({run.generation, log, from})); it->Valid(); it->Next()) {
     const auto key = decode_batch_key(it->key().ToStringView());
-    const ByteSpan bytes = to_span(it->value());
+    const auto read =
+        source.batch(it->value().ToStringView(), decode_place(it->value().ToStringView()));
+    if (!read) return std::unexpected(read.error());
+    const ByteSpan bytes = *read;
     auto header = batch::read_header(bytes);
     if (!key || !header || header->size_bytes != bytes.size() ||
         header->last_offset() != key->last_offset || !batch::verify_checksum(bytes, *header)) {
@@ -144,6 +178,19 @@ Status Database::visit_run(LogId log, const Run& run, Offset from, std::size_t r
   }
   if (expected.value_or(from) != run.end) return missing(log, run, expected.value_or(from));
   return {};
+}
+
+Status Database::visit_batches_from(Generation generation, const AnyBatchVisit& visit) {
+  BatchSource source(*segments_, 0);
+  Status status;
+  const Status rows = visit_rows_from(Family::kLog, encode_key({generation, 0, 0}),
+                                      [&](std::string_view key, std::string_view row) {
+                                        const auto place = decode_place(row);
+                                        const auto bytes = source.batch(row, place);
+                                        if (!bytes) status = std::unexpected(bytes.error());
+                                        return bytes && visit(key, place, *bytes);
+                                      });
+  return rows ? status : rows;
 }
 
 Result<std::optional<std::string>> Database::get(Table table, std::string_view key) const {
@@ -196,14 +243,11 @@ Status Database::delete_log_files(Generation lowest, Generation highest) {
 }
 
 std::uint64_t Database::disk_bytes() {
-  std::uint64_t total = 0;
+  std::uint64_t total = segments_->bytes();
   for (rocksdb::ColumnFamilyHandle* handle : families_) {
     std::uint64_t bytes = 0;
     if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kTotalSstFilesSize, &bytes)) {
       total += bytes;
-    }
-    if (db_->GetIntProperty(handle, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) {
-      total += bytes;  // about what their WALs hold
     }
   }
   return total;

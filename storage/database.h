@@ -14,6 +14,7 @@
 #include "protocol/base/error.h"
 #include "protocol/base/shared_bytes.h"
 #include "storage/keys.h"
+#include "storage/segments.h"
 
 namespace andyx::storage {
 
@@ -22,6 +23,7 @@ inline constexpr std::size_t kFamilies = 5;
 
 struct DatabaseOptions {
   std::string path;
+  std::string segments_path;  // see Segments
   bool create = false;
   bool skip_damaged = false;  // salvage: read past damaged places of a WAL
   std::size_t generation_bytes = 0;
@@ -57,6 +59,11 @@ class Database {
   using BatchVisit = std::function<bool(const BatchKey& key, ByteSpan batch)>;
   Status visit_run(LogId log, const Run& run, Offset from, std::size_t read_ahead_bytes,
                    const BatchVisit& visit);
+  // Calls `visit` with every batch from the first of `generation` on, in the order of the keys,
+  // until it says false. Nothing is checked. `place`: none where it lies in its row. kCorrupt.
+  using AnyBatchVisit =
+      std::function<bool(std::string_view key, const std::optional<Place>& place, ByteSpan batch)>;
+  Status visit_batches_from(Generation generation, const AnyBatchVisit& visit);
 
   Result<std::optional<std::string>> get(Table table, std::string_view key) const;
 
@@ -73,6 +80,7 @@ class Database {
     std::uint64_t bytes = 0;
   };
   std::vector<LogFile> log_files();
+  Segments& segments() { return *segments_; }
   // Deletes the log files that lie in [lowest, highest] as a whole.
   Status delete_log_files(Generation lowest, Generation highest);
   std::uint64_t disk_bytes();
@@ -83,6 +91,7 @@ class Database {
  private:
   Database() = default;
 
+  std::shared_ptr<Segments> segments_;
   std::unique_ptr<rocksdb::Env> env_;  // outlives db_
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> families_;

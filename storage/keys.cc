@@ -62,6 +62,16 @@ std::optional<BatchKey> decode_batch_key(std::string_view bytes) {
                   .last_offset = get_big<Offset>(bytes, 8)};
 }
 
+std::string encode_place(const Place& place) {
+  return pack(place.file, place.record, place.at, place.size);
+}
+
+std::optional<Place> decode_place(std::string_view row) {
+  Place place;
+  if (!unpack(row, place.file, place.record, place.at, place.size)) return {};
+  return place;
+}
+
 std::string run_key(Generation generation, LogId log, Offset first) {
   return encode_key({generation, log, first});
 }
@@ -112,7 +122,10 @@ std::string encode_row(const Head& head) {
   return pack(head.start, head.end, head.last_epoch, head.last_append_time_us, head.bytes);
 }
 
-std::string encode_row(const Sealed& sealed) { return pack(sealed.batches, sealed.bytes); }
+std::string encode_row(const Sealed& sealed) {
+  return pack(sealed.batches, sealed.bytes, sealed.first_file, sealed.last_file,
+              sealed.last_file_bytes);
+}
 
 std::string encode_row(const Round& round) {
   return pack(round.number, round.generation, round.generation_batches, round.generation_bytes,
@@ -126,7 +139,9 @@ bool decode_row(std::string_view row, Head& head) {
 }
 
 bool decode_row(std::string_view row, Sealed& sealed) {
-  return unpack(row, sealed.batches, sealed.bytes);
+  return unpack(row, sealed.batches, sealed.bytes, sealed.first_file, sealed.last_file,
+                sealed.last_file_bytes) ||
+         unpack(row, sealed.batches, sealed.bytes);  // of a version before 3
 }
 
 bool decode_row(std::string_view row, Round& round) {

@@ -15,7 +15,10 @@ namespace andyx::storage {
 
 using Generation = std::uint32_t;
 
-// Column family log: a whole record batch under (generation, log, last offset).
+using FileNumber = std::uint64_t;  // of a WAL file of RocksDB; never 0, never given twice
+
+// Column family log: (generation, log, last offset) -> Place. In generations that a version before
+// 3 wrote, the whole batch instead.
 struct BatchKey {
   Generation generation = 0;
   LogId log = 0;
@@ -24,6 +27,19 @@ struct BatchKey {
 inline constexpr std::size_t kBatchKeyBytes = 16;
 std::string encode_key(const BatchKey& key);
 std::optional<BatchKey> decode_batch_key(std::string_view bytes);
+
+// Where a batch lies: in a record of a WAL file.
+struct Place {
+  FileNumber file = 0;
+  std::uint64_t record = 0;  // where the record begins in the file
+  std::uint32_t at = 0;      // of the batch in the record
+  std::uint32_t size = 0;    // of the batch
+
+  bool operator==(const Place&) const = default;
+};
+inline constexpr std::size_t kPlaceBytes = 24;  // no batch is as small as that
+std::string encode_place(const Place& place);
+std::optional<Place> decode_place(std::string_view row);  // nothing: another size
 
 // Column family index: (generation, log, first offset) -> Run. A run is a stretch of one log
 // without gaps that lies together in one generation; long ones are split (kMaxRunBytes), so that a
@@ -65,6 +81,10 @@ struct Head {
 struct Sealed {
   std::uint64_t batches = 0;
   std::uint64_t bytes = 0;
+  // The WAL files that hold them, first and last, and how long the last one is at least; 0: none,
+  // the batches are in the rows.
+  FileNumber first_file = 0, last_file = 0;
+  std::uint64_t last_file_bytes = 0;
 };
 // Where the log of writes stands. What is recovered is held against it, and it against the
 // watermark.

@@ -156,6 +156,7 @@ Result<std::vector<Reclaimer::Unit>> Reclaimer::measure() {
     }
   }
   std::erase_if(units, [&](const Unit& unit) { return unit.highest > flushed_below; });
+  add_segments(units);
   for (const auto& [generation, bytes] : live) {
     const auto unit = std::ranges::find_if(
         units, [&](const Unit& u) { return u.lowest <= generation && generation <= u.highest; });
@@ -171,6 +172,21 @@ Result<std::vector<Reclaimer::Unit>> Reclaimer::measure() {
     return first == known.end() || first->first > unit.highest;
   });
   return units;
+}
+
+// Each segment counts once, for the first generation that has batches in it.
+void Reclaimer::add_segments(std::vector<Unit>& units) {
+  auto segments = database_.segments().kept();
+  for (const auto& [generation, sealed] : table_.generations()) {
+    const auto unit = std::ranges::find_if(
+        units, [&](const Unit& u) { return u.lowest <= generation && generation <= u.highest; });
+    const auto first = segments.lower_bound(sealed.first_file);
+    const auto end = segments.upper_bound(sealed.last_file);
+    if (sealed.first_file == 0 || first == end) continue;
+    if (unit != units.end())
+      for (auto each = first; each != end; ++each) unit->file_bytes += each->second;
+    segments.erase(first, end);
+  }
 }
 
 Status Reclaimer::empty(const Unit& unit) {
@@ -240,7 +256,7 @@ Result<bool> Reclaimer::copy_step(const RunRow& row, RunRow& rest) {
             database.db().Get(rocksdb::ReadOptions(), database.family(Family::kIndex),
                               run_key(source.run.generation, source.log, source.run.first), &now);
         if (!found.ok() || now != encode_run(source.run) || !table.state(source.log)) return {};
-        rocksdb::WriteBatch batch;
+        RoundBatch batch;
         RowWriter rows(database, batch);
         for (std::size_t i = 0; i < step->infos.size(); ++i) {
           rows.put_batch({writer.open_generation(), source.log, step->infos[i].last()},
@@ -273,7 +289,7 @@ Status Reclaimer::forget(const Unit& unit) {
       if (unit.lowest <= generation && generation <= unit.highest)
         generations.push_back(generation);
     }
-    rocksdb::WriteBatch batch;
+    RoundBatch batch;
     RowWriter rows(database, batch);
     bool live = false;
     Status read = database.visit_rows_from(Family::kIndex, run_prefix(unit.lowest),
@@ -295,6 +311,7 @@ Status Reclaimer::forget(const Unit& unit) {
 }
 
 Status Reclaimer::delete_dead_files() {
+  if (Status deleted = delete_dead_segments(); !deleted) return deleted;
   // In this order: a generation sealed in between counts as open.
   const Generation open = table_.open_generation();
   const auto living = table_.generations();
@@ -305,6 +322,19 @@ Status Reclaimer::delete_dead_files() {
     if (Status deleted = database_.delete_log_files(file.lowest, file.highest); !deleted) {
       return deleted;
     }
+  }
+  return {};
+}
+
+Status Reclaimer::delete_dead_segments() {
+  const FileNumber settled = database_.segments().settled_below();
+  const auto living = table_.generations();
+  for (const auto& [file, bytes] : database_.segments().kept()) {
+    const bool needed = std::ranges::any_of(living, [file](const auto& generation) {
+      return generation.second.first_file <= file && file <= generation.second.last_file;
+    });
+    if (needed || file >= settled) continue;
+    if (Status removed = database_.segments().remove(file); !removed) return removed;
   }
   return {};
 }
@@ -321,7 +351,7 @@ Status Reclaimer::forget_dropped_logs() {
   if (forgotten.empty()) return {};
   return writer_.call(
       [&database = database_, &table = table_, &writer = writer_, forgotten]() -> Status {
-        rocksdb::WriteBatch batch;
+        RoundBatch batch;
         RowWriter rows(database, batch);
         for (const LogId log : forgotten) rows.delete_dropped(log);
         Status written = writer.commit_task(batch, {});

@@ -43,6 +43,7 @@ class Reclaimer {
   bool wait();  // false: stop
   Status pass();
   Result<std::vector<Unit>> measure();
+  void add_segments(std::vector<Unit>& units);
   bool stopping();
   static bool is_live(const LogTable& table, const RunRow& row);
   Status empty(const Unit& unit);
@@ -50,6 +51,7 @@ class Reclaimer {
   Result<bool> copy_step(const RunRow& row, RunRow& rest);
   Status forget(const Unit& unit);
   Status delete_dead_files();
+  Status delete_dead_segments();
   Status forget_dropped_logs();
 
   Database& database_;

@@ -95,15 +95,14 @@ Status Recovery::scan_open_generation() {
   std::erase_if(generations_,
                 [&](const auto& sealed) { return sealed.first >= round_.generation; });
   Status batch_status;
-  const std::string first = encode_key({round_.generation, 0, 0});
-  const Status read = database_.visit_rows_from(
-      Family::kLog, first, [&](std::string_view key, std::string_view value) {
+  const Status read = database_.visit_batches_from(
+      round_.generation,
+      [&](std::string_view key, const std::optional<Place>& place, ByteSpan bytes) {
         const auto batch_key = decode_batch_key(key);
-        const ByteSpan bytes(reinterpret_cast<const std::uint8_t*>(value.data()), value.size());
         if (!batch_key) {
           batch_status = fail(ErrorCode::kCorrupt, "a key of the log family is damaged");
         } else {
-          batch_status = scan_batch(*batch_key, bytes);
+          batch_status = scan_batch(*batch_key, place, bytes);
         }
         return batch_status.has_value();
       });
@@ -114,7 +113,8 @@ Status Recovery::scan_open_generation() {
   return {};
 }
 
-Status Recovery::scan_batch(const BatchKey& key, ByteSpan bytes) {
+Status Recovery::scan_batch(const BatchKey& key, const std::optional<Place>& place,
+                            ByteSpan bytes) {
   const auto header = batch::read_header(bytes);
   if (!header || header->size_bytes != bytes.size() || header->last_offset() != key.last_offset ||
       !batch::verify_checksum(bytes, *header)) {
@@ -132,6 +132,10 @@ Status Recovery::scan_batch(const BatchKey& key, ByteSpan bytes) {
   }
   ++batches_;
   bytes_ += bytes.size();
+  if (place) {
+    first_file_ = first_file_ == 0 ? place->file : std::min(first_file_, place->file);
+    last_file_ = std::max(last_file_, place->file);
+  }
   if (dropped_.contains(key.log)) return {};
 
   Scanned& log = scanned(key.log);
@@ -185,7 +189,14 @@ void Recovery::check_sealed_files() {
     const bool covered = std::ranges::any_of(files, [&](const Database::LogFile& file) {
       return file.lowest <= generation && generation <= file.highest;
     });
-    if (!covered && sealed.batches > 0) {
+    const Segments& segments = database_.segments();
+    const bool placed =
+        sealed.first_file == 0 || (segments.has(sealed.first_file, 1) &&
+                                   segments.has(sealed.last_file, sealed.last_file_bytes));
+    if (!placed) {
+      note_loss("a segment of generation " + std::to_string(generation) +
+                " is missing or too short (" + std::to_string(sealed.batches) + " batches)");
+    } else if (!covered && sealed.batches > 0) {
       note_loss("no file holds generation " + std::to_string(generation) + " (" +
                 std::to_string(sealed.batches) + " batches)");
     }
@@ -290,7 +301,7 @@ void Recovery::restore() {
 }
 
 Result<Round> Recovery::seal() {
-  rocksdb::WriteBatch batch;
+  RoundBatch batch;
   RowWriter rows(database_, batch);
   round_.number = std::max(round_.number, mark_ ? mark_->round.number : 0) + 1;
   round_.generation_batches = batches_;
@@ -306,11 +317,13 @@ Result<Round> Recovery::seal() {
   if (!listed) return std::unexpected(listed.error());
   const bool something_to_seal = batches_ > 0 || !losses_.empty();
   if (something_to_seal) {
-    rows.put_cut(table_.cut_logs(), round_);
+    const Sealed sealed{
+        .batches = batches_, .bytes = bytes_, .first_file = first_file_, .last_file = last_file_};
+    rows.put_cut(table_.cut_logs(), round_.generation, sealed);
     for (const auto& [log, state] : scanned_) {
       if (!losses_.empty()) rows.put_head(log, state.head);
     }
-    table_.seal({.batches = batches_, .bytes = bytes_});
+    table_.seal(sealed);
     round_.generation = std::max(round_.generation, highest_generation_) + 1;
     table_.restore_open_generation(round_.generation);
     round_.generation_batches = 0;
@@ -319,7 +332,7 @@ Result<Round> Recovery::seal() {
   rows.put_round(round_);
   rocksdb::WriteOptions options;
   options.sync = true;
-  const auto written = database_.db().Write(options, &batch);
+  const auto written = database_.db().Write(options, &batch.rows);
   if (!written.ok()) return rocksdb_error(written, "write what was recovered");
   return round_;
 }

@@ -48,7 +48,7 @@ class Recovery {
   Status load_heads();
   Status load_head_row(std::string_view key, std::string_view row);
   Status scan_open_generation();
-  Status scan_batch(const BatchKey& key, ByteSpan bytes);
+  Status scan_batch(const BatchKey& key, const std::optional<Place>& place, ByteSpan bytes);
   Scanned& scanned(LogId log);
   void compare_with_mark();
   void check_sealed_files();
@@ -72,8 +72,9 @@ class Recovery {
   std::unordered_map<LogId, Scanned> scanned_;
   std::uint64_t batches_ = 0;  // in the open generation
   std::uint64_t bytes_ = 0;
-  Generation highest_generation_ = 0;  // found, beyond the open one
-  std::vector<BatchKey> cut_;          // batches behind a gap
+  FileNumber first_file_ = 0, last_file_ = 0;  // that hold them; 0: none
+  Generation highest_generation_ = 0;          // found, beyond the open one
+  std::vector<BatchKey> cut_;                  // batches behind a gap
   std::vector<std::pair<LogId, Run>> cut_runs_;
   std::vector<std::string> losses_;
 };

@@ -9,15 +9,27 @@ rocksdb::Slice slice(std::string_view text) { return {text.data(), text.size()};
 
 // The additions to a WriteBatch fail only on a size over 4 GiB or a null family: bugs of ours.
 void RowWriter::put(Family family, const std::string& key, std::string_view row) {
-  batch_.Put(database_.family(family), key, slice(row)).PermitUncheckedError();
+  batch_.rows.Put(database_.family(family), key, slice(row)).PermitUncheckedError();
 }
 
 void RowWriter::remove(Family family, const std::string& key) {
-  batch_.Delete(database_.family(family), key).PermitUncheckedError();
+  batch_.rows.Delete(database_.family(family), key).PermitUncheckedError();
 }
 
 void RowWriter::put_batch(const BatchKey& key, ByteSpan bytes) {
-  put(Family::kLog, encode_key(key), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+  batch_.rows.PutLogData({reinterpret_cast<const char*>(bytes.data()), bytes.size()})
+      .PermitUncheckedError();
+  batch_.placed.push_back(
+      {.key = encode_key(key),
+       .at = static_cast<std::uint32_t>(batch_.rows.GetDataSize() - bytes.size()),
+       .size = static_cast<std::uint32_t>(bytes.size())});
+}
+
+void RowWriter::put_places(FileNumber file, std::uint64_t record) {
+  for (const RoundBatch::Placed& batch : batch_.placed) {
+    put(Family::kLog, batch.key,
+        encode_place({.file = file, .record = record, .at = batch.at, .size = batch.size}));
+  }
 }
 
 void RowWriter::delete_batch(const BatchKey& key) { remove(Family::kLog, encode_key(key)); }
@@ -25,9 +37,9 @@ void RowWriter::delete_batch(const BatchKey& key) { remove(Family::kLog, encode_
 void RowWriter::put_state(const StatePut& put) {
   rocksdb::ColumnFamilyHandle* family = database_.family(put.table);
   if (put.value) {
-    batch_.Put(family, put.key, *put.value).PermitUncheckedError();
+    batch_.rows.Put(family, put.key, *put.value).PermitUncheckedError();
   } else {
-    batch_.Delete(family, put.key).PermitUncheckedError();
+    batch_.rows.Delete(family, put.key).PermitUncheckedError();
   }
 }
 
@@ -68,13 +80,13 @@ void RowWriter::delete_sealed(Generation generation) {
 
 void RowWriter::delete_dropped(LogId log) { remove(Family::kHead, tagged_key(kDroppedTag, log)); }
 
-void RowWriter::put_cut(const std::vector<CutLog>& logs, const Round& round) {
+void RowWriter::put_cut(const std::vector<CutLog>& logs, Generation generation,
+                        const Sealed& sealed) {
   for (const CutLog& log : logs) {
     for (const Run& run : log.runs) put_run(log.log, run);
     put_head(log.log, log.head);
   }
-  put_sealed(round.generation,
-             {.batches = round.generation_batches, .bytes = round.generation_bytes});
+  put_sealed(generation, sealed);
 }
 
 }  // namespace andyx::storage

@@ -103,6 +103,7 @@ Result<Round> ShardCore::open_database(std::shared_ptr<rocksdb::FileSystem> fs,
 Result<std::unique_ptr<Database>> ShardCore::open_or_salvage(
     std::shared_ptr<rocksdb::FileSystem> fs, std::string& damage) {
   DatabaseOptions database{.path = directory_->database_path(),
+                           .segments_path = directory_->segments_path(),
                            .create = !directory_->formatted(),
                            .generation_bytes = options_.generation_bytes};
   const DatabaseEvents events{

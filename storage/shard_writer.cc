@@ -8,12 +8,14 @@
 
 #include "protocol/base/limits.h"
 #include "storage/rocksdb_error.h"
+#include "storage/wal_layout.h"
 
 namespace andyx::storage {
 namespace {
 
 constexpr std::size_t kRoundBytes = 4 << 20;      // of one WriteBatch, unless one group has more
 constexpr std::size_t kRoundOverheadBytes = 192;  // the round's row in a memtable
+constexpr int kPlaceAttempts = 3;
 constexpr std::chrono::milliseconds kRetryPause{20};
 constexpr std::chrono::milliseconds kAbandonedCheck{50};
 
@@ -154,7 +156,7 @@ bool ShardWriter::take(std::vector<QueuedGroup>& groups,
 
 void ShardWriter::write_round(std::vector<QueuedGroup>& groups) {
   table_.skip_dropped(groups);
-  batch_.Clear();
+  batch_.clear();
   RowWriter rows(database_, batch_);
   std::size_t charged = kRoundOverheadBytes;
   std::uint64_t written = 0;
@@ -177,7 +179,7 @@ void ShardWriter::write_round(std::vector<QueuedGroup>& groups) {
   }
   round_.generation_bytes += written;
   round_.total_bytes += written;
-  memtable_bytes_ += charged;
+  open_bytes_ += charged;
 
   const bool ok = commit(batch_, options_.fsync).has_value();
   if (ok) {
@@ -189,14 +191,12 @@ void ShardWriter::write_round(std::vector<QueuedGroup>& groups) {
 
 // Every write goes through here: it counts the round, and moves the watermark once the WAL is
 // synced.
-Status ShardWriter::commit(rocksdb::WriteBatch& batch, bool sync) {
+Status ShardWriter::commit(RoundBatch& batch, bool sync) {
   ++round_.number;
   RowWriter(database_, batch).put_round(round_);
-  rocksdb::WriteOptions write_options;
-  write_options.sync = sync;
   const std::int64_t started = now_us();
   running_since_us_.store(started, std::memory_order_release);
-  const auto written = database_.db().Write(write_options, &batch);
+  const auto written = write(batch, sync);
   Status marked;
   if (written.ok()) marked = watermark_.publish({.round = round_, .fsync = options_.fsync});
   running_since_us_.store(0, std::memory_order_release);
@@ -213,10 +213,33 @@ Status ShardWriter::commit(rocksdb::WriteBatch& batch, bool sync) {
   return health_.check();  // fenced meanwhile, as hung: nothing that it wrote counts
 }
 
-Status ShardWriter::commit_task(rocksdb::WriteBatch& batch, Delta delta) {
+// The rows of batches say where in the WAL they lie, in the very record that holds them: nobody
+// else writes to it, so the record begins where the file ends. Should RocksDB have begun another
+// file with this write, it is all written once more; the rows of the second time replace those of
+// the first.
+rocksdb::Status ShardWriter::write(RoundBatch& batch, bool sync) {
+  rocksdb::WriteOptions options;
+  options.sync = sync;
+  if (batch.placed.empty()) return database_.db().Write(options, &batch.rows);
+  Segments& segments = database_.segments();
+  for (int attempt = 0; attempt < kPlaceAttempts; ++attempt) {
+    const Segments::Tail tail = segments.tail();
+    const std::uint64_t record = wal::record_begin(tail.bytes);
+    RowWriter(database_, batch).put_places(tail.file, record);
+    const Segments::Tail expected{tail.file, wal::record_end(record, batch.rows.GetDataSize())};
+    if (first_file_ == 0) segments.open_generation_begins_in(first_file_ = tail.file);
+    const auto written = database_.db().Write(options, &batch.rows);
+    last_file_ = tail.file;
+    last_file_bytes_ = expected.bytes;
+    if (!written.ok() || segments.tail() == expected) return written;
+  }
+  return rocksdb::Status::Aborted("RocksDB begins WAL files of its own accord");
+}
+
+Status ShardWriter::commit_task(RoundBatch& batch, Delta delta) {
   round_.generation_batches += static_cast<std::uint64_t>(delta.batches);
   round_.generation_bytes += static_cast<std::uint64_t>(delta.bytes);
-  memtable_bytes_ += batch.GetDataSize() + kRoundOverheadBytes;
+  open_bytes_ += batch.rows.GetDataSize() + kRoundOverheadBytes;
   return commit(batch, true);
 }
 
@@ -273,8 +296,8 @@ void ShardWriter::wait_for_room() {
 // put the flush off, the generation stays open, and its rows are written again at the next try.
 bool ShardWriter::try_cut() {
   if (database_.unflushed_memtables() + 1 >= limits::kMaxUnflushedGenerations) return false;
-  rocksdb::WriteBatch batch;
-  RowWriter(database_, batch).put_cut(table_.cut_logs(), round_);
+  RoundBatch batch;
+  RowWriter(database_, batch).put_cut(table_.cut_logs(), round_.generation, sealed());
   if (!commit(batch, options_.fsync)) return false;
   const auto flushing = database_.start_flush_of_all();
   if (!flushing) {
@@ -282,23 +305,35 @@ bool ShardWriter::try_cut() {
     return false;
   }
   if (!*flushing) return false;
-  table_.seal({.batches = round_.generation_batches, .bytes = round_.generation_bytes});
+  next_generation();
+  return true;
+}
+
+// What is known of the open generation.
+Sealed ShardWriter::sealed() const {
+  return {.batches = round_.generation_batches,
+          .bytes = round_.generation_bytes,
+          .first_file = first_file_,
+          .last_file = last_file_,
+          .last_file_bytes = last_file_ == 0 ? 0 : last_file_bytes_};
+}
+
+void ShardWriter::next_generation() {
+  table_.seal(sealed());
   ++round_.generation;
   round_.generation_batches = 0;
   round_.generation_bytes = 0;
-  memtable_bytes_ = 0;
-  return true;
+  open_bytes_ = 0;
+  first_file_ = last_file_ = last_file_bytes_ = 0;
+  database_.segments().open_generation_begins_in(0);
 }
 
 // A clean stop: the generation is sealed and flushed, so that the next start has nothing to replay.
 void ShardWriter::finish() {
-  rocksdb::WriteBatch batch;
+  RoundBatch batch;
   if (round_.generation_batches > 0) {
-    RowWriter(database_, batch).put_cut(table_.cut_logs(), round_);
-    table_.seal({.batches = round_.generation_batches, .bytes = round_.generation_bytes});
-    ++round_.generation;
-    round_.generation_batches = 0;
-    round_.generation_bytes = 0;
+    RowWriter(database_, batch).put_cut(table_.cut_logs(), round_.generation, sealed());
+    next_generation();
   }
   if (!commit(batch, true)) return;
   if (Status flushed = database_.flush_all(); !flushed) {

@@ -7,8 +7,6 @@
 // thread; the rest (marked) from tasks, which run on the writer thread between two rounds.
 #pragma once
 
-#include <rocksdb/write_batch.h>
-
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -75,7 +73,7 @@ class ShardWriter {
     std::int64_t batches = 0;
     std::int64_t bytes = 0;
   };
-  Status commit_task(rocksdb::WriteBatch& batch, Delta delta);
+  Status commit_task(RoundBatch& batch, Delta delta);
   Generation open_generation() const { return round_.generation; }
   void count_copied(std::uint64_t bytes) { counters_.copied_bytes += bytes; }
 
@@ -86,9 +84,12 @@ class ShardWriter {
   bool take(std::vector<QueuedGroup>& groups,
             std::vector<std::shared_ptr<std::function<void()>>>& tasks);
   void write_round(std::vector<QueuedGroup>& groups);
-  Status commit(rocksdb::WriteBatch& batch, bool sync);
+  Status commit(RoundBatch& batch, bool sync);
+  rocksdb::Status write(RoundBatch& batch, bool sync);
+  Sealed sealed() const;
+  void next_generation();
   void answer(bool written, std::vector<QueuedGroup>& groups);
-  bool generation_full() const { return memtable_bytes_ >= options_.generation_bytes; }
+  bool generation_full() const { return open_bytes_ >= options_.generation_bytes; }
   void wait_for_room();
   bool try_cut();
   void finish();
@@ -119,8 +120,11 @@ class ShardWriter {
 
   // The writer thread's own.
   Round round_;
-  std::size_t memtable_bytes_ = 0;  // in the open generation, all families
-  rocksdb::WriteBatch batch_;
+  std::size_t open_bytes_ = 0;  // of the WAL that the open generation takes
+  // That hold the open generation, and how long the last one is at least; 0: it is empty.
+  FileNumber first_file_ = 0, last_file_ = 0;
+  std::uint64_t last_file_bytes_ = 0;
+  RoundBatch batch_;
 };
 
 }  // namespace andyx::storage

@@ -36,7 +36,7 @@ Result<CutTail> Truncation::truncate(LogId log, Offset from) {
           const std::unique_lock alone(table.moves());
           *moved = table.layout(cut_log, 0).version != shared->version;
           if (*moved) return {};
-          rocksdb::WriteBatch batch;
+          RoundBatch batch;
           RowWriter rows(database, batch);
           for (const BatchKey& key : shared->open_batches) rows.delete_batch(key);
           for (const Run& run : shared->removed) rows.delete_run(cut_log, run);
@@ -145,7 +145,7 @@ Status Truncation::reset(LogId log, Offset start, std::vector<StatePut> puts) {
       const std::unique_lock alone(table.moves());
       *moved = table.layout(log_id, 0).version != shared->version;
       if (*moved) return {};
-      rocksdb::WriteBatch batch;
+      RoundBatch batch;
       RowWriter rows(database, batch);
       for (const BatchKey& key : shared->open_batches) rows.delete_batch(key);
       for (const Run& run : shared->removed) rows.delete_run(log_id, run);

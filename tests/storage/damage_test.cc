@@ -158,19 +158,19 @@ TEST_CASE("a flipped bit in any file is found, or does no harm") {
   CHECK(outcomes[Outcome::kRefused] + outcomes[Outcome::kReadFails] > 0);
 }
 
-TEST_CASE("a damaged batch in a table is never served, and its neighbours are") {
+TEST_CASE("a damaged batch in a segment is never served, and its neighbours are") {
   const Killed shard;
   const std::string work = shard.fresh();
-  const auto tables = files_in(work + "/db", ".sst");
+  const auto segments = files_in(work + "/segments", ".log");
   const std::string needle = payload_at(1, 40, kPayload);
   bool found = false;
-  for (const std::string& table : tables) {
-    std::ifstream in(table, std::ios::binary);
+  for (const std::string& segment : segments) {
+    std::ifstream in(segment, std::ios::binary);
     const std::string bytes(std::istreambuf_iterator<char>(in), {});
     const std::size_t at = bytes.find(needle);
     if (at == std::string::npos) continue;
     found = true;
-    flip_byte(table, at + 100, 3);
+    flip_byte(segment, at + 100, 3);
   }
   REQUIRE(found);
   auto opened = open_or_fail({.directory = work, .generation_bytes = kGeneration});
@@ -208,7 +208,7 @@ TEST_CASE("an accepted loss leaves shorter logs that are whole, and is reported"
   }
 }
 
-TEST_CASE("a missing watermark or table is not taken for an empty directory") {
+TEST_CASE("a missing watermark, table or segment is not taken for an empty directory") {
   const Killed shard;
   std::string work = shard.fresh();
   std::filesystem::remove(work + "/watermark");
@@ -216,6 +216,13 @@ TEST_CASE("a missing watermark or table is not taken for an empty directory") {
   work = shard.fresh();
   std::filesystem::remove(files_in(work + "/db", ".sst").front());
   CHECK(outcome_of(work) != Outcome::kShort);
+  work = shard.fresh();
+  std::filesystem::remove(files_in(work + "/segments", ".log").front());
+  CHECK(outcome_of(work) == Outcome::kRefused);
+  work = shard.fresh();
+  const std::string cut_short = files_in(work + "/segments", ".log").front();
+  std::filesystem::resize_file(cut_short, std::filesystem::file_size(cut_short) / 2);
+  CHECK(outcome_of(work) == Outcome::kRefused);
   work = shard.fresh();
   std::filesystem::remove(work + "/db/CURRENT");
   CHECK(outcome_of(work) == Outcome::kRefused);

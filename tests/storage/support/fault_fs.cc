@@ -217,7 +217,13 @@ IOStatus FaultFileSystem::ReopenWritableFile(const std::string& path,
   if (power_lost()) return no_power();
   std::unique_ptr<rocksdb::FSWritableFile> inner;
   IOStatus status = target()->ReopenWritableFile(path, options, &inner, debug);
-  if (status.ok()) *file = with_faults(std::move(inner), *this, path);
+  if (!status.ok()) return status;
+  const std::uint64_t size = fs::file_size(path);
+  {
+    const std::lock_guard lock(mutex_);
+    files_.try_emplace(path, FileState{.size = size, .synced = size});  // it outlived the power
+  }
+  *file = with_faults(std::move(inner), *this, path);
   return status;
 }
 
@@ -267,6 +273,16 @@ IOStatus FaultFileSystem::DeleteFile(const std::string& path, const IOOptions&, 
   return IOStatus::OK();
 }
 
+std::optional<FaultFileSystem::FileState> FaultFileSystem::take_state(const std::string& path) {
+  auto state = files_.extract(path);
+  if (state.empty()) return {};
+  return std::move(state.mapped());
+}
+
+void FaultFileSystem::put_state(const std::string& path, std::optional<FileState> state) {
+  if (state) files_[path] = std::move(*state);
+}
+
 IOStatus FaultFileSystem::RenameFile(const std::string& from, const std::string& to,
                                      const IOOptions& options, IODebugContext* debug) {
   if (next_operation() != Fate::kGo) return no_power();
@@ -275,19 +291,15 @@ IOStatus FaultFileSystem::RenameFile(const std::string& from, const std::string&
   if (fs::exists(to)) grave = bury(to);
   IOStatus status = target()->RenameFile(from, to, options, debug);
   if (!status.ok()) return status;
-  const FileState replaced = files_[to];
-  files_[to] = files_[from];
-  files_.erase(from);
+  // What nobody has written since the power was lost is on the disk as it is.
+  const auto replaced = take_state(to);
+  put_state(to, take_state(from));
   changes_.push_back({folder_of(to),
                       [this, from, to, grave, replaced] {
                         fs::rename(to, from);
-                        files_[from] = files_[to];
-                        if (grave.empty()) {
-                          files_.erase(to);
-                        } else {
-                          fs::rename(grave, to);
-                          files_[to] = replaced;
-                        }
+                        put_state(from, take_state(to));
+                        if (!grave.empty()) fs::rename(grave, to);
+                        put_state(to, replaced);
                       },
                       [grave] {
                         if (!grave.empty()) fs::remove(grave);

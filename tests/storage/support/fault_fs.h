@@ -102,6 +102,8 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   };
 
   static std::size_t index(FileKind kind) { return static_cast<std::size_t>(kind); }
+  std::optional<FileState> take_state(const std::string& path);
+  void put_state(const std::string& path, std::optional<FileState> state);
   std::string bury(const std::string& path);  // moves a file to the graveyard
   void lose_unsynced_bytes(const std::string& path, const FileState& state);
 
