@@ -1,6 +1,6 @@
 // What the cores want done, and the disk.
 #include "common_generated.h"
-#include "server/replication/planted.h"
+#include "protocol/base/planted.h"
 #include "tests/sim/replication/node.h"
 #include "tests/sim/replication/world.h"
 
@@ -96,7 +96,7 @@ void Node::cut(const CutLog& cut) {
     for (const Batch& batch : arrived_) log_.append(batch);
   }
   synced_ = log_.end();
-  if (!planted(ReplicationBug::kProducersNotRolledBack) &&
+  if (!planted(PlantedBug::kProducersNotRolledBack) &&
       (cut.restart_at || !producers_.rollback(from)))
     rebuild_producers();
   replica_->log_cut(world_.schedule().now_ms());
@@ -107,7 +107,7 @@ void Node::write() {
   if (writing_ || synced_ >= log_.end()) return;
   writing_ = true;
   const Time now = world_.schedule().now();
-  if (world_.options().lazy_sync || planted(ReplicationBug::kDurableBeforeSync)) {
+  if (world_.options().lazy_sync || planted(PlantedBug::kDurableBeforeSync)) {
     producers_.durable(log_.end());
     if (main_) main_->durable(log_.end(), now / kMs);
     if (replica_) replica_->durable(log_.end(), now / kMs);

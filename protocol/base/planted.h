@@ -1,13 +1,14 @@
-// Known bugs, to show that the simulator of replication can fail. Compiled in only where the build
-// defines ANDYX_REPLICATION_PLANTED_BUGS (a library of the tests); elsewhere planted() is false at
-// compile time and nothing of it remains.
+// Known bugs of the pure cores, to show that the simulator of a cluster can fail. Compiled in only
+// where the build defines ANDYX_PLANTED_BUGS (a library of the tests); elsewhere planted() is false
+// at compile time and nothing of it remains. Here, because the cores of server and client share no
+// other folder.
 #pragma once
 
 #include <cstdint>
 
-namespace andyx::server {
+namespace andyx {
 
-enum class ReplicationBug : std::uint8_t {
+enum class PlantedBug : std::uint8_t {
   kNoBug,
   // In the main.
   kShrinkBeforeMetadata,     // a member that is to leave is no longer waited for
@@ -41,11 +42,11 @@ enum class ReplicationBug : std::uint8_t {
   kCount,
 };
 
-#ifdef ANDYX_REPLICATION_PLANTED_BUGS
-inline ReplicationBug planted_bug = ReplicationBug::kNoBug;  // one at a time
-inline bool planted(ReplicationBug bug) { return planted_bug == bug; }
+#ifdef ANDYX_PLANTED_BUGS
+inline PlantedBug planted_bug = PlantedBug::kNoBug;  // one at a time
+inline bool planted(PlantedBug bug) { return planted_bug == bug; }
 #else
-constexpr bool planted(ReplicationBug) { return false; }
+constexpr bool planted(PlantedBug) { return false; }
 #endif
 
-}  // namespace andyx::server
+}  // namespace andyx
