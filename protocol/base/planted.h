@@ -36,6 +36,21 @@ enum class PlantedBug : std::uint8_t {
   kSameEpochAfterRestart,    // a main that restarted goes on under its epoch
   kEligibleForEver,          // eligible members stay so when the set is whole again
   kElectsAnyReplica,         // a replica outside the set becomes main when nobody else is there
+  kElectsIneligible,         // elections take who is neither in the set nor eligible
+  kForgetsReplicaRole,       // a lost node leaves the sets of those partitions only that it leads
+  kMoveDropsSourceEarly,     // a move takes the old copy away before the new one is in sync
+  // In the partition.
+  kRefusedStillKnown,  // a refused append stays a producer's last one
+  // In the subscription and its coordinator.
+  kCursorStateNotCarried,    // a new main reads no answers back
+  kLatestEvaluatedAgain,     // a new main begins at its own end where nothing is answered yet
+  kSnapshotWithoutRanges,    // a snapshot of a cursor is its floor only
+  kStaleAttachAccepted,      // a stream of an attach epoch that was superseded
+  kGrantsBeforeDrained,      // a partition changes its consumer before the old one has drained
+  kCoordinatorEpochsRepeat,  // a new coordinator gives the epochs of the one before again
+  // In the client.
+  kRetriesUnderNewSequence,  // what was in flight on a lost connection goes under a new identity
+  kMaybeStoredForgotten,     // a batch that may be stored is reported as not stored
   // In what a node does around the cores (the simulator's node has them).
   kProducersNotRolledBack,  // truncation leaves the producers' state as it was
   kDurableBeforeSync,       // written counts as durable

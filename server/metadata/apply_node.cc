@@ -37,6 +37,16 @@ Status check_room(const Image& image) {
                                             " nodes, the most it takes");
 }
 
+// Incarnations of a disk rise. A registration that comes late, of a life that has ended, would make
+// the present one a stranger.
+Status check_life(const NodeRecord& known, const wire::RegisterNode& command) {
+  if (command.incarnation() >= known.incarnation) return {};
+  return fail(ErrorCode::kNodeConflict, "node " + std::to_string(known.id) +
+                                            " has registered as incarnation " +
+                                            std::to_string(known.incarnation) + "; " +
+                                            std::to_string(command.incarnation()) + " is over");
+}
+
 Status check_node(const Image& image, const wire::RegisterNode& command) {
   const std::string which = "node " + std::to_string(command.node_id());
   if (command.node_id() == 0) return fail(ErrorCode::kBadArgument, "a node id is 1 or higher");
@@ -58,7 +68,7 @@ Status check_node(const Image& image, const wire::RegisterNode& command) {
                                              " bytes and a port other than 0");
   }
   if (const auto known = image.nodes.find(command.node_id())) {
-    if (known->disk_id == from_wire(*command.disk_id())) return {};
+    if (known->disk_id == from_wire(*command.disk_id())) return check_life(*known, command);
     return fail(ErrorCode::kNodeConflict,
                 which + " is known with disk id " + known->disk_id.text() +
                     " and does not come back with another data directory; give it its old data "

@@ -1,8 +1,8 @@
 // The fetches of replicas: do the logs match, what is new, who waits.
 #include <algorithm>
 
-#include "server/replication/main_core.h"
 #include "protocol/base/planted.h"
+#include "server/replication/main_core.h"
 
 namespace andyx::server {
 
@@ -61,8 +61,7 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
   }
   Peer& peer = *find_peer(entry.replica);
   if (entry.progress_only) {
-    if (peer.matched || planted(PlantedBug::kUnmatchedCounts))
-      reached(peer, entry.durable, now_ms);
+    if (peer.matched || planted(PlantedBug::kUnmatchedCounts)) reached(peer, entry.durable, now_ms);
     return;
   }
   if (entry.request <= peer.last_request) return;  // overtaken by a newer one

@@ -1,15 +1,14 @@
 // What is committed, and who has to hold it: the in-sync set and its changes.
 #include <algorithm>
 
-#include "server/replication/main_core.h"
 #include "protocol/base/planted.h"
+#include "server/replication/main_core.h"
 
 namespace andyx::server {
 
 // Only what the metadata says counts towards min-in-sync (2).
 std::size_t MainCore::counted_members() const {
-  return record_.in_sync.size() +
-         (planted(PlantedBug::kGrowBeforeMetadata) ? joiners_.size() : 0);
+  return record_.in_sync.size() + (planted(PlantedBug::kGrowBeforeMetadata) ? joiners_.size() : 0);
 }
 
 // Everybody who may be in the set as the controller knows it: the set that the image shows, and

@@ -33,7 +33,8 @@ void make_main(ReplicationRecord& record, NodeId node) {
 bool can_lead(const ReplicationRecord& record, NodeId node) {
   const ReplicaMember* member = record.find(node);
   return member != nullptr && member->alive && !member->observer &&
-         (record.is_in_sync(node) || record.is_eligible(node));
+         (record.is_in_sync(node) || record.is_eligible(node) ||
+          planted(PlantedBug::kElectsIneligible));
 }
 
 // Members of the set first: an eligible one brings the set back to itself alone.

@@ -105,6 +105,18 @@ TEST_CASE("a node registers with a usable address, roles and incarnation, and it
   CHECK(code_of(cluster.create("t", 1, 2)) == ErrorCode::kBadArgument);
 }
 
+TEST_CASE("a registration of an earlier life that comes late is refused") {
+  Cluster cluster(3);
+  REQUIRE(cluster.create("t", 1, 3).status);
+  REQUIRE(cluster.add_node(2, 7).status);
+  const PartitionRecord before = cluster.at();
+  CHECK(code_of(cluster.add_node(2, 6)) == ErrorCode::kNodeConflict);
+  CHECK(cluster.image().find_node(2)->incarnation == 7);
+  CHECK(cluster.at() == before);
+  CHECK(cluster.add_node(2, 7).status);
+  CHECK(cluster.add_node(2, 8).status);
+}
+
 TEST_CASE("the in-sync set changes by the main's proposal for this version only") {
   Cluster cluster(3);
   REQUIRE(cluster.create("t", 1, 3).status);

@@ -37,9 +37,8 @@ void Consumer::handle(std::uint64_t connection, std::function<void()> what) {
 }
 
 void Consumer::send(NodeId node, Time& after, std::function<void(Node&)> what) {
-  world_.network().send_in_order(after, [&to = world_.node(node), what] {
-    to.deliver([&to, what] { what(to); });
-  });
+  world_.network().send_in_order(
+      after, [&to = world_.node(node), what] { to.deliver([&to, what] { what(to); }); });
 }
 
 // The nodes hear of it when they find its connections closed.
@@ -47,10 +46,9 @@ void Consumer::crash() {
   const std::uint64_t lost = std::exchange(connection_, 0);
   if (lost == 0) return;
   for (NodeId id = 1; id <= world_.options().nodes; ++id) {
-    world_.schedule().after(rng_.one_in(2) ? rng_.below(50) * kMs : rng_.below(2'000) * kMs,
-                            [&to = world_.node(id), lost] {
-                              to.deliver([&to, lost] { to.connection_lost(lost); });
-                            });
+    world_.schedule().after(
+        rng_.one_in(2) ? rng_.below(50) * kMs : rng_.below(2'000) * kMs,
+        [&to = world_.node(id), lost] { to.deliver([&to, lost] { to.connection_lost(lost); }); });
   }
   grants_.clear();
   streams_.clear();
@@ -137,7 +135,7 @@ void Consumer::assigned(std::uint64_t connection, const Assignment& assignment) 
 void Consumer::detached(std::uint64_t connection, std::uint64_t attach_epoch, ErrorCode reason) {
   handle(connection, [this, attach_epoch, reason] {
     if (attach_epoch != attach_epoch_) return;
-    if (attaching_) return;  // what comes of that counts
+    if (attaching_) return;                             // what comes of that counts
     if (reason != ErrorCode::kNotMain) return crash();  // somebody has taken over
     attach_later();
   });
@@ -150,7 +148,9 @@ void Consumer::take(const Assignment& assignment) {
   for (const auto& [partition, stream] : std::map(streams_)) {
     const auto granted = grants_.find(partition);
     if (granted == grants_.end()) continue;  // its main ends it, when it has drained
-    if (granted->second != stream.epoch) close(partition);
+    if (granted->second == stream.epoch) continue;
+    streams_.erase(partition);
+    close(partition, stream.node, stream.number);
   }
   for (const PartitionGrant& grant : assignment.grants) {
     if (!streams_.contains(grant.partition)) open(grant);
@@ -162,25 +162,26 @@ void Consumer::take(const Assignment& assignment) {
 // Sometimes it takes its time: the partition may have gone to another one meanwhile.
 void Consumer::open(const PartitionGrant& grant) {
   const NodeId node = main_of(grant.partition);
-  if (node == 0) return reopen_later(grant.partition);
+  if (node == 0 || !world_.node(node).up()) return reopen_later(grant.partition);
   const std::uint32_t number = next_stream_++;
   streams_[grant.partition] = {.number = number, .node = node, .epoch = grant.epoch};
   const StreamOpen request{.from = {this, connection_}, .stream = number, .epoch = grant.epoch};
   const auto ask = [this, node, request, partition = grant.partition](std::uint64_t connection) {
-    const auto reply = [this, node, connection, partition, number = request.stream](ErrorCode code) {
+    const auto reply = [this, node, connection, partition,
+                        number = request.stream](ErrorCode code) {
       world_.network().send(node, kClients, [this, connection, partition, number, code] {
         handle(connection, [this, partition, number, code] { opened(partition, number, code); });
       });
     };
     const auto id = world_.controller().ensure_subscription(plan_)->id;
     send(node, pipes_[node], [id, partition, request, reply](Node& to) {
-      SimSubscription* found = to.copy(partition).serving() ? to.copy(partition).subscription(id)
-                                                            : nullptr;
+      SimSubscription* found =
+          to.copy(partition).serving() ? to.copy(partition).subscription(id) : nullptr;
       if (found == nullptr) return reply(ErrorCode::kNotMain);
       found->open_stream(request, reply);
     });
   };
-  if (!rng_.one_in(10)) return ask(connection_);
+  if (!rng_.one_in(10) || world_.healed()) return ask(connection_);
   world_.schedule().after(rng_.below(6'000) * kMs, [this, ask, connection = connection_] {
     if (connection == connection_) ask(connection);
   });
@@ -212,14 +213,11 @@ void Consumer::reopen_later(std::uint32_t partition) {
   });
 }
 
-void Consumer::close(std::uint32_t partition) {
-  const Stream stream = streams_.at(partition);
-  streams_.erase(partition);
+void Consumer::close(std::uint32_t partition, NodeId node, std::uint32_t number) {
   const auto id = world_.controller().ensure_subscription(plan_)->id;
-  send(stream.node, pipes_[stream.node],
-       [id, partition, at = connection_, number = stream.number](Node& to) {
-         if (auto* found = to.copy(partition).subscription(id)) found->close_stream(at, number);
-       });
+  send(node, pipes_[node], [id, partition, at = connection_, number](Node& to) {
+    if (auto* found = to.copy(partition).subscription(id)) found->close_stream(at, number);
+  });
 }
 
 void Consumer::stream_closed(std::uint64_t connection, std::uint32_t partition,
@@ -234,11 +232,13 @@ void Consumer::stream_closed(std::uint64_t connection, std::uint32_t partition,
 
 // ---- Messages ----
 
-void Consumer::delivered(std::uint64_t connection, const Delivery& delivery) {
-  handle(connection, [this, delivery] {
+void Consumer::delivered(std::uint64_t connection, NodeId by, const Delivery& delivery) {
+  handle(connection, [this, by, delivery] {
     const auto stream = streams_.find(delivery.partition);
-    if (stream == streams_.end() || stream->second.number != delivery.stream) return;
-    const Time work = rng_.one_in(20) ? rng_.below(3'000) * kMs : rng_.below(20) * kMs;
+    if (stream == streams_.end() || stream->second.number != delivery.stream)
+      return close(delivery.partition, by, delivery.stream);  // given up meanwhile
+    const bool slow = rng_.one_in(20) && !world_.healed();
+    const Time work = slow ? rng_.below(3'000) * kMs : rng_.below(20) * kMs;
     world_.schedule().after(work, [this, delivery, at = connection_, stream = stream->second] {
       handle(at, [this, delivery, stream] { answer(delivery, stream); });
     });
@@ -247,7 +247,7 @@ void Consumer::delivered(std::uint64_t connection, const Delivery& delivery) {
 
 // Some are forgotten: their ack timeout gives them back.
 void Consumer::answer(const Delivery& delivery, const Stream& stream) {
-  const bool forgotten = rng_.one_in(60);
+  const bool forgotten = rng_.one_in(60) && !world_.healed();
   const auto kind = rng_.one_in(25)   ? AnswerKind::unacknowledge
                     : rng_.one_in(25) ? AnswerKind::skip
                                       : AnswerKind::acknowledge;

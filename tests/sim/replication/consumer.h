@@ -9,8 +9,8 @@
 
 #include "server/metadata/image.h"
 #include "tests/sim/replication/attachment.h"
-#include "tests/sim/replication/rng.h"
 #include "tests/sim/replication/options.h"
+#include "tests/sim/replication/rng.h"
 
 namespace andyx::server::sim {
 
@@ -37,7 +37,7 @@ class Consumer {
   void assigned(std::uint64_t connection, const Assignment& assignment);
   void detached(std::uint64_t connection, std::uint64_t attach_epoch, ErrorCode reason);
   void stream_closed(std::uint64_t connection, std::uint32_t partition, std::uint32_t stream);
-  void delivered(std::uint64_t connection, const Delivery& delivery);
+  void delivered(std::uint64_t connection, NodeId by, const Delivery& delivery);
 
  private:
   struct Stream {
@@ -53,7 +53,7 @@ class Consumer {
   void open(const PartitionGrant& grant);
   void opened(std::uint32_t partition, std::uint32_t number, ErrorCode outcome);
   void reopen_later(std::uint32_t partition);
-  void close(std::uint32_t partition);
+  void close(std::uint32_t partition, NodeId node, std::uint32_t number);
   void answer(const Delivery& delivery, const Stream& stream);
   void send(NodeId node, Time& after, std::function<void(Node&)> what);
   // When it is awake, and the same consumer as now.
@@ -68,7 +68,7 @@ class Consumer {
   std::uint64_t connection_ = 0;  // 0: it is down
   Time paused_until_ = 0;
   std::uint64_t attempt_ = 0;  // of attaching; answers to others are dropped
-  bool attaching_ = false;  // asked, and not answered yet
+  bool attaching_ = false;     // asked, and not answered yet
   std::uint64_t attach_epoch_ = 0;
   std::uint64_t version_ = 0;
   NodeId coordinator_ = 0;

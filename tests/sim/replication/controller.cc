@@ -40,9 +40,8 @@ void SimController::found() {
                                     .incarnation = world_.node(node).incarnation(),
                                     .host = "node",
                                     .port = 1});
-  const Status created = apply(TopicProposal{.name = kTopic,
-                                             .partitions = options.partitions,
-                                             .replication_factor = options.factor});
+  const Status created = apply(TopicProposal{
+      .name = kTopic, .partitions = options.partitions, .replication_factor = options.factor});
   if (!created) violated("a topic can be created", created.error().message);
   for (std::uint32_t index = 0; options.observer && index < options.partitions; ++index) {
     for (NodeId node = 1; node <= options.nodes; ++node) {
@@ -107,7 +106,7 @@ void SimController::note_elections(const Image& before, const Wish& wish) {
 void SimController::heartbeat(const Heartbeat& heartbeat) {
   const auto known = image_->find_node(heartbeat.node);
   if (!heartbeat.registered) {
-    if (known->incarnation != heartbeat.incarnation)
+    if (known->incarnation != heartbeat.incarnation)  // also late: of a life that has ended
       (void)apply(RegisterNodeCommand{.node_id = heartbeat.node,
                                       .disk_id = known->disk_id,
                                       .incarnation = heartbeat.incarnation,
@@ -118,8 +117,9 @@ void SimController::heartbeat(const Heartbeat& heartbeat) {
     return act();
   }
   if (known->incarnation != heartbeat.incarnation) return;
-  core_.heartbeat(heartbeat.node, heartbeat.incarnation, heartbeat.health, now_ms());
-  world_.tell(heartbeat.node, heartbeat.sent);
+  const bool stands =
+      core_.heartbeat(heartbeat.node, heartbeat.incarnation, heartbeat.health, now_ms());
+  world_.tell(heartbeat.node, stands ? heartbeat.sent : 0);
   act();
 }
 
@@ -190,7 +190,8 @@ std::shared_ptr<const SubscriptionRecord> SimController::ensure_subscription(
   if (auto known = find()) return known;
   const Status created = apply(SubscriptionProposal{
       .topic = kTopic,
-      .command = {.name = plan.name, .type = plan.type, .mode = plan.mode, .start_kind = plan.start}});
+      .command = {
+          .name = plan.name, .type = plan.type, .mode = plan.mode, .start_kind = plan.start}});
   if (!created) violated("a subscription can be created", created.error().message);
   return find();
 }

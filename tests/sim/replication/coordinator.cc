@@ -20,7 +20,8 @@ SimCoordinator::SimCoordinator(Copy& copy, const SubscriptionRecord& record, Mai
                                std::uint32_t partitions)
     : copy_(copy),
       id_(record.id),
-      core_(record.name, record.type, partitions, first_coordinator_epoch(epoch)) {}
+      core_(record.name, record.type, partitions, first_coordinator_epoch(epoch)),
+      holders_(partitions) {}
 
 std::uint64_t SimCoordinator::now_ms() const { return copy_.node().world().schedule().now_ms(); }
 
@@ -50,14 +51,14 @@ void SimCoordinator::connection_lost(std::uint64_t connection) {
 
 void SimCoordinator::detach_all() {
   for (const auto& [epoch, place] : std::exchange(places_, {})) {
-    copy_.node().world().network().send(
-        copy_.node().id(), kClients,
-        [place, epoch] { place.consumer->detached(place.connection, epoch, ErrorCode::kNotMain); });
+    copy_.node().world().network().send(copy_.node().id(), kClients, [place, epoch] {
+      place.consumer->detached(place.connection, epoch, ErrorCode::kNotMain);
+    });
   }
 }
 
 void SimCoordinator::run(CoordinatorCore::Actions actions) {
-  check_grants();
+  check_holders();
   for (const auto& ended : actions.ended) {
     const auto place = places_.extract(ended.consumer.attach_epoch);
     copy_.node().world().network().send(
@@ -77,28 +78,22 @@ void SimCoordinator::run(CoordinatorCore::Actions actions) {
 void SimCoordinator::assign(std::uint64_t attach_epoch) {
   const auto place = places_.find(attach_epoch);
   if (place == places_.end()) return;
-  Assignment assignment{.attach_epoch = attach_epoch,
-                        .version = ++version_,
-                        .grants = core_.grants(attach_epoch)};
-  copy_.node().world().network().send(
-      copy_.node().id(), kClients, [place = place->second, assignment = std::move(assignment)] {
-        place.consumer->assigned(place.connection, assignment);
-      });
+  Assignment assignment{
+      .attach_epoch = attach_epoch, .version = ++version_, .grants = core_.grants(attach_epoch)};
+  copy_.node().world().network().send(copy_.node().id(), kClients,
+                                      [place = place->second, assignment = std::move(assignment)] {
+                                        place.consumer->assigned(place.connection, assignment);
+                                      });
 }
 
-// One partition has one consumer at a time, but for shared ones.
-void SimCoordinator::check_grants() const {
-  if (core_.shared()) return;
-  std::map<std::uint32_t, std::uint64_t> holders;
-  for (const AttachedConsumer& consumer : core_.consumers()) {
-    for (const PartitionGrant& grant : core_.grants(consumer.attach_epoch)) {
-      const auto [holder, first] = holders.emplace(grant.partition, consumer.attach_epoch);
-      if (!first)
-        violated("one consumer of a partition",
-                 "partition " + std::to_string(grant.partition) + " is granted to " +
-                     std::to_string(holder->second) + " and " +
-                     std::to_string(consumer.attach_epoch));
-    }
+// A partition goes to another consumer when the one that has it has drained it, or is gone.
+void SimCoordinator::check_holders() {
+  for (std::uint32_t at = 0; at < holders_.size() && !core_.shared(); ++at) {
+    const std::uint64_t before = std::exchange(holders_[at], core_.active(at));
+    if (before != 0 && before != holders_[at] && core_.attached(before))
+      violated("drained before it is granted", "partition " + std::to_string(at) + " goes from " +
+                                                   std::to_string(before) + " to " +
+                                                   std::to_string(holders_[at]));
   }
 }
 
@@ -124,6 +119,7 @@ void SimCoordinator::ask(CoordinatorCore::Revoke revoke, Revoking& state) {
 
 void SimCoordinator::drained(std::uint32_t partition, std::uint64_t epoch) {
   if (revoking_.erase({partition, epoch}) == 0) return;
+  holders_[partition] = 0;
   run(core_.drained(partition, epoch));
 }
 

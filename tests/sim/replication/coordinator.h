@@ -34,7 +34,7 @@ class SimCoordinator {
   void assign(std::uint64_t attach_epoch);
   void ask(CoordinatorCore::Revoke revoke, Revoking& state);
   void drained(std::uint32_t partition, std::uint64_t epoch);
-  void check_grants() const;
+  void check_holders();
   std::uint64_t now_ms() const;
 
   Copy& copy_;
@@ -42,7 +42,8 @@ class SimCoordinator {
   CoordinatorCore core_;
   std::map<std::uint64_t, ConsumerRef> places_;  // by attach epoch
   std::map<std::pair<std::uint32_t, std::uint64_t>, Revoking> revoking_;
-  std::uint64_t version_ = 0;  // of assignments
+  std::vector<std::uint64_t> holders_;  // by partition, until they have drained
+  std::uint64_t version_ = 0;           // of assignments
 };
 
 }  // namespace andyx::server::sim

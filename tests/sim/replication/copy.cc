@@ -262,6 +262,7 @@ void Copy::retain(Offset from) {
   if (!serving() || from > messages_.copy().committed) return;
   messages_.retain(from);
   core_->start_advanced(messages_.copy().start);
+  node_.world().subscriptions().retained(*this);
   for (auto& [id, subscription] : subscriptions_) subscription.log_start_advanced();
 }
 

@@ -1,5 +1,5 @@
-// The main's subscriptions: read back from the internal log, begun, and their changes written to it,
-// as the server's Partition and CursorLog do.
+// The main's subscriptions: read back from the internal log, begun, and their changes written to
+// it, as the server's Partition and CursorLog do.
 #include <utility>
 
 #include "common_generated.h"
@@ -50,8 +50,7 @@ void Copy::restore_subscriptions() {
     if (!record) violated("records of cursors are whole", internal_.describe());
     for (const CursorChange& change : record->changes) {
       const auto known = records.find(change.subscription);
-      if (known == records.end())
-        violated("cursors are of subscriptions", internal_.describe());
+      if (known == records.end()) violated("cursors are of subscriptions", internal_.describe());
       const auto [there, created] =
           subscriptions_.try_emplace(change.subscription, *this, known->second);
       there->second.core().apply(change);
@@ -90,9 +89,8 @@ void Copy::attach(SubscriptionId id, const SubscribeRequest& request, const Subs
   };
   const SimSubscription* known = subscription(id);
   if (!may_attach() || known == nullptr) return refuse(ErrorCode::kNotMain);
-  const auto [coordinator, begun] =
-      coordinators_.try_emplace(id, *this, known->record(), messages_.epoch(),
-                                node_.world().options().partitions);
+  const auto [coordinator, begun] = coordinators_.try_emplace(
+      id, *this, known->record(), messages_.epoch(), node_.world().options().partitions);
   auto attached = coordinator->second.attach(request);
   if (!attached) return refuse(attached.error().code);
   reply(std::move(*attached));
@@ -150,10 +148,10 @@ void Copy::write_round() {
 }
 
 void Copy::append_record(const std::vector<CursorChange>& changes, std::uint64_t token) {
-  Batch batch{.operation = node_.world().next_operation(),
-              .header = {},
-              .payload = std::make_shared<const std::vector<std::uint8_t>>(
-                  encode_cursor_record(changes))};
+  Batch batch{
+      .operation = node_.world().next_operation(),
+      .header = {},
+      .payload = std::make_shared<const std::vector<std::uint8_t>>(encode_cursor_record(changes))};
   batch.header.count = 1;
   internal_.append(std::move(batch), token == 0 ? protocol::Acks::none : protocol::Acks::quorum,
                    token);

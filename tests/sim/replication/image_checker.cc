@@ -65,7 +65,8 @@ void ImageChecker::check_step(const PartitionRecord& was, const PartitionRecord&
   if (was.moving_from == 0 || holds(is.replicas, was.moving_from)) return;
   ++moves_;
   const NodeId target = was.replicas.back();
-  const bool arrived = holds(was.in_sync, target) || holds(was.observers, target) || was.joining == 0;
+  const bool arrived =
+      holds(was.in_sync, target) || holds(was.observers, target) || was.joining == 0;
   if (!arrived) violated("a move ends in sync", text(was) + " became " + text(is));
 }
 

@@ -225,9 +225,8 @@ void Nemesis::operate() {
   if (rng_.one_in(3)) {
     note("node " + std::to_string(node) + " drains");
     controller.drain(node, true);
-    return world_.schedule().after(rng_.below(8'000) * kMs, [&controller, node] {
-      controller.drain(node, false);
-    });
+    return world_.schedule().after(rng_.below(8'000) * kMs,
+                                   [&controller, node] { controller.drain(node, false); });
   }
   const NodeId from = rng_.one_in(2) ? 0 : rng_.pick(record.replicas);
   note("partition " + std::to_string(partition) + " moves from node " + std::to_string(from) +

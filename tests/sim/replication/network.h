@@ -29,6 +29,7 @@ class Network {
   void unblock(NodeId from, NodeId to) { blocked_[from][to] = false; }
   void isolate(NodeId node, bool from_nodes, bool from_controller, std::uint32_t nodes);
   void heal();
+  bool healed() const { return healed_; }
 
  private:
   const Options& options_;

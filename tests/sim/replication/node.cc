@@ -7,8 +7,7 @@
 
 namespace andyx::server::sim {
 
-Node::Node(NodeId id, World& world)
-    : id_(id), world_(world), rng_(world.options().seed, 100 + id) {
+Node::Node(NodeId id, World& world) : id_(id), world_(world), rng_(world.options().seed, 100 + id) {
   for (std::uint32_t partition = 0; partition < world.options().partitions; ++partition)
     copies_.emplace_back(*this, partition);
 }
@@ -131,6 +130,7 @@ void Node::told(const std::shared_ptr<const Image>& image, Time asked) {
     for (Copy& copy : copies_) copy.controller_answered(heard_ms_);
   }
   if (image_ != nullptr && image->position <= image_->position) return;
+  if (image->topics_by_id.begin() == image->topics_by_id.end()) return;  // still being founded
   const auto self = image->find_node(id_);
   // An image from before this start says nothing about this incarnation.
   if (!self || self->incarnation != incarnation_) return;
@@ -141,7 +141,6 @@ void Node::told(const std::shared_ptr<const Image>& image, Time asked) {
 
 void Node::adopt() {
   const auto topic = image_->topics_by_id.begin();
-  if (topic == image_->topics_by_id.end()) return;
   for (Copy& copy : copies_)
     copy.adopt(replication_record(*image_, topic->partitions()[copy.partition()]));
 }
@@ -154,7 +153,9 @@ void Node::connection_lost(std::uint64_t connection) {
 
 // Ready on the main of every partition, then the coordinator decides.
 void Node::subscribe(const SubscribeRequest& request, SubscribeReply reply) {
-  const auto refuse = [&](ErrorCode code) { reply({.error = code, .attach_epoch = 0, .grants = {}}); };
+  const auto refuse = [&](ErrorCode code) {
+    reply({.error = code, .attach_epoch = 0, .grants = {}});
+  };
   if (image_ == nullptr) return refuse(ErrorCode::kNotMain);
   const auto topic = image_->topics_by_id.begin();
   const auto record = topic->subscriptions.find(std::string_view(request.subscription));

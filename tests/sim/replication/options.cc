@@ -14,7 +14,7 @@ Options draw_options(std::uint64_t seed) {
   options.partitions = rng.one_in(4) ? 2 : 1;
   options.producers = static_cast<std::uint32_t>(rng.between(2, 6));
   options.subscriptions = static_cast<std::uint32_t>(rng.below(3));
-  options.produce_every = rng.between(20, 60) * kMs;
+  options.produce_every = rng.between(100, 400) * kMs;
   options.slow_disk_ms = rng.one_in(2) ? 2'500 : 0;
   options.closes_heard = rng.one_in(2);
   options.fault_every = rng.between(200, 2'000) * kMs;

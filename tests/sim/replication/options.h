@@ -18,7 +18,7 @@ struct Options {
   bool observer = false;     // one more copy of each, where there is a node for it
   std::uint32_t producers = 4;
   std::uint32_t subscriptions = 1;
-  Time produce_every = 40 * kMs;     // each, on average
+  Time produce_every = 200 * kMs;     // each producer a batch, on average
   Time fault_every = kSecond;         // on average
   std::uint32_t loss_permille = 5;    // of messages between nodes
   std::uint32_t twice_permille = 10;  // delivered once more, later

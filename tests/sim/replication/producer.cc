@@ -38,13 +38,14 @@ void Producer::begin() {
   tick();
 }
 
-// As many at a time as a caller would have waiting.
+// Now and then some at once, and not more than a caller would have waiting.
 void Producer::next_operation() {
-  if (operations_.size() < 8) {
+  const std::uint64_t some = rng_.one_in(3) ? rng_.between(2, 5) : 1;
+  for (std::uint64_t i = 0; i < some && operations_.size() < 8; ++i) {
     const bool quorum = quorum_only_ || rng_.one_in(2);
     operations_.push_back({.id = world_.next_operation(),
                            .count = static_cast<std::uint32_t>(rng_.between(1, 3)),
-                           .acks = quorum             ? Acks::quorum
+                           .acks = quorum           ? Acks::quorum
                                    : rng_.one_in(4) ? Acks::none
                                                     : Acks::main,
                            .producer = producer_id_,
@@ -52,7 +53,7 @@ void Producer::next_operation() {
     core_.add(now_ms());
     run();
   }
-  world_.schedule().after(rng_.below(2 * world_.options().produce_every),
+  world_.schedule().after(some * rng_.below(2 * world_.options().produce_every),
                           [this] { next_operation(); });
 }
 
@@ -89,9 +90,10 @@ void Producer::act(const Core::Send& action) {
       answered(generation, id, by, answer);
     });
   };
-  world_.network().send_in_order(pipe_, [&to, batch, acks = operation.acks, at = partition_, reply] {
-    to.deliver([&to, batch, acks, at, reply] { to.copy(at).produce(batch, acks, reply); });
-  });
+  world_.network().send_in_order(
+      pipe_, [&to, batch, acks = operation.acks, at = partition_, reply] {
+        to.deliver([&to, batch, acks, at, reply] { to.copy(at).produce(batch, acks, reply); });
+      });
 }
 
 void Producer::answered(std::uint64_t generation, client::BatchId id, NodeId by,
@@ -101,16 +103,17 @@ void Producer::answered(std::uint64_t generation, client::BatchId id, NodeId by,
   if (answer.error == ErrorCode::kOk) {
     route_.served(by, answer.epoch);
     core_.answered(
-        id, Core::Success{.base_offset = answer.base, .append_time_us = 0, .main_epoch = answer.epoch},
+        id,
+        Core::Success{.base_offset = answer.base, .append_time_us = 0, .main_epoch = answer.epoch},
         now_ms());
   } else {
     if (answer.error == ErrorCode::kNotMain) route_.redirected(by, answer.main);
     const ErrorInfo& info = error_info(answer.error);
-    core_.answered(id,
-                   Core::Refusal{.error = {answer.error, "refused"},
-                                 .stored = info.stored,
-                                 .retriable = info.retriable},
-                   now_ms());
+    core_.answered(
+        id,
+        Core::Refusal{
+            .error = {answer.error, "refused"}, .stored = info.stored, .retriable = info.retriable},
+        now_ms());
   }
   run();
   place();
@@ -166,8 +169,7 @@ void Producer::refresh() {
   if (std::exchange(refreshing_, true)) return;
   world_.schedule().after(rng_.between(1, 100) * kMs, [this] {
     refreshing_ = false;
-    const Node& asked =
-        world_.node(static_cast<NodeId>(rng_.between(1, world_.options().nodes)));
+    const Node& asked = world_.node(static_cast<NodeId>(rng_.between(1, world_.options().nodes)));
     const auto& image = asked.up() && !asked.paused() && asked.image() != nullptr
                             ? asked.image()
                             : world_.controller().image();

@@ -218,10 +218,8 @@ void ReplicaLog::act_on(const MainAction& action) {
 
 void ReplicaLog::act_on(const ReplicaAction& action) {
   if (const auto* send = std::get_if<SendFetch>(&action))
-    node_.send(send->main, [entry = send->entry, at = owner_.partition(),
-                            internal = internal_](Node& to) {
-      to.copy(at).log(internal).fetch(entry);
-    });
+    node_.send(send->main, [entry = send->entry, at = owner_.partition(), internal = internal_](
+                               Node& to) { to.copy(at).log(internal).fetch(entry); });
   if (const auto* arrived = std::get_if<StoreBatches>(&action)) {
     for (const Batch& batch : arrived_) {
       if (batch.header.base_offset >= arrived->from && batch.header.end_offset() <= arrived->to)
@@ -242,10 +240,9 @@ void ReplicaLog::answer_fetch(const AnswerFetch& action) {
   if (answer.kind == FetchAnswer::Kind::kMatched) batches = log_.range(answer.from, answer.to);
   if (batches.size() > 20) batches.resize(20);
   if (answer.kind == FetchAnswer::Kind::kReset) batches = log_.range(0, answer.start);
-  node_.send(action.replica, [answer, batches = std::move(batches), at = owner_.partition(),
-                              internal = internal_](Node& to) {
-    to.copy(at).log(internal).fetched(answer, batches);
-  });
+  node_.send(action.replica,
+             [answer, batches = std::move(batches), at = owner_.partition(), internal = internal_](
+                 Node& to) { to.copy(at).log(internal).fetched(answer, batches); });
 }
 
 void ReplicaLog::cut(const CutLog& cut) {

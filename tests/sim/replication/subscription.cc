@@ -213,14 +213,15 @@ void SimSubscription::pump() {
     for (const auto& each : taken) {
       const Stream& stream = streams_.at(each.stream);
       const OffsetRange range{each.first, each.last};
-      world.subscriptions().delivered(copy_, *record_, stream.attach_epoch,
-                                      stream.from.connection, range);
-      world.network().send(copy_.node().id(), kClients,
-                           [from = stream.from, delivery = Delivery{.partition = copy_.partition(),
-                                                                    .stream = stream.number,
-                                                                    .range = range}] {
-                             from.consumer->delivered(from.connection, delivery);
-                           });
+      world.subscriptions().delivered(copy_, *record_, stream.attach_epoch, stream.from.connection,
+                                      range);
+      world.network().send(
+          copy_.node().id(), kClients,
+          [from = stream.from, by = copy_.node().id(),
+           delivery =
+               Delivery{.partition = copy_.partition(), .stream = stream.number, .range = range}] {
+            from.consumer->delivered(from.connection, by, delivery);
+          });
     }
   }
   note_changes();

@@ -67,6 +67,12 @@ void SubscriptionChecker::ready(const Copy& copy, const SubscriptionCore& core) 
   check_floor(copy, core, known);
 }
 
+void SubscriptionChecker::retained(const Copy& copy) {
+  if (!counts(copy)) return;
+  Offset& start = retained_[copy.partition()];
+  start = std::max(start, copy.log(false).copy().start);
+}
+
 void SubscriptionChecker::ended(const Copy& copy) {
   for (auto& [key, state] : states_) {
     if (key.second == copy.partition() && state.holder.main_epoch == copy.epoch())
@@ -77,7 +83,8 @@ void SubscriptionChecker::ended(const Copy& copy) {
 // Nothing is passed over that no consumer has answered, but for what retention has removed.
 void SubscriptionChecker::check_floor(const Copy& copy, const SubscriptionCore& core,
                                       State& state) const {
-  const Offset start = std::min(copy.log(false).copy().start, core.floor());
+  const auto removed = retained_.find(copy.partition());
+  const Offset start = removed == retained_.end() ? 0 : std::min(removed->second, core.floor());
   state.answered.advance_floor(start);
   const Offset first = state.answered.next_missing(std::max(*state.start, start));
   if (core.floor() > first)
@@ -105,8 +112,8 @@ void SubscriptionChecker::delivered(const Copy& copy, const SubscriptionRecord& 
   if (holder.main_epoch > copy.epoch()) return;
   if (holder.main_epoch == copy.epoch()) {
     if (attach_epoch < holder.attach_epoch)
-      violated("the newest attach epoch only", what + " under " + text(attach_epoch) +
-                                                   ", there was " + text(holder.attach_epoch));
+      violated("the newest attach epoch only",
+               what + " under " + text(attach_epoch) + ", there was " + text(holder.attach_epoch));
     if (attach_epoch == holder.attach_epoch && consumer != holder.consumer &&
         record.type != protocol::SubscriptionType::shared)
       violated("one consumer of a partition",

@@ -25,6 +25,8 @@ class SubscriptionChecker {
   // A consumer has said so; and it was told that this is durable.
   void answered(const Copy& copy, SubscriptionId id, OffsetRange range);
   void confirmed(const Copy& copy, const SubscriptionCore& core, OffsetRange range);
+  // Retention has removed what is below: it needs no answer any more, on whatever main.
+  void retained(const Copy& copy);
   // From this epoch of the partition on nothing counts that was confirmed before.
   void lost(std::uint32_t partition, MainEpoch from);
 
@@ -40,11 +42,11 @@ class SubscriptionChecker {
   };
   struct State {
     std::optional<Offset> start;
-    MainEpoch ready_in = 0;     // the newest epoch in which it was ready
+    MainEpoch ready_in = 0;  // the newest epoch in which it was ready
     OffsetSet confirmed = OffsetSet();
     OffsetSet answered = OffsetSet();  // by consumers, in the end perhaps in vain
-    Holder holder;              // who is delivered to
-    MainEpoch confirmed_in = 0;  // the newest epoch in which something was
+    Holder holder;                     // who is delivered to
+    MainEpoch confirmed_in = 0;        // the newest epoch in which something was
   };
   using Key = std::pair<SubscriptionId, std::uint32_t>;
 
@@ -54,6 +56,7 @@ class SubscriptionChecker {
 
   std::map<Key, State> states_;
   std::map<std::uint32_t, MainEpoch> lost_;
+  std::map<std::uint32_t, Offset> retained_;  // by partition
   std::uint64_t deliveries_ = 0, confirmations_ = 0, carried_over_ = 0;
 };
 

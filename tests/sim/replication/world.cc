@@ -115,8 +115,8 @@ bool World::healthy() const {
   for (std::uint32_t partition = 0; partition < options_.partitions; ++partition) {
     if (!whole(partition) || !consumed(partition)) return false;
   }
-  return std::ranges::all_of(
-      producers_, [](const Producer& producer) { return producer.stored_since() > 0; });
+  return std::ranges::all_of(producers_,
+                             [](const Producer& producer) { return producer.stored_since() > 0; });
 }
 
 // The writes go on, so nobody is ever at the end.

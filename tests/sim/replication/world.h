@@ -36,6 +36,7 @@ class World {
   SimController& controller() { return *controller_; }
   const SimController& controller() const { return *controller_; }
   Node& node(NodeId id) { return *nodes_[id - 1]; }
+  bool healed() const { return network_.healed(); }
   std::deque<Consumer>& consumers() { return consumers_; }
 
   // The image goes to a node; `asked`: it is the answer to what the node sent then, or 0.
