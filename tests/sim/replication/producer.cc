@@ -74,6 +74,15 @@ void Producer::tick() {
   world_.schedule().after(20 * kMs, [this] { tick(); });
 }
 
+std::string Producer::describe() const {
+  return "producer " + std::to_string(producer_id_) + " of partition " +
+         std::to_string(partition_) + " at node " + std::to_string(node_) +
+         (core_.is_up() ? " up" : " down") + ", unresolved " + std::to_string(core_.unresolved()) +
+         ", in flight " + std::to_string(core_.in_flight()) +
+         (core_.awaits_identity() ? ", awaits an identity" : "") + ", stored at quorum " +
+         std::to_string(stored_since_);
+}
+
 // ---- What the core wants done ----
 
 void Producer::act(const Core::Send& action) {
@@ -148,6 +157,7 @@ void Producer::resolve(client::BatchId id) {
 // A new identity, and with it new numbers for all that is unresolved.
 void Producer::act(const Core::Reopen&) {
   world_.schedule().after(rng_.between(1, 50) * kMs, [this] {
+    if (!core_.awaits_identity()) return;
     producer_id_ = world_.next_producer_id();
     next_sequence_ = 0;
     for (Operation& operation : operations_) {
@@ -176,7 +186,6 @@ void Producer::refresh() {
     const PartitionRecord& record = image->topics_by_id.begin()->partitions()[partition_];
     route_.learned(record.main, record.main_epoch, record.version);
     place();
-    if (!core_.is_up()) refresh();
   });
 }
 
@@ -189,6 +198,9 @@ void Producer::place() {
   }
   if (node_ != 0 && world_.node(node_).up()) core_.link_up(route_.epoch(), now_ms());
   run();
+  if (core_.is_up()) return;
+  route_.unreachable(node_);  // it does not take the connection
+  refresh();
 }
 
 void Producer::disconnect(const Error& reason) {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 
 #include "clients/cpp/src/partition_route.h"
 #include "clients/cpp/src/producer_core.h"
@@ -28,7 +29,7 @@ class Producer {
   }
   std::uint64_t stored_since() const { return stored_since_; }
   std::uint64_t resent() const { return core_.resent(); }
-  std::uint32_t partition() const { return partition_; }
+  std::string describe() const;
 
  private:
   using Core = client::ProducerCore;

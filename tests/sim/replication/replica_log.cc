@@ -233,13 +233,16 @@ void ReplicaLog::act_on(const ReplicaAction& action) {
     failing_epoch_ = failing->failing ? failing->epoch : 0;
 }
 
-// At most a few batches in an answer, and the whole of what is gone where the replica begins anew.
+// At most a few batches in an answer, and the whole of what is gone where the replica may have to
+// begin anew.
 void ReplicaLog::answer_fetch(const AnswerFetch& action) {
   const FetchAnswer& answer = action.answer;
   std::vector<Batch> batches;
   if (answer.kind == FetchAnswer::Kind::kMatched) batches = log_.range(answer.from, answer.to);
   if (batches.size() > 20) batches.resize(20);
-  if (answer.kind == FetchAnswer::Kind::kReset) batches = log_.range(0, answer.start);
+  const bool differs =
+      answer.kind == FetchAnswer::Kind::kReset || answer.kind == FetchAnswer::Kind::kDiverged;
+  if (differs) batches = log_.range(0, answer.start);
   node_.send(action.replica,
              [answer, batches = std::move(batches), at = owner_.partition(), internal = internal_](
                  Node& to) { to.copy(at).log(internal).fetched(answer, batches); });

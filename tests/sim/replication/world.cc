@@ -186,6 +186,7 @@ std::string World::describe() const {
     }
   }
   for (const auto& node : nodes_) out += "\n  " + node->describe();
+  for (const Producer& producer : producers_) out += "\n  " + producer.describe();
   return out + "\n" + nemesis_->history();
 }
 
