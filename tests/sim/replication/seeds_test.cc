@@ -8,7 +8,7 @@ namespace {
 
 TEST_CASE("no seed breaks an invariant, and all make progress after healing") {
   RunResult sum;
-  for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) {
     const RunResult result = run_seed(draw_options(seed));
     sum.acknowledged += result.acknowledged;
     sum.resent += result.resent;
@@ -21,11 +21,11 @@ TEST_CASE("no seed breaks an invariant, and all make progress after healing") {
          result.state);
   }
   // Else nothing was tried.
-  CHECK(sum.acknowledged > 100'000);
+  CHECK(sum.acknowledged > 80'000);
   CHECK(sum.resent > 50'000);
   CHECK(sum.faults > 10'000);
   CHECK(sum.moves > 20);
-  CHECK(sum.confirmed > 200'000);
+  CHECK(sum.confirmed > 150'000);
   CHECK(sum.carried_over > 2'000);
 }
 
