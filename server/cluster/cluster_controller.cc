@@ -131,13 +131,17 @@ Result<NodeSessions::Answer> ClusterController::heartbeat(NodeId node, std::uint
                 "node " + std::to_string(node) + " has registered as incarnation " +
                     std::to_string(known->incarnation) + ", not " + std::to_string(incarnation));
   }
-  core_.heartbeat(node, incarnation, health_of(report), now_ms());
+  const bool stands = core_.heartbeat(node, incarnation, health_of(report), now_ms());
   const std::string astray = tell_astray(node);
   {
     const std::lock_guard lock(mutex_);
     reports_[node] = report;
   }
   act();
+  if (!stands) {
+    return fail(ErrorCode::kTimedOut, "the session of node " + std::to_string(node) +
+                                          " has ended; it is found again in a moment");
+  }
   return Answer{.controller = options_.self,
                 .epoch = controller_.epoch(),
                 .tail = image_->position,

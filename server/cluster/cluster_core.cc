@@ -99,17 +99,21 @@ void ClusterCore::forget_health(NodeId node) {
   divergence_.forget(node);
 }
 
-void ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth health,
+bool ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth health,
                             std::int64_t now_ms) {
-  if (!active()) return;
+  if (!active()) return false;
   const auto record = image_->find_node(node);
-  if (!record || record->incarnation != incarnation) return;
-  if (!record->alive) return propose(NodeFoundCommand{node, incarnation}, now_ms);
+  if (!record || record->incarnation != incarnation) return false;
+  if (!record->alive) {
+    propose(NodeFoundCommand{node, incarnation}, now_ms);
+    return false;
+  }
   Session& session = sessions_[node];
   session.until_ms = now_ms + options_.session_ms;
   session.health = std::move(health);
   compare(node, session.health);
   judge(node, session.health, now_ms);
+  return !is_open(tag_of(NodeLostCommand{node, incarnation}));
 }
 
 void ClusterCore::compare(NodeId node, const NodeHealth& health) {
@@ -261,6 +265,11 @@ void ClusterCore::propose(Wish wish, std::int64_t now_ms) {
   if (!is_new && (tried->second.open || now_ms < tried->second.again_ms)) return;
   tried->second = {};
   actions_.push_back({std::move(tag), std::move(wish)});
+}
+
+bool ClusterCore::is_open(const std::string& tag) const {
+  const auto tried = tried_.find(tag);
+  return tried != tried_.end() && tried->second.open;
 }
 
 void ClusterCore::done(const std::string& tag, const Status& status, std::int64_t now_ms) {

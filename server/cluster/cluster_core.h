@@ -51,8 +51,10 @@ class ClusterCore {
 
   // Each image that is published, also while following.
   void image(std::shared_ptr<const Image> image, std::int64_t now_ms);
-  // Of an incarnation that is not the registered one: ignored.
-  void heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth health, std::int64_t now_ms);
+  // Of an incarnation that is not the registered one: ignored. False: the node may not take this
+  // for a sign that its session stands, because its end has been decided, and perhaps is on its
+  // way into the log still. A main would go on answering alone after another one was elected.
+  bool heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth health, std::int64_t now_ms);
   void connection_closed(NodeId node, std::int64_t now_ms);
   // Every 50 to 100 ms.
   void tick(std::int64_t now_ms);
@@ -93,6 +95,7 @@ class ClusterCore {
   void expire_sessions(std::int64_t now_ms);
   void move_mains_from_ailing(std::int64_t now_ms);
   bool leads_movable(NodeId node) const;
+  bool is_open(const std::string& tag) const;
   void replace_unreachable_mains(std::int64_t now_ms);
   void replace_if_unreachable(TopicId topic, const PartitionRecord& partition,
                               const std::vector<NodeId>& reporters, std::int64_t now_ms);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "protocol/base/limits.h"
+#include "protocol/base/planted.h"
 #include "server/metadata/placement.h"
 
 namespace andyx::server {
@@ -40,6 +41,8 @@ class Converger {
  private:
   std::optional<Wish> next() {
     const PartitionRecord& p = *partition_;
+    if (planted(PlantedBug::kMoveDropsSourceEarly) && p.moving_from != 0 && p.moving_from != p.main)
+      return change({.remove = p.moving_from});
     if (p.joining != 0) {
       const auto node = image_.find_node(p.joining);
       const bool given_up = view_.lost_for(p.joining, kGiveUpJoiningMs, now_ms_) || leaving(*node);

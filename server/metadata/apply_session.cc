@@ -1,4 +1,5 @@
 // What the sessions of the nodes come to.
+#include "protocol/base/planted.h"
 #include "server/metadata/apply_partitions.h"
 #include "server/replication/record_rules.h"
 
@@ -29,9 +30,13 @@ void put_alive(Image& image, const NodeRecord& node, bool alive) {
 Outcome apply_command(Image& image, const wire::NodeLost& command, TimeUs) {
   const auto node = find_incarnation(image, command);
   if (!node) return {.status = std::unexpected(node.error())};
-  change_partitions(
-      image, has_copy_on(command.node_id()),
-      [&](const Topic&, ReplicationRecord& record) { session_lost(record, command.node_id()); });
+  const auto touched = [&](const PartitionRecord& partition) {
+    if (planted(PlantedBug::kForgetsReplicaRole)) return partition.main == command.node_id();
+    return has_copy_on(command.node_id())(partition);
+  };
+  change_partitions(image, touched, [&](const Topic&, ReplicationRecord& record) {
+    session_lost(record, command.node_id());
+  });
   put_alive(image, **node, false);
   return {};
 }

@@ -4,6 +4,8 @@
 #include <cassert>
 #include <string>
 
+#include "protocol/base/planted.h"
+
 namespace andyx::server {
 
 PartitionCore::PartitionCore(MainEpoch epoch, Recovered recovered)
@@ -119,6 +121,7 @@ void PartitionCore::append_refused(Offset from, Offset to) {
   draining_ = to < drain_to_;
   end_ = from;
   dedup_.rollback(from);
+  if (planted(PlantedBug::kRefusedStillKnown)) return;
   const bool exact = producers_.rollback(from);
   assert(exact);  // nothing durable was cut
   (void)exact;

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "common_generated.h"
-#include "server/replication/planted.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::server {
 
@@ -24,7 +24,7 @@ MainCore::MainCore(NodeId self, const ReplicationRecord& record, LocalCopy& copy
   assert(record.main == self);
   adopt_peers(now_ms);
   advance_committed(now_ms);
-  if (planted(ReplicationBug::kServesBeforeElectionEnd)) serving_ = true;
+  if (planted(PlantedBug::kServesBeforeElectionEnd)) serving_ = true;
 }
 
 // Keeps what is known of a replica as long as it lives.
@@ -87,7 +87,7 @@ void MainCore::duplicate(Offset end, Acks level, std::uint64_t token, std::uint6
     actions_.emplace_back(AnswerProducer{token, ErrorCode::kTimedOut});
     return;
   }
-  if (level == Acks::none || planted(ReplicationBug::kDuplicateAnsweredEarly)) {
+  if (level == Acks::none || planted(PlantedBug::kDuplicateAnsweredEarly)) {
     actions_.emplace_back(AnswerProducer{token, ErrorCode::kOk});
     return;
   }
@@ -115,7 +115,7 @@ void MainCore::append_refused(Offset from, std::uint64_t now_ms) {
   copy_.end = from;
   copy_.epochs.truncate(from);
   election_end_ = std::min(election_end_, from);
-  if (!sent || spent_ || planted(ReplicationBug::kReusesSentOffsets)) return;
+  if (!sent || spent_ || planted(PlantedBug::kReusesSentOffsets)) return;
   spent_ = true;
   ask_for_new_epoch(now_ms);
 }
@@ -147,7 +147,7 @@ void MainCore::image_moved(const ReplicationRecord& record, std::uint64_t now_ms
   if (counted_members() < record_.min_in_sync)
     fail_waiters(
         quorum_waiters_, 0,
-        planted(ReplicationBug::kInFlightNotStored) ? ErrorCode::kNotInSync : ErrorCode::kTimedOut);
+        planted(PlantedBug::kInFlightNotStored) ? ErrorCode::kNotInSync : ErrorCode::kTimedOut);
   change_set(now_ms);
 }
 
@@ -155,7 +155,7 @@ void MainCore::resign() {
   resigned_ = true;
   pending_.reset();
   const ErrorCode error =
-      planted(ReplicationBug::kAcksAfterEpoch) ? ErrorCode::kOk : ErrorCode::kTimedOut;
+      planted(PlantedBug::kAcksAfterEpoch) ? ErrorCode::kOk : ErrorCode::kTimedOut;
   fail_waiters(main_waiters_, 0, error);
   fail_waiters(quorum_waiters_, 0, error);
   for (Peer& peer : peers_) {
@@ -170,7 +170,7 @@ void MainCore::controller_answered(std::uint64_t asked_ms) {
 // From when it was asked: the controller counts from when it was asked, too, or later.
 bool MainCore::heard_controller(std::uint64_t now_ms) const {
   return !record_.replicated() || now_ms < heard_ms_ + options_.session_ms ||
-         planted(ReplicationBug::kAcksWhenCutOff);
+         planted(PlantedBug::kAcksWhenCutOff);
 }
 
 void MainCore::tick(std::uint64_t now_ms) {

@@ -1,8 +1,8 @@
 // The fetches of replicas: do the logs match, what is new, who waits.
 #include <algorithm>
 
+#include "protocol/base/planted.h"
 #include "server/replication/main_core.h"
-#include "server/replication/planted.h"
 
 namespace andyx::server {
 
@@ -25,7 +25,7 @@ std::optional<FetchRefusal> MainCore::refusal_of(const FetchEntry& entry) const 
   if (resigned_ || entry.main_epoch != epoch_) return FetchRefusal::kWrongEpoch;
   const Peer* peer = find_peer(entry.replica);
   if (peer == nullptr) return FetchRefusal::kUnknownReplica;
-  if (peer->incarnation != entry.incarnation && !planted(ReplicationBug::kStaleIncarnationCounts))
+  if (peer->incarnation != entry.incarnation && !planted(PlantedBug::kStaleIncarnationCounts))
     return FetchRefusal::kStaleIncarnation;
   if (entry.durable > entry.fetch_offset || entry.last_epoch > epoch_ ||
       (entry.progress_only && entry.durable > copy_.end))
@@ -61,8 +61,7 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
   }
   Peer& peer = *find_peer(entry.replica);
   if (entry.progress_only) {
-    if (peer.matched || planted(ReplicationBug::kUnmatchedCounts))
-      reached(peer, entry.durable, now_ms);
+    if (peer.matched || planted(PlantedBug::kUnmatchedCounts)) reached(peer, entry.durable, now_ms);
     return;
   }
   if (entry.request <= peer.last_request) return;  // overtaken by a newer one
@@ -70,7 +69,7 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
   peer.parked.reset();
   FetchAnswer why;
   if (!match(entry, why)) {
-    if (planted(ReplicationBug::kUnmatchedCounts))
+    if (planted(PlantedBug::kUnmatchedCounts))
       reached(peer, std::min(entry.durable, copy_.end), now_ms);
     answer(peer, entry, why);
     return;

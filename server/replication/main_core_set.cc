@@ -1,37 +1,36 @@
 // What is committed, and who has to hold it: the in-sync set and its changes.
 #include <algorithm>
 
+#include "protocol/base/planted.h"
 #include "server/replication/main_core.h"
-#include "server/replication/planted.h"
 
 namespace andyx::server {
 
 // Only what the metadata says counts towards min-in-sync (2).
 std::size_t MainCore::counted_members() const {
-  return record_.in_sync.size() +
-         (planted(ReplicationBug::kGrowBeforeMetadata) ? joiners_.size() : 0);
+  return record_.in_sync.size() + (planted(PlantedBug::kGrowBeforeMetadata) ? joiners_.size() : 0);
 }
 
 // Everybody who may be in the set as the controller knows it: the set that the image shows, and
 // whoever was proposed since (3).
 bool MainCore::required(NodeId node) const {
-  if (planted(ReplicationBug::kShrinkBeforeMetadata) && pending_ &&
+  if (planted(PlantedBug::kShrinkBeforeMetadata) && pending_ &&
       std::ranges::find(pending_->in_sync, node, &SetProposal::Member::node) ==
           pending_->in_sync.end())
     return false;
   if (record_.is_in_sync(node) || node == admitted_) return true;
   return std::ranges::find(joiners_, node) != joiners_.end() &&
-         !planted(ReplicationBug::kJoinerNotRequired);
+         !planted(PlantedBug::kJoinerNotRequired);
 }
 
 void MainCore::advance_committed(std::uint64_t now_ms) {
   if (resigned_) return;
-  if (counted_members() < record_.min_in_sync && !planted(ReplicationBug::kCommitBelowMinInSync))
+  if (counted_members() < record_.min_in_sync && !planted(PlantedBug::kCommitBelowMinInSync))
     return;
   Offset committed = copy_.durable;
   for (const Peer& peer : peers_) {
     if (!required(peer.node)) continue;
-    if (!peer.matched && !planted(ReplicationBug::kUnmatchedCounts)) return;
+    if (!peer.matched && !planted(PlantedBug::kUnmatchedCounts)) return;
     committed = std::min(committed, peer.durable);
   }
   if (committed > copy_.committed) {
@@ -79,7 +78,7 @@ bool MainCore::may_join(Peer& peer, std::uint64_t now_ms) {
 // It has to hold all that was ever committed. The new main does not know how much that is until its
 // log end at election is committed, but it is not more than that (4).
 bool MainCore::holds_enough(const Peer& peer) const {
-  const Offset needed = planted(ReplicationBug::kJoinsBelowElectionEnd)
+  const Offset needed = planted(PlantedBug::kJoinsBelowElectionEnd)
                             ? copy_.committed
                             : std::max(copy_.committed, election_end_);
   return peer.durable >= needed;
@@ -89,7 +88,7 @@ void MainCore::change_set(std::uint64_t now_ms) {
   if (resigned_) return;
   if (pending_) {
     pursue_pending(now_ms);
-    if (!planted(ReplicationBug::kTwoPendingChanges)) return;
+    if (!planted(PlantedBug::kTwoPendingChanges)) return;
   }
   std::vector<NodeId> members;
   for (const NodeId node : record_.in_sync) {
@@ -143,7 +142,7 @@ void MainCore::propose(const std::vector<NodeId>& members, std::uint64_t now_ms)
       .main = self_, .main_epoch = epoch_, .version = record_.version, .in_sync = {}};
   for (const NodeId node : members)
     proposal.in_sync.push_back({.node = node, .incarnation = record_.find(node)->incarnation});
-  if (planted(ReplicationBug::kTwoPendingChanges))
+  if (planted(PlantedBug::kTwoPendingChanges))
     std::erase_if(joiners_,
                   [&](NodeId node) { return std::ranges::find(members, node) == members.end(); });
   pending_ = std::move(proposal);

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "server/replication/planted.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::server {
 
@@ -19,7 +19,7 @@ void leave(ReplicationRecord& record, NodeId node) {
 // From here on commits go on without those who are not in the set.
 void settle_eligible(ReplicationRecord& record) {
   std::erase_if(record.eligible, [&](NodeId node) { return record.is_in_sync(node); });
-  if (record.in_sync.size() >= record.min_in_sync && !planted(ReplicationBug::kEligibleForEver))
+  if (record.in_sync.size() >= record.min_in_sync && !planted(PlantedBug::kEligibleForEver))
     record.eligible.clear();
 }
 
@@ -33,7 +33,8 @@ void make_main(ReplicationRecord& record, NodeId node) {
 bool can_lead(const ReplicationRecord& record, NodeId node) {
   const ReplicaMember* member = record.find(node);
   return member != nullptr && member->alive && !member->observer &&
-         (record.is_in_sync(node) || record.is_eligible(node));
+         (record.is_in_sync(node) || record.is_eligible(node) ||
+          planted(PlantedBug::kElectsIneligible));
 }
 
 // Members of the set first: an eligible one brings the set back to itself alone.
@@ -45,7 +46,7 @@ void elect_anyone(ReplicationRecord& record) {
         return make_main(record, member.node);
     }
   }
-  if (!planted(ReplicationBug::kElectsAnyReplica)) return;
+  if (!planted(PlantedBug::kElectsAnyReplica)) return;
   for (const ReplicaMember& member : record.replicas) {
     if (!member.alive) continue;
     record.in_sync.clear();
@@ -55,7 +56,7 @@ void elect_anyone(ReplicationRecord& record) {
 
 Status check_proposal(const ReplicationRecord& record, const SetProposal& proposal) {
   const bool version_is_right =
-      proposal.version == record.version || planted(ReplicationBug::kStaleProposalAccepted);
+      proposal.version == record.version || planted(PlantedBug::kStaleProposalAccepted);
   if (proposal.main != record.main || proposal.main_epoch != record.main_epoch || !version_is_right)
     return fail(ErrorCode::kNotMain,
                 "in-sync set proposed by node " + std::to_string(proposal.main) + " for epoch " +
@@ -76,7 +77,7 @@ Status check_proposal(const ReplicationRecord& record, const SetProposal& propos
     };
     if (member == nullptr || member->observer) return refuse("it is no replica that could");
     if (twice) return refuse("it is named twice");
-    if (planted(ReplicationBug::kDeadIncarnationAccepted)) {
+    if (planted(PlantedBug::kDeadIncarnationAccepted)) {
       has_main = has_main || each->node == record.main;
       continue;
     }
@@ -123,12 +124,12 @@ void node_registered(ReplicationRecord& record, NodeId node, Incarnation incarna
   member->incarnation = incarnation;
   member->alive = true;
   const ReplicationRecord before = record;
-  if (!intact && !first && !planted(ReplicationBug::kWipedReplicaStays)) {
+  if (!intact && !first && !planted(PlantedBug::kWipedReplicaStays)) {
     std::erase(record.in_sync, node);
     std::erase(record.eligible, node);
   }
   if (record.main == node && can_lead(record, node)) {
-    if (!planted(ReplicationBug::kSameEpochAfterRestart)) make_main(record, node);
+    if (!planted(PlantedBug::kSameEpochAfterRestart)) make_main(record, node);
   } else if (record.main == node || record.main == 0) {
     elect_anyone(record);
   }

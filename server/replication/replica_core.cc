@@ -4,7 +4,7 @@
 #include <cassert>
 #include <string>
 
-#include "server/replication/planted.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::server {
 
@@ -31,7 +31,7 @@ void ReplicaCore::follow(MainEpoch epoch, NodeId main, std::uint64_t now_ms) {
   if (!cutting_) cut_.reset();  // what the old main wanted cut, the new one may not
   good_ms_ = now_ms;
   if (failing_ && another) failing_ = false;
-  if (planted(ReplicationBug::kTruncatesToCommitted) && copy_.committed < copy_.end && !cutting_)
+  if (planted(PlantedBug::kTruncatesToCommitted) && copy_.committed < copy_.end && !cutting_)
     cut({.from = copy_.committed, .restart_at = std::nullopt});
   pull(now_ms);
 }
@@ -94,7 +94,7 @@ Status ReplicaCore::answered(const FetchAnswer& answer, std::span<const BatchSpa
                                          ", this replica follows " + std::to_string(epoch_));
   const bool current = answer.incarnation == incarnation_ && answer.request >= first_current_ &&
                        answer.request < next_request_;
-  if (!current && !planted(ReplicationBug::kTakesStaleAnswers))
+  if (!current && !planted(PlantedBug::kTakesStaleAnswers))
     return fail(ErrorCode::kNotMain, "answer to an earlier request");
   switch (answer.kind) {
     case FetchAnswer::Kind::kRefused:
@@ -189,7 +189,7 @@ void ReplicaCore::take_offsets(const FetchAnswer& answer) {
 }
 
 void ReplicaCore::advance_committed() {
-  const Offset committed = planted(ReplicationBug::kCommitsBeyondDurable)
+  const Offset committed = planted(PlantedBug::kCommitsBeyondDurable)
                                ? main_committed_
                                : std::min(main_committed_, copy_.durable);
   if (committed <= copy_.committed) return;

@@ -183,7 +183,8 @@ void ReplicatedLog::send_answer(const Puller& puller, const FetchAnswer& answer,
   const auto body = [&](flatbuffers::FlatBufferBuilder& builder,
                         flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> payload) {
     flatbuffers::Offset<flatbuffers::Vector<std::uint8_t>> state;
-    if (answer.kind == FetchAnswer::Kind::kReset)
+    // Also where it diverges: nothing that the replica holds may be left, and then it begins here.
+    if (answer.kind == FetchAnswer::Kind::kReset || answer.kind == FetchAnswer::Kind::kDiverged)
       state = builder.CreateVector(owner_.state_below(answer.start));
     const auto made = protocol::CreateReplicaAnswer(
         builder, partition_, internal_, static_cast<std::uint8_t>(answer.kind),

@@ -19,14 +19,6 @@ namespace andyx::server {
 
 class CoreLoop;
 
-// A coordinator's epochs begin here and rise. Above every epoch of a coordinator before it, on
-// whatever node: a main epoch has one main in one incarnation, and rises with each other one. So
-// many bits that neither side can run over: 2^38 grants in one main epoch, 2^26 main epochs.
-inline constexpr unsigned kGrantBits = 38;
-constexpr std::uint64_t first_coordinator_epoch(MainEpoch main_epoch) {
-  return std::uint64_t{main_epoch} << kGrantBits;
-}
-
 class Coordinator {
  public:
   Coordinator(CoreLoop& loop, const Topic& topic, const SubscriptionRecord& subscription);

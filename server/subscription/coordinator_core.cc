@@ -6,6 +6,7 @@
 
 #include "common_generated.h"
 #include "protocol/base/limits.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::server {
 
@@ -16,6 +17,11 @@ CoordinatorCore::CoordinatorCore(std::string subscription, protocol::Subscriptio
       shared_epoch_(first_epoch),
       next_epoch_(first_epoch + 1),
       partitions_(partitions) {}
+
+std::uint64_t first_coordinator_epoch(MainEpoch main_epoch) {
+  if (planted(PlantedBug::kCoordinatorEpochsRepeat)) main_epoch = 1;
+  return std::uint64_t{main_epoch} << kGrantBits;
+}
 
 bool CoordinatorCore::shared() const { return type_ == protocol::SubscriptionType::shared; }
 
@@ -201,7 +207,9 @@ void CoordinatorCore::rebalance(Actions& actions) {
   std::uint64_t epoch = 0;  // one for all that this decision grants
   for (std::uint32_t index = 0; index < partitions_.size(); ++index) {
     Partition& partition = partitions_[index];
-    if (partition.holder == 0) {
+    const bool at_once = planted(PlantedBug::kGrantsBeforeDrained) &&
+                         partition.holder != partition.owner && !partition.revoked;
+    if (partition.holder == 0 || at_once) {
       if (partition.owner == 0) continue;
       if (epoch == 0) epoch = next_epoch_++;
       grant(partition, epoch, actions);

@@ -27,6 +27,12 @@ enum class SubscriptionType : std::uint8_t;
 
 namespace andyx::server {
 
+// A coordinator's epochs begin here and rise. Above every epoch of a coordinator before it, on
+// whatever node: a main epoch has one main in one incarnation, and rises with each other one. So
+// many bits that neither side can run over: 2^38 grants in one main epoch, 2^26 main epochs.
+inline constexpr unsigned kGrantBits = 38;
+std::uint64_t first_coordinator_epoch(MainEpoch main_epoch);
+
 struct AttachRequest {
   std::string name;
   std::uint64_t session = 0;  // chosen by the client; a reconnect with the same one takes its place

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "common_generated.h"
+#include "protocol/base/planted.h"
 #include "server/subscription/subscription_core_parts.h"
 
 namespace andyx::server {
@@ -77,8 +78,9 @@ Result<std::vector<StreamId>> SubscriptionCore::reset(Offset to) {
 Result<SubscriptionCore::Attached> SubscriptionCore::attach(StreamId stream,
                                                             const StreamOptions& options, Now now) {
   assert(stream != KeyOrder::kAnybody);
-  if (options.attach_epoch < attach_epoch_ ||
-      (options.attach_epoch <= retired_epoch_ && retired_epoch_ > 0))
+  const bool superseded =
+      options.attach_epoch < attach_epoch_ && !planted(PlantedBug::kStaleAttachAccepted);
+  if (superseded || (options.attach_epoch <= retired_epoch_ && retired_epoch_ > 0))
     return fail(ErrorCode::kStaleAttach, "attach epoch " + std::to_string(options.attach_epoch) +
                                              "; epoch " + std::to_string(attach_epoch_) +
                                              " has taken over");

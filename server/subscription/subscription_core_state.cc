@@ -3,6 +3,7 @@
 #include <cassert>
 #include <utility>
 
+#include "protocol/base/planted.h"
 #include "server/subscription/subscription_core_parts.h"
 
 namespace andyx::server {
@@ -36,6 +37,8 @@ void SubscriptionCore::create(Offset start, DueKey due_cursor) {
 void SubscriptionCore::apply(const CursorChange& change) {
   assert(streams_.empty() && change.subscription == id_);
   assert(change.kind != CursorChange::Kind::kDeleted);
+  if (planted(PlantedBug::kCursorStateNotCarried) && change.kind == CursorChange::Kind::kUpdate)
+    return;
   if (change.kind == CursorChange::Kind::kState) {
     answered_.reset(change.floor);
     history_.clear();
@@ -115,6 +118,11 @@ void SubscriptionCore::open(Offset log_start, Offset committed, Now now) {
   assert(streams_.empty() && log_start <= committed);
   log_start_ = log_start;
   committed_ = committed;
+  if (planted(PlantedBug::kLatestEvaluatedAgain) && !changed_ && floor() == start_ &&
+      answered_.range_count() == 0) {
+    start_ = committed;
+    answered_.reset(committed);
+  }
   const bool ahead = answered_.floor() > committed || answered_.next_range(committed) ||
                      history_.lower(committed) != nullptr ||
                      rare().matured.lower(committed) != nullptr ||
@@ -194,7 +202,9 @@ CursorChange SubscriptionCore::state() const {
                      .kind = CursorChange::Kind::kState,
                      .floor = answered_.floor(),
                      .skipped = skipped_,
-                     .answered = answered_.ranges(),
+                     .answered = planted(PlantedBug::kSnapshotWithoutRanges)
+                                     ? std::vector<OffsetRange>{}
+                                     : answered_.ranges(),
                      .redeliveries = {},
                      .start = start_,
                      .due_cursor = due_cursor_,

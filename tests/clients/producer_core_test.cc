@@ -317,4 +317,25 @@ TEST_CASE("a fenced producer ends: what is queued and what comes later fails") {
   CHECK_FALSE(core.wake_at().has_value());
 }
 
+// The one for what was given up comes late: what is in flight by then must keep its sequence.
+TEST_CASE("an identity is awaited from reopen until it is there, and not a second time") {
+  auto core = connected();
+  core.add(0);
+  CHECK(actions_of(core) == "send 0");
+  core.answered(0, final_error(), 0);
+  CHECK(actions_of(core) == "failed 0 bad_batch not");
+  CHECK_FALSE(core.awaits_identity());
+  core.add(0);
+  CHECK(actions_of(core) == "reopen");
+  CHECK(core.awaits_identity());
+  core.tick(1'000);
+  CHECK(actions_of(core).starts_with("failed 1 timed_out not"));
+  CHECK_FALSE(core.awaits_identity());
+  core.add(1'000);
+  CHECK(actions_of(core) == "reopen");
+  core.reopened(1'001);  // by the answer to the first
+  CHECK(actions_of(core) == "send 2");
+  CHECK_FALSE(core.awaits_identity());
+}
+
 }  // namespace andyx::client

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "clients/cpp/src/backoff.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::client {
 
@@ -39,6 +40,7 @@ void ProducerCore::link_down(const Error& reason, std::uint64_t now_ms) {
     if (config_.idempotent) {
       entry.maybe_stored = true;
       send_again(entry);
+      if (planted(PlantedBug::kRetriesUnderNewSequence)) want_reopen();
     } else {
       fail(first_id_ + i, reason, Storedness::kMaybeStored);
     }
@@ -164,7 +166,8 @@ void ProducerCore::fail(BatchId id, const Error& error, Storedness stored) {
   auto& entry = *find(id);
   if (entry.state == State::kInFlight) --in_flight_;
   entry.state = State::kDone;
-  const bool maybe = entry.maybe_stored || stored == Storedness::kMaybeStored;
+  const bool before = entry.maybe_stored && !planted(PlantedBug::kMaybeStoredForgotten);
+  const bool maybe = before || stored == Storedness::kMaybeStored;
   unsure_ |= maybe;
   actions_.emplace_back(
       Failed{id, error, maybe ? Storedness::kMaybeStored : Storedness::kNotStored});
@@ -176,7 +179,8 @@ void ProducerCore::want_reopen() {
 
 void ProducerCore::ask_for_identity() {
   for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].state == State::kQueued && entries_[i].maybe_stored) {
+    if (entries_[i].state == State::kQueued && entries_[i].maybe_stored &&
+        !planted(PlantedBug::kRetriesUnderNewSequence)) {
       fail(first_id_ + i, last_error_, Storedness::kMaybeStored);
     }
   }

@@ -91,6 +91,10 @@ class ProducerCore {
 
   std::vector<Action> take_actions();
   std::optional<std::uint64_t> wake_at() const;  // when tick() has something to do
+  // Between Reopen and reopened(). An identity that comes at another time (its batches were given
+  // up meanwhile, or a second Reopen was answered first) is not stamped on anything: what is in
+  // flight would be sent again under another sequence, and stored twice.
+  bool awaits_identity() const { return identity_ == Identity::kReopenAsked; }
   bool is_up() const { return up_; }
   std::uint32_t in_flight() const { return in_flight_; }
   std::size_t unresolved() const { return entries_.size(); }

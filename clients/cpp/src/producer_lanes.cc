@@ -287,6 +287,7 @@ void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Reopen& acti
     if (self->ended_) return;
     const auto now_ms = self->client_->loop().now_ms();
     auto& core = self->lanes_[partition].core;
+    if (!core.awaits_identity()) return;
     if (stamp) {
       self->restamp(partition, *stamp);
       core.reopened(now_ms);

@@ -34,6 +34,28 @@ TEST_CASE("a node that falls silent is lost after its session, and found when it
   CHECK_FALSE(is_alive(running, 3));
 }
 
+TEST_CASE("no heartbeat counts while the loss of its node is on its way into the log") {
+  RunningCore running(3);
+  running.run(300);
+  CHECK(running.core.heartbeat(3, 1, {}, running.now));
+  for (int i = 0; i < 16; ++i) {
+    running.now += 100;
+    running.beat(2);
+    running.core.tick(running.now);
+  }
+  const auto actions = running.core.take_actions();
+  REQUIRE(actions.size() == 1);
+  CHECK(actions.front().tag == "lost 3/1");
+  CHECK_FALSE(running.core.heartbeat(3, 1, {}, running.now));
+  CHECK(running.core.heartbeat(2, 1, {}, running.now));
+  running.core.done("lost 3/1", fail(ErrorCode::kTimedOut, "no majority"), running.now);
+  CHECK(running.core.heartbeat(3, 1, {}, running.now));
+  // Nor where it is lost already, until it is found.
+  REQUIRE(running.cluster.lose(3).status);
+  running.publish();
+  CHECK_FALSE(running.core.heartbeat(3, 1, {}, running.now));
+}
+
 TEST_CASE("a closed connection shortens the session, a heartbeat makes it whole again") {
   RunningCore running(3);
   running.run(300);

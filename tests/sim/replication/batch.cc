@@ -16,10 +16,14 @@ std::vector<Batch> SimLog::range(Offset from, Offset to) const {
   return first < last ? std::vector<Batch>(first, last) : std::vector<Batch>();
 }
 
+const Batch* SimLog::holder(Offset offset) const {
+  const auto found = std::ranges::upper_bound(batches_, offset, {}, end_of);
+  return found == batches_.end() ? nullptr : &*found;
+}
+
 std::uint64_t SimLog::record(Offset offset) const {
-  const auto holder = std::ranges::upper_bound(batches_, offset, {}, end_of);
-  if (holder == batches_.end()) return 0;
-  return holder->operation << 8 | (offset - holder->header.base_offset);
+  const Batch* batch = holder(offset);
+  return batch == nullptr ? 0 : batch->operation << 8 | (offset - batch->header.base_offset);
 }
 
 }  // namespace andyx::server::sim

@@ -1,8 +1,9 @@
-// A batch of the simulated log: who sent it, and where it stands. Its records are told apart by the
+// A batch of a simulated log: who sent it, and where it stands. Its records are told apart by the
 // operation and their place in it.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "protocol/batch/batch_reader.h"
@@ -15,6 +16,8 @@ using OperationId = std::uint64_t;  // of a producer's send, all attempts of it;
 struct Batch {
   OperationId operation = 0;
   batch::Header header;  // epoch, offsets, producer, sequence
+  // Of a record of the internal log: its bytes (cursor_record.h).
+  std::shared_ptr<const std::vector<std::uint8_t>> payload = {};
 
   BatchSpan span() const { return {header.main_epoch, header.base_offset, header.end_offset()}; }
 };
@@ -29,6 +32,7 @@ class SimLog {
     while (end() > from) batches_.pop_back();
   }
   std::vector<Batch> range(Offset from, Offset to) const;  // whole batches of [from, to)
+  const Batch* holder(Offset offset) const;                // null: not there
   std::uint64_t record(Offset offset) const;               // operation and place; 0: not there
 
  private:

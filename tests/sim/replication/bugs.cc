@@ -4,32 +4,44 @@ namespace andyx::server::sim {
 
 const std::vector<NamedBug>& named_bugs() {
   static const std::vector<NamedBug> kBugs{
-#ifdef ANDYX_REPLICATION_PLANTED_BUGS
-      {ReplicationBug::kShrinkBeforeMetadata, "shrink-before-metadata"},
-      {ReplicationBug::kGrowBeforeMetadata, "grow-before-metadata"},
-      {ReplicationBug::kJoinerNotRequired, "joiner-not-required"},
-      {ReplicationBug::kTwoPendingChanges, "two-pending-changes"},
-      {ReplicationBug::kJoinsBelowElectionEnd, "joins-below-election-end"},
-      {ReplicationBug::kCommitBelowMinInSync, "commit-below-min-in-sync"},
-      {ReplicationBug::kUnmatchedCounts, "unmatched-counts"},
-      {ReplicationBug::kStaleIncarnationCounts, "stale-incarnation-counts"},
-      {ReplicationBug::kDuplicateAnsweredEarly, "duplicate-answered-early"},
-      {ReplicationBug::kServesBeforeElectionEnd, "serves-before-election-end"},
-      {ReplicationBug::kInFlightNotStored, "in-flight-not-stored"},
-      {ReplicationBug::kAcksAfterEpoch, "acks-after-epoch"},
-      {ReplicationBug::kAcksWhenCutOff, "acks-when-cut-off"},
-      {ReplicationBug::kReusesSentOffsets, "reuses-sent-offsets"},
-      {ReplicationBug::kTruncatesToCommitted, "truncates-to-committed"},
-      {ReplicationBug::kCommitsBeyondDurable, "commits-beyond-durable"},
-      {ReplicationBug::kTakesStaleAnswers, "takes-stale-answers"},
-      {ReplicationBug::kStaleProposalAccepted, "stale-proposal-accepted"},
-      {ReplicationBug::kDeadIncarnationAccepted, "dead-incarnation-accepted"},
-      {ReplicationBug::kWipedReplicaStays, "wiped-replica-stays"},
-      {ReplicationBug::kSameEpochAfterRestart, "same-epoch-after-restart"},
-      {ReplicationBug::kEligibleForEver, "eligible-for-ever"},
-      {ReplicationBug::kElectsAnyReplica, "elects-any-replica"},
-      {ReplicationBug::kProducersNotRolledBack, "producers-not-rolled-back"},
-      {ReplicationBug::kDurableBeforeSync, "durable-before-sync"},
+#ifdef ANDYX_PLANTED_BUGS
+      {PlantedBug::kShrinkBeforeMetadata, "shrink-before-metadata"},
+      {PlantedBug::kGrowBeforeMetadata, "grow-before-metadata"},
+      {PlantedBug::kJoinerNotRequired, "joiner-not-required"},
+      {PlantedBug::kTwoPendingChanges, "two-pending-changes"},
+      {PlantedBug::kJoinsBelowElectionEnd, "joins-below-election-end"},
+      {PlantedBug::kCommitBelowMinInSync, "commit-below-min-in-sync"},
+      {PlantedBug::kUnmatchedCounts, "unmatched-counts"},
+      {PlantedBug::kStaleIncarnationCounts, "stale-incarnation-counts"},
+      {PlantedBug::kDuplicateAnsweredEarly, "duplicate-answered-early"},
+      {PlantedBug::kServesBeforeElectionEnd, "serves-before-election-end"},
+      {PlantedBug::kInFlightNotStored, "in-flight-not-stored"},
+      {PlantedBug::kAcksAfterEpoch, "acks-after-epoch"},
+      {PlantedBug::kAcksWhenCutOff, "acks-when-cut-off"},
+      {PlantedBug::kReusesSentOffsets, "reuses-sent-offsets"},
+      {PlantedBug::kTruncatesToCommitted, "truncates-to-committed"},
+      {PlantedBug::kCommitsBeyondDurable, "commits-beyond-durable"},
+      {PlantedBug::kTakesStaleAnswers, "takes-stale-answers"},
+      {PlantedBug::kStaleProposalAccepted, "stale-proposal-accepted"},
+      {PlantedBug::kDeadIncarnationAccepted, "dead-incarnation-accepted"},
+      {PlantedBug::kWipedReplicaStays, "wiped-replica-stays"},
+      {PlantedBug::kSameEpochAfterRestart, "same-epoch-after-restart"},
+      {PlantedBug::kEligibleForEver, "eligible-for-ever"},
+      {PlantedBug::kElectsAnyReplica, "elects-any-replica"},
+      {PlantedBug::kElectsIneligible, "elects-ineligible"},
+      {PlantedBug::kForgetsReplicaRole, "forgets-replica-role"},
+      {PlantedBug::kMoveDropsSourceEarly, "move-drops-source-early"},
+      {PlantedBug::kRefusedStillKnown, "refused-still-known"},
+      {PlantedBug::kCursorStateNotCarried, "cursor-state-not-carried"},
+      {PlantedBug::kLatestEvaluatedAgain, "latest-evaluated-again"},
+      {PlantedBug::kSnapshotWithoutRanges, "snapshot-without-ranges"},
+      {PlantedBug::kStaleAttachAccepted, "stale-attach-accepted"},
+      {PlantedBug::kGrantsBeforeDrained, "grants-before-drained"},
+      {PlantedBug::kCoordinatorEpochsRepeat, "coordinator-epochs-repeat"},
+      {PlantedBug::kRetriesUnderNewSequence, "retries-under-new-sequence"},
+      {PlantedBug::kMaybeStoredForgotten, "maybe-stored-forgotten"},
+      {PlantedBug::kProducersNotRolledBack, "producers-not-rolled-back"},
+      {PlantedBug::kDurableBeforeSync, "durable-before-sync"},
 #endif
   };
   return kBugs;
@@ -42,7 +54,7 @@ std::string bug_names() {
   return names.empty() ? "none" : names;
 }
 
-#ifdef ANDYX_REPLICATION_PLANTED_BUGS
+#ifdef ANDYX_PLANTED_BUGS
 bool plant(std::string_view name) {
   for (const NamedBug& each : named_bugs()) {
     if (each.name != name) continue;

@@ -5,12 +5,12 @@
 #include <string_view>
 #include <vector>
 
-#include "server/replication/planted.h"
+#include "protocol/base/planted.h"
 
 namespace andyx::server::sim {
 
 struct NamedBug {
-  ReplicationBug bug;
+  PlantedBug bug;
   const char* name;
 };
 const std::vector<NamedBug>& named_bugs();

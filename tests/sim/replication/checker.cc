@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "tests/sim/replication/node.h"
+#include "tests/sim/replication/replica_log.h"
 
 namespace andyx::server::sim {
 
@@ -10,11 +10,11 @@ namespace {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
-std::string name(const Node& node) { return "node " + number(node.id()); }
+std::string name(const ReplicaLog& node) { return "node " + number(node.id()); }
 
 }  // namespace
 
-void Checker::compare(const Node& node, Offset from, Offset to, const char* invariant) const {
+void Checker::compare(const ReplicaLog& node, Offset from, Offset to, const char* invariant) const {
   for (Offset offset = from; offset < to; ++offset) {
     const std::uint64_t record = node.log().record(offset);
     if (record != history_[offset])
@@ -23,7 +23,7 @@ void Checker::compare(const Node& node, Offset from, Offset to, const char* inva
   }
 }
 
-void Checker::main_begins(const Node& node) {
+void Checker::main_begins(const ReplicaLog& node) {
   const MainEpoch epoch = node.main()->epoch();
   if (!counts(epoch)) return;
   const auto [first, inserted] = mains_.emplace(epoch, node.id());
@@ -55,7 +55,7 @@ Offset Checker::committed_before(MainEpoch epoch) const {
 }
 
 // The main has committed more.
-void Checker::extend(const Node& node, const std::vector<const Node*>& all) {
+void Checker::extend(const ReplicaLog& node, const std::vector<const ReplicaLog*>& all) {
   const MainEpoch epoch = node.main()->epoch();
   const Offset from = history_.size();
   for (Offset offset = from; offset < node.copy().committed; ++offset) {
@@ -68,7 +68,7 @@ void Checker::extend(const Node& node, const std::vector<const Node*>& all) {
     history_.push_back(record);
     committed_in_.push_back(epoch);
   }
-  for (const Node* other : all) {
+  for (const ReplicaLog* other : all) {
     if (other->main() == nullptr || other->main()->epoch() <= epoch) continue;
     if (other->log().end() < history_.size())
       violated("committed on every later main",
@@ -78,7 +78,7 @@ void Checker::extend(const Node& node, const std::vector<const Node*>& all) {
   }
 }
 
-void Checker::check(const Node& node, const std::vector<const Node*>& all) {
+void Checker::check(const ReplicaLog& node, const std::vector<const ReplicaLog*>& all) {
   const LocalCopy& copy = node.copy();
   if (!node.up()) return;
   Seen& seen = seen_[node.id()];
@@ -117,16 +117,16 @@ void Checker::check(const Node& node, const std::vector<const Node*>& all) {
   }
 }
 
-void Checker::cut(const Node& node, Offset from, MainEpoch epoch) {
+void Checker::cut(const ReplicaLog& node, Offset from, MainEpoch epoch) {
   const Seen& seen = seen_[node.id()];
   if (from >= seen.committed || !counts(seen.committed_in) || !counts(epoch)) return;
   violated("committed is never cut",
            name(node) + " cuts at " + number(from) + ", committed is " + number(seen.committed));
 }
 
-void Checker::forgets(const Node& node) { seen_[node.id()] = {}; }
+void Checker::forgets(const ReplicaLog& node) { seen_[node.id()] = {}; }
 
-void Checker::answered_below_quorum(const Node& node, MainEpoch epoch) {
+void Checker::answered_below_quorum(const ReplicaLog& node, MainEpoch epoch) {
   if (ended_by_session_.contains(epoch))
     violated("no ack after the session", name(node) + " in epoch " + number(epoch));
 }

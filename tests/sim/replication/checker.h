@@ -14,7 +14,7 @@
 
 namespace andyx::server::sim {
 
-class Node;
+class ReplicaLog;
 
 struct Violation {
   std::string invariant;  // its short name, as in tables
@@ -28,15 +28,15 @@ struct Violation {
 class Checker {
  public:
   // A node has begun to act as main of its epoch.
-  void main_begins(const Node& node);
+  void main_begins(const ReplicaLog& node);
   // Something has happened on this node.
-  void check(const Node& node, const std::vector<const Node*>& all);
+  void check(const ReplicaLog& node, const std::vector<const ReplicaLog*>& all);
   // The copy is about to be cut there, in this epoch.
-  void cut(const Node& node, Offset from, MainEpoch epoch);
-  void forgets(const Node& node);  // what it knew to be committed: it crashed, or begins anew
+  void cut(const ReplicaLog& node, Offset from, MainEpoch epoch);
+  void forgets(const ReplicaLog& node);  // what it knew to be committed: it crashed, or begins anew
 
   // Answers to producers, as they leave the main and as they arrive.
-  void answered_below_quorum(const Node& node, MainEpoch epoch);
+  void answered_below_quorum(const ReplicaLog& node, MainEpoch epoch);
   void acknowledged_at_quorum(MainEpoch epoch, OperationId operation, Offset base);
   void given_up(OperationId operation);  // every attempt was answered as not stored
 
@@ -54,8 +54,8 @@ class Checker {
   };
 
   bool counts(MainEpoch epoch) const { return epoch >= forced_; }
-  void extend(const Node& node, const std::vector<const Node*>& all);
-  void compare(const Node& node, Offset from, Offset to, const char* invariant) const;
+  void extend(const ReplicaLog& node, const std::vector<const ReplicaLog*>& all);
+  void compare(const ReplicaLog& node, Offset from, Offset to, const char* invariant) const;
 
   Offset committed_before(MainEpoch epoch) const;
 

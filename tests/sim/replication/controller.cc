@@ -1,112 +1,199 @@
 #include "tests/sim/replication/controller.h"
 
-#include "server/replication/record_rules.h"
+#include <algorithm>
+#include <utility>
+
+#include "common_generated.h"
+#include "server/metadata/partition_replication.h"
 #include "tests/sim/replication/world.h"
 
 namespace andyx::server::sim {
 
 namespace {
 
-constexpr Time kSession = 1'500 * kMs;
+const TopicName kTopic{"public", "default", "default", "orders"};
 
 }  // namespace
 
-SimController::SimController(World& world) : world_(world) {
-  const Options& options = world.options();
-  ReplicationRecord& record = image_.record;
-  record.main_epoch = 1;
-  record.version = 1;
-  record.min_in_sync = options.min_in_sync;
-  record.main = 1;
-  for (NodeId node = 1; node <= options.nodes; ++node) {
-    const bool observer = node > options.nodes - options.observers;
-    record.replicas.push_back({.node = node, .observer = observer});
-    if (!observer) record.in_sync.push_back(node);
+SimController::SimController(World& world)
+    : world_(world), rng_(world.options().seed, 4), core_(ClusterOptions{}) {}
+
+std::int64_t SimController::now_ms() const {
+  return static_cast<std::int64_t>(world_.schedule().now_ms());
+}
+
+const PartitionRecord& SimController::partition(std::uint32_t index) const {
+  return image_->topics_by_id.begin()->partitions()[index];
+}
+
+ReplicationRecord SimController::record(std::uint32_t index) const {
+  return replication_record(*image_, partition(index));
+}
+
+void SimController::found() {
+  const Options& options = world_.options();
+  core_.lead(now_ms());
+  (void)apply(BootstrapCommand{{1, 1}});
+  for (NodeId node = 1; node <= options.nodes; ++node)
+    (void)apply(RegisterNodeCommand{.node_id = node,
+                                    .disk_id = {1, node},
+                                    .incarnation = world_.node(node).incarnation(),
+                                    .host = "node",
+                                    .port = 1});
+  const Status created = apply(TopicProposal{
+      .name = kTopic, .partitions = options.partitions, .replication_factor = options.factor});
+  if (!created) violated("a topic can be created", created.error().message);
+  for (std::uint32_t index = 0; options.observer && index < options.partitions; ++index) {
+    for (NodeId node = 1; node <= options.nodes; ++node) {
+      if (std::ranges::find(partition(index).replicas, node) != partition(index).replicas.end())
+        continue;
+      (void)apply(ChangeReplicasCommand{.topic_id = 1,
+                                        .partition = index,
+                                        .version = partition(index).version,
+                                        .add = node,
+                                        .observer = true});
+      break;
+    }
   }
 }
 
-template <typename Change>
-void SimController::change(Change&& change) {
-  const ReplicationRecord before = image_.record;
-  change(image_.record);
-  if (image_.record == before) return;
-  ++image_.position;
-  if (image_.record.main_epoch != before.main_epoch) failing_.clear();
+// ---- Entries ----
+
+Status SimController::apply(const Wish& wish) {
+  auto resolved = resolve(*image_, wish);
+  if (!resolved) return std::unexpected(resolved.error());
+  if (!resolved->write) return {};
+  const EntryBytes bytes = encode_entry({.command_id = {2, ++commands_},
+                                         .cluster_id = {1, 1},
+                                         .time_us = static_cast<TimeUs>(world_.schedule().now()),
+                                         .previous_hash = image_->chain_hash},
+                                        resolved->command);
+  auto applied = apply_entry(*image_, bytes);
+  if (!applied) violated("entries can be applied", applied.error().message);
+  const std::shared_ptr<const Image> before = std::exchange(image_, applied->image);
+  image_checker_.check(*before, *image_, wish);
+  note_elections(*before, wish);
+  core_.image(image_, now_ms());
   for (NodeId node = 1; node <= world_.options().nodes; ++node) world_.tell(node, 0);
+  return applied->outcome.status;
 }
+
+// What a change of the main may lose.
+void SimController::note_elections(const Image& before, const Wish& wish) {
+  if (before.topics_by_id.begin() == before.topics_by_id.end()) return;
+  const auto* elect = std::get_if<PartitionElect>(&wish);
+  const bool lost = std::holds_alternative<NodeLostCommand>(wish);
+  for (std::uint32_t index = 0; index < world_.options().partitions; ++index) {
+    const PartitionRecord& was = before.topics_by_id.begin()->partitions()[index];
+    const PartitionRecord& is = partition(index);
+    if (is.main_epoch == was.main_epoch && is.main == was.main) continue;
+    if (lost) {
+      world_.checker(index, false).session_failover(was.main_epoch);
+      world_.checker(index, true).session_failover(was.main_epoch);
+    }
+    const bool forced = elect != nullptr && elect->forced && elect->partition == index;
+    if (forced) world_.checker(index, false).forced_election(is.main_epoch);
+    // The internal log goes on below min-in-sync, so that who is only eligible may lack of it.
+    const bool from_set = std::ranges::find(was.in_sync, is.main) != was.in_sync.end();
+    if (is.main == 0 || (from_set && !forced)) continue;
+    world_.checker(index, true).forced_election(is.main_epoch);
+    world_.subscriptions().lost(index, is.main_epoch);
+  }
+}
+
+// ---- From nodes ----
 
 void SimController::heartbeat(const Heartbeat& heartbeat) {
-  Session& session = sessions_[heartbeat.node];
-  if (heartbeat.incarnation < session.incarnation) return;
-  const bool registers = heartbeat.incarnation > session.incarnation;
-  const bool intact = heartbeat.disk == session.disk && heartbeat.clean;
-  session = {.incarnation = heartbeat.incarnation,
-             .disk = heartbeat.disk,
-             .heard = world_.schedule().now()};
-  change([&](ReplicationRecord& record) {
-    if (registers) node_registered(record, heartbeat.node, heartbeat.incarnation, intact);
-    session_found(record, heartbeat.node);
-  });
-  if (heartbeat.failing_epoch == record().main_epoch)
-    failing_.insert(heartbeat.node);
-  else
-    failing_.erase(heartbeat.node);
-  replace_failing_main();
-  world_.tell(heartbeat.node, heartbeat.sent);
-}
-
-// Most of those who wait for the main in the set cannot reach it, and it is not the first time in
-// the last seconds.
-void SimController::replace_failing_main() {
-  std::vector<NodeId> failing;
-  std::size_t others = 0;
-  for (const NodeId node : record().in_sync) {
-    if (node == record().main) continue;
-    ++others;
-    if (failing_.contains(node)) failing.push_back(node);
+  const auto known = image_->find_node(heartbeat.node);
+  if (!heartbeat.registered) {
+    if (known->incarnation != heartbeat.incarnation)  // also late: of a life that has ended
+      (void)apply(RegisterNodeCommand{.node_id = heartbeat.node,
+                                      .disk_id = known->disk_id,
+                                      .incarnation = heartbeat.incarnation,
+                                      .host = "node",
+                                      .port = 1,
+                                      .intact = heartbeat.intact});
+    world_.tell(heartbeat.node, 0);
+    return act();
   }
-  if (failing.size() * 2 <= others || world_.schedule().now() < replaced_ + 5 * kSecond) return;
-  replaced_ = world_.schedule().now();
-  change([&](ReplicationRecord& record) { (void)elect_main(record, failing.front()); });
+  if (known->incarnation != heartbeat.incarnation) return;
+  const bool stands =
+      core_.heartbeat(heartbeat.node, heartbeat.incarnation, heartbeat.health, now_ms());
+  world_.tell(heartbeat.node, stands ? heartbeat.sent : 0);
+  act();
 }
 
-void SimController::proposal(const SetProposal& proposal) {
-  change([&](ReplicationRecord& record) { (void)change_in_sync(record, proposal); });
+void SimController::connection_closed(NodeId node) {
+  core_.connection_closed(node, now_ms());
+  act();
 }
 
-void SimController::asked_for_new_epoch(NodeId node, MainEpoch epoch) {
-  if (record().main != node || record().main_epoch != epoch) return;
-  change([&](ReplicationRecord& record) {
-    for (const NodeId other : record.in_sync) {
-      if (other != node && elect_main(record, other)) return;
-    }
-    (void)elect_main(record, node);
-  });
+void SimController::proposal(std::uint32_t partition, const SetProposal& proposal) {
+  (void)apply(ChangeInSyncCommand{.topic_id = 1, .partition = partition, .proposal = proposal});
+  act();
 }
 
-void SimController::expire_sessions() {
-  for (const auto& [id, session] : sessions_) {
-    if (world_.schedule().now() < session.heard + kSession) continue;
-    const ReplicationRecord before = record();
-    change([node = id](ReplicationRecord& record) { session_lost(record, node); });
-    if (before.main == id && record().main_epoch != before.main_epoch)
-      world_.checker().session_failover(before.main_epoch);
+void SimController::asked_for_new_epoch(std::uint32_t partition, MainEpoch epoch) {
+  (void)apply(ElectMainCommand{.topic_id = 1, .partition = partition, .main_epoch = epoch});
+  act();
+}
+
+void SimController::tick() {
+  core_.tick(now_ms());
+  act();
+}
+
+// What the one before had decided and not proposed is forgotten.
+void SimController::another_leads() {
+  core_.follow();
+  core_.lead(now_ms());
+}
+
+void SimController::act() {
+  for (ClusterAction& action : core_.take_actions()) {
+    const Time delay = rng_.one_in(10) ? rng_.below(500) * kMs : rng_.below(20) * kMs;
+    world_.schedule().after(delay, [this, action = std::move(action)] {
+      const Status status = apply(action.wish);
+      core_.done(action.tag, status, now_ms());
+      act();
+    });
   }
 }
 
-void SimController::move_main(NodeId node) {
-  if (node == record().main) return;
-  change([&](ReplicationRecord& record) { (void)elect_main(record, node); });
+// ---- The operator's, and of clients ----
+
+void SimController::move(std::uint32_t partition, NodeId from, NodeId to) {
+  (void)apply(PartitionMove{.topic = kTopic, .partition = partition, .from = from, .to = to});
+  act();
 }
 
-void SimController::force(NodeId node) {
-  change([&](ReplicationRecord& record) {
-    if (force_main(record, node)) world_.checker().forced_election(record.main_epoch);
-  });
+void SimController::drain(NodeId node, bool on) {
+  (void)apply(DrainNodeCommand{.node_id = node, .on = on});
+  act();
 }
 
-bool SimController::nobody_can_lead() const {
-  return record().main == 0 && record().in_sync.empty() && record().eligible.empty();
+void SimController::force(std::uint32_t partition, NodeId node) {
+  (void)apply(PartitionElect{.topic = kTopic, .partition = partition, .to = node, .forced = true});
+  act();
+}
+
+bool SimController::nobody_can_lead(std::uint32_t index) const {
+  const PartitionRecord& record = partition(index);
+  return record.main == 0 && record.in_sync.empty() && record.eligible.empty();
+}
+
+std::shared_ptr<const SubscriptionRecord> SimController::ensure_subscription(
+    const SubscriptionPlan& plan) {
+  const auto find = [&] {
+    return image_->topics_by_id.begin()->subscriptions.find(std::string_view(plan.name));
+  };
+  if (auto known = find()) return known;
+  const Status created = apply(SubscriptionProposal{
+      .topic = kTopic,
+      .command = {
+          .name = plan.name, .type = plan.type, .mode = plan.mode, .start_kind = plan.start}});
+  if (!created) violated("a subscription can be created", created.error().message);
+  return find();
 }
 
 }  // namespace andyx::server::sim

@@ -1,65 +1,71 @@
-// An idealised controller: one record, changed by the rules of record_rules.h one after the other,
-// and the nodes' sessions. It never fails; nodes lose contact to it.
+// The controller: the real decisions (ClusterCore) on the real image, changed by real entries that
+// are applied one after the other. Its log never fails; nodes lose contact to it, and its soft
+// state is lost when another node leads.
 #pragma once
 
-#include <map>
-#include <set>
+#include <cstdint>
+#include <memory>
+#include <string>
 
+#include "server/cluster/cluster_core.h"
+#include "server/metadata/apply.h"
 #include "server/replication/replication_record.h"
+#include "tests/sim/replication/image_checker.h"
 #include "tests/sim/replication/options.h"
+#include "tests/sim/replication/rng.h"
 
 namespace andyx::server::sim {
 
 class World;
-
-using DiskId = std::uint64_t;
+struct SubscriptionPlan;
 
 struct Heartbeat {
   NodeId node = 0;
   Incarnation incarnation = 0;
-  DiskId disk = 0;
-  bool clean = true;  // nothing that was durable before this start is missing
+  bool intact = true;  // nothing that was durable before this start is missing
   Time sent = 0;
-  MainEpoch failing_epoch = 0;  // its pulls from the main of that epoch fail; 0: they do not
-};
-
-struct KnownImage {
-  std::uint64_t position = 0;
-  ReplicationRecord record;
+  bool registered = false;  // else this is its registration
+  NodeHealth health;
 };
 
 class SimController {
  public:
   explicit SimController(World& world);
 
-  const KnownImage& image() const { return image_; }
-  const ReplicationRecord& record() const { return image_.record; }
+  void found();  // the cluster, of nodes that have started, and its topic
 
+  const std::shared_ptr<const Image>& image() const { return image_; }
+  const PartitionRecord& partition(std::uint32_t index) const;
+  ReplicationRecord record(std::uint32_t index) const;
+
+  // From nodes.
   void heartbeat(const Heartbeat& heartbeat);
-  void proposal(const SetProposal& proposal);
-  void asked_for_new_epoch(NodeId node, MainEpoch epoch);
-  void expire_sessions();
-  // The operator's.
-  void move_main(NodeId node);
-  void force(NodeId node);
-  bool nobody_can_lead() const;
+  void connection_closed(NodeId node);
+  void proposal(std::uint32_t partition, const SetProposal& proposal);
+  void asked_for_new_epoch(std::uint32_t partition, MainEpoch epoch);
+  void tick();
+  void another_leads();
+
+  // The operator's, and of clients.
+  void move(std::uint32_t partition, NodeId from, NodeId to);  // from 0: the main
+  void drain(NodeId node, bool on);
+  void force(std::uint32_t partition, NodeId node);
+  bool nobody_can_lead(std::uint32_t partition) const;
+  std::shared_ptr<const SubscriptionRecord> ensure_subscription(const SubscriptionPlan& plan);
+  std::uint64_t moves() const { return image_checker_.moves(); }
 
  private:
-  struct Session {
-    Incarnation incarnation = 0;
-    DiskId disk = 0;
-    Time heard = 0;
-  };
-
-  template <typename Change>
-  void change(Change&& change);  // of the record; tells everybody
-  void replace_failing_main();
+  Status apply(const Wish& wish);
+  void note_elections(const Image& before, const Wish& wish);
+  void act();
+  std::int64_t now_ms() const;
 
   World& world_;
-  KnownImage image_;
-  std::map<NodeId, Session> sessions_;
-  std::set<NodeId> failing_;  // report failed pulls in the present epoch
-  Time replaced_ = 0;
+  Rng rng_;
+  ImageChecker image_checker_;
+  std::shared_ptr<const Image> image_ = std::make_shared<const Image>();
+  ClusterCore core_;
+  std::uint64_t commands_ = 0;
 };
 
 }  // namespace andyx::server::sim

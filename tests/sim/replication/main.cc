@@ -44,6 +44,7 @@ int main(int argc, char** argv) {
     return options;
   };
   std::uint64_t violations = 0, events = 0, faults = 0, acknowledged = 0, epochs = 0, hours_us = 0;
+  std::uint64_t resent = 0, delivered = 0, confirmed = 0, carried = 0, moves = 0;
   for (std::uint64_t each = first; each < first + seeds; ++each) {
     const sim::RunResult result = sim::run_seed(options_of(each));
     events += result.events;
@@ -51,6 +52,11 @@ int main(int argc, char** argv) {
     acknowledged += result.acknowledged;
     epochs += result.epochs;
     hours_us += result.virtual_time;
+    resent += result.resent;
+    delivered += result.delivered;
+    confirmed += result.confirmed;
+    carried += result.carried_over;
+    moves += result.moves;
     if (!result.violation) continue;
     ++violations;
     std::printf("seed %llu: %s: %s\n%s\n", static_cast<unsigned long long>(each),
@@ -59,10 +65,13 @@ int main(int argc, char** argv) {
   }
   std::printf(
       "%llu seeds, %.2f virtual hours, %llu events, %llu faults, %llu main epochs, %llu batches "
-      "acknowledged at quorum: %llu violations\n",
+      "acknowledged at quorum, %llu resent, %llu copies moved, %llu deliveries, %llu confirmed "
+      "answers, %llu subscriptions carried over to a new main: %llu violations\n",
       static_cast<unsigned long long>(seeds), static_cast<double>(hours_us) / 3.6e9,
       static_cast<unsigned long long>(events), static_cast<unsigned long long>(faults),
       static_cast<unsigned long long>(epochs), static_cast<unsigned long long>(acknowledged),
-      static_cast<unsigned long long>(violations));
+      static_cast<unsigned long long>(resent), static_cast<unsigned long long>(moves),
+      static_cast<unsigned long long>(delivered), static_cast<unsigned long long>(confirmed),
+      static_cast<unsigned long long>(carried), static_cast<unsigned long long>(violations));
   return violations == 0 && seeds > 0 ? 0 : 1;
 }

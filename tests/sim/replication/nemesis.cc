@@ -36,7 +36,7 @@ void Nemesis::next() {
 
 // The main as often as all others together.
 Node& Nemesis::victim() {
-  const NodeId main = world_.controller().record().main;
+  const NodeId main = world_.controller().partition(any_partition()).main;
   if (main != 0 && rng_.one_in(2)) return world_.node(main);
   return world_.node(any_node());
 }
@@ -44,7 +44,7 @@ Node& Nemesis::victim() {
 void Nemesis::strike() {
   if (world_.options().set_changes_only) return deafen();
   Node& node = victim();
-  switch (rng_.below(14)) {
+  switch (rng_.below(17)) {
     case 0:
     case 1:
     case 2:
@@ -67,6 +67,11 @@ void Nemesis::strike() {
     case 11:
     case 12:
       return deafen();
+    case 13:
+    case 14:
+      return trouble_consumer();
+    case 15:
+      return world_.controller().another_leads();
     default:
       return operate();
   }
@@ -84,8 +89,12 @@ void Nemesis::crash(Node& node, bool wiped) {
 
 // A lost disk is no loss of what was committed as long as another member of the set has its own.
 bool Nemesis::may_wipe(const Node& node) const {
-  const auto& in_sync = world_.controller().record().in_sync;
-  return std::ranges::any_of(in_sync, [&](NodeId other) { return other != node.id(); });
+  for (std::uint32_t partition = 0; partition < world_.options().partitions; ++partition) {
+    const auto& in_sync = world_.controller().partition(partition).in_sync;
+    if (std::ranges::none_of(in_sync, [&](NodeId other) { return other != node.id(); }))
+      return false;
+  }
+  return true;
 }
 
 void Nemesis::lose_power() {
@@ -132,6 +141,18 @@ void Nemesis::trouble_disk(Node& node) {
     node.slow_disk(until);
 }
 
+void Nemesis::trouble_consumer() {
+  auto& consumers = world_.consumers();
+  if (consumers.empty()) return;
+  Consumer& consumer = consumers[rng_.below(consumers.size())];
+  const bool dies = rng_.one_in(2);
+  note(std::string("a consumer ") + (dies ? "dies" : "stops for a while"));
+  if (dies)
+    consumer.crash();
+  else
+    consumer.pause(world_.schedule().now() + a_while());
+}
+
 void Nemesis::later(Time delay, std::function<void()> what) {
   world_.schedule().after(delay, [this, what = std::move(what)] {
     if (!stopped_) what();
@@ -141,7 +162,7 @@ void Nemesis::later(Time delay, std::function<void()> what) {
 // Replicas have to join anew while the main does not hear what became of its proposals, or they do
 // not arrive at first; then the main goes away. Random faults alone seldom meet in this order.
 void Nemesis::deafen() {
-  const NodeId main = world_.controller().record().main;
+  const NodeId main = world_.controller().partition(any_partition()).main;
   const NodeId joiner = any_node(), second = any_node();
   if (main == 0 || main == joiner || main == second) return;
   const bool wiped = world_.options().wiped_disks && rng_.one_in(3);
@@ -184,22 +205,40 @@ void Nemesis::replace_disk(NodeId id) {
 
 NodeId Nemesis::any_node() { return static_cast<NodeId>(rng_.between(1, world_.options().nodes)); }
 
+std::uint32_t Nemesis::any_partition() {
+  return static_cast<std::uint32_t>(rng_.below(world_.options().partitions));
+}
+
 void Nemesis::operate() {
-  const auto node = any_node();
+  const NodeId node = any_node();
+  const std::uint32_t partition = any_partition();
+  SimController& controller = world_.controller();
+  const PartitionRecord& record = controller.partition(partition);
   if (world_.options().retention && rng_.one_in(2)) {
-    const NodeId main = world_.controller().record().main;
-    if (main == 0 || !world_.node(main).up()) return;
-    const auto batches = world_.node(main).log().range(world_.node(main).copy().start,
-                                                       world_.node(main).copy().committed);
-    if (!batches.empty()) world_.node(main).retain(rng_.pick(batches).header.base_offset);
+    if (record.main != 0 && world_.node(record.main).up()) retain(record);
     return;
   }
   if (world_.options().forced_elections && rng_.one_in(4)) {
     note("node " + std::to_string(node) + " is forced to be main");
-    return world_.controller().force(node);
+    return controller.force(partition, node);
   }
-  note("the main moves to node " + std::to_string(node));
-  world_.controller().move_main(node);
+  if (rng_.one_in(3)) {
+    note("node " + std::to_string(node) + " drains");
+    controller.drain(node, true);
+    return world_.schedule().after(rng_.below(8'000) * kMs,
+                                   [&controller, node] { controller.drain(node, false); });
+  }
+  const NodeId from = rng_.one_in(2) ? 0 : rng_.pick(record.replicas);
+  note("partition " + std::to_string(partition) + " moves from node " + std::to_string(from) +
+       " to node " + std::to_string(node));
+  controller.move(partition, from, node);
+}
+
+void Nemesis::retain(const PartitionRecord& record) {
+  Copy& main = world_.node(record.main).copy(record.index);
+  const LocalCopy& copy = main.log(false).copy();
+  const auto batches = main.log(false).log().range(copy.start, copy.committed);
+  if (!batches.empty()) main.retain(rng_.pick(batches).header.base_offset);
 }
 
 }  // namespace andyx::server::sim

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "protocol/base/ids.h"
+#include "server/metadata/partition_record.h"
 #include "tests/sim/replication/options.h"
 #include "tests/sim/replication/rng.h"
 
@@ -32,10 +33,13 @@ class Nemesis {
   void cut_off(Node& node);
   void one_way(Node& node);
   void trouble_disk(Node& node);
+  void trouble_consumer();
   void operate();
+  void retain(const PartitionRecord& record);
   void deafen();
   void replace_disk(NodeId id);
   NodeId any_node();
+  std::uint32_t any_partition();
   void later(Time delay, std::function<void()> what);
   bool may_wipe(const Node& node) const;
   Node& victim();

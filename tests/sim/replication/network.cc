@@ -5,13 +5,18 @@
 namespace andyx::server::sim {
 
 void Network::send(NodeId from, NodeId to, std::function<void()> deliver) {
-  const bool faulty = !healed_ && from != kProducers && to != kProducers;
+  const bool faulty = !healed_ && from != kClients && to != kClients;
   if (faulty && (blocked_[from][to] || rng_.permille(options_.loss_permille))) return;
   Time delay = rng_.between(50, 1'000);
   if (faulty && rng_.permille(options_.late_permille)) delay += rng_.below(options_.late_by);
   if (faulty && rng_.permille(options_.twice_permille))
     schedule_.after(delay + rng_.below(options_.late_by), deliver);
   schedule_.after(delay, std::move(deliver));
+}
+
+void Network::send_in_order(Time& last, std::function<void()> deliver) {
+  last = std::max(last + 1, schedule_.now() + rng_.between(50, 1'000));
+  schedule_.after(last - schedule_.now(), std::move(deliver));
 }
 
 void Network::isolate(NodeId node, bool from_nodes, bool from_controller, std::uint32_t nodes) {

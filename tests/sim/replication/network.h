@@ -12,7 +12,7 @@
 namespace andyx::server::sim {
 
 inline constexpr NodeId kController = 0;
-inline constexpr NodeId kProducers = 9;  // all of them, as far as the network cares
+inline constexpr NodeId kClients = 9;  // all of them, as far as the network cares
 inline constexpr std::size_t kPlaces = 10;
 
 class Schedule;
@@ -23,10 +23,13 @@ class Network {
       : options_(options), schedule_(schedule), rng_(options.seed, 2) {}
 
   void send(NodeId from, NodeId to, std::function<void()> deliver);
+  // Behind what was sent before with the same `last`: over one connection.
+  void send_in_order(Time& last, std::function<void()> deliver);
   void block(NodeId from, NodeId to) { blocked_[from][to] = true; }
   void unblock(NodeId from, NodeId to) { blocked_[from][to] = false; }
   void isolate(NodeId node, bool from_nodes, bool from_controller, std::uint32_t nodes);
   void heal();
+  bool healed() const { return healed_; }
 
  private:
   const Options& options_;

@@ -1,6 +1,5 @@
 #include "tests/sim/replication/options.h"
 
-#include "server/replication/replication_record.h"
 #include "tests/sim/replication/rng.h"
 
 namespace andyx::server::sim {
@@ -10,11 +9,14 @@ Options draw_options(std::uint64_t seed) {
   Options options{.seed = seed};
   options.duration = rng.between(15, 40) * kSecond;
   options.nodes = static_cast<std::uint32_t>(rng.between(3, 5));
-  options.observers = options.nodes > 3 && rng.one_in(3) ? 1 : 0;
-  const std::uint32_t factor = options.nodes - options.observers;
-  options.min_in_sync = rng.one_in(3) ? static_cast<std::uint32_t>(rng.between(1, factor))
-                                      : default_min_in_sync(factor);
+  options.factor = static_cast<std::uint32_t>(rng.between(rng.one_in(4) ? 2 : 3, options.nodes));
+  options.observer = options.factor < options.nodes && rng.one_in(3);
+  options.partitions = rng.one_in(4) ? 2 : 1;
   options.producers = static_cast<std::uint32_t>(rng.between(2, 6));
+  options.subscriptions = static_cast<std::uint32_t>(rng.below(3));
+  options.produce_every = rng.between(100, 400) * kMs;
+  options.slow_disk_ms = rng.one_in(2) ? 2'500 : 0;
+  options.closes_heard = rng.one_in(2);
   options.fault_every = rng.between(200, 2'000) * kMs;
   options.loss_permille = rng.one_in(2) ? 0 : static_cast<std::uint32_t>(rng.between(1, 50));
   options.twice_permille = static_cast<std::uint32_t>(rng.between(0, 50));
