@@ -108,7 +108,7 @@ class ProducerImpl final : public Part,
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
   void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome,
                TimeUs append_time_us);
-  void refresh();
+  void refresh(const NodeLink* doubted = nullptr);
   void refresh_later();
   void refreshed(const TopicMetadata& topic);
   void place(std::uint32_t partition);
@@ -122,6 +122,7 @@ class ProducerImpl final : public Part,
 
   void link_up(NodeLink& link) override;
   void link_down(NodeLink& link, const Error& reason) override;
+  void link_silent(NodeLink& link) override;
   void end(const Error& reason) override;
 
   const std::shared_ptr<ClientImpl> client_;
