@@ -50,6 +50,11 @@ class ClusterController final : public NodeSessions {
   void stop();  // no more wishes
   void image(std::shared_ptr<const Image> image);
   void role(bool leading);
+  // This node is about to stop: where it leads the metadata, another voter is to. Called until that
+  // is so, as it may not succeed at once.
+  void resign();
+  // Whom resign() would leave it to; 0: nobody, or it does not lead.
+  NodeId successor() const;
 
   Result<Answer> heartbeat(NodeId node, std::uint64_t incarnation,
                            const NodeReport& report) override;
