@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* kReplaceNode =
     "; it leads nothing any more: replace it by a node with an empty data directory and a new id";
+constexpr std::uint32_t kLeaveMs = 50;  // between the steps of a node that stops
 
 }  // namespace
 
@@ -126,6 +127,7 @@ void ClusterParts::close() {
   peers_->close();
   link_.close();
   heartbeats_.reset();
+  leaving_.reset();
   cluster_->stop();
   links_.reset();
 }
@@ -133,11 +135,24 @@ void ClusterParts::close() {
 void ClusterParts::stopping() {
   stopping_ = true;
   loop_.post([this] {
-    if (heartbeats_) heartbeats_->beat_now();
+    if (!heartbeats_) return;
+    leaving_ = loop_.timer();
+    leaving_->start(0, kLeaveMs, [this] { leave(); });
   });
 }
 
-bool ClusterParts::may_stop() const {
+// The controller is told again and again: it may be another one by now.
+void ClusterParts::leave() {
+  heartbeats_->beat_now();
+  const auto self = node_.controller->image()->find_node(node_.config.node_id);
+  if (leads_movable()) return;
+  const bool lost = !self || !self->alive;
+  const bool alone = node_.controller->leading() && cluster_->successor() == 0;
+  if (lost || alone) may_stop_ = true;
+  cluster_->resign();
+}
+
+bool ClusterParts::leads_movable() const {
   const auto image = node_.controller->image();
   const NodeId self = node_.config.node_id;
   for (const Topic& topic : image->topics) {
@@ -147,10 +162,10 @@ bool ClusterParts::may_stop() const {
         const auto node = image->find_node(other);
         return other != self && node && node->alive;
       };
-      if (std::ranges::any_of(partition.in_sync, could_lead)) return false;
+      if (std::ranges::any_of(partition.in_sync, could_lead)) return true;
     }
   }
-  return true;
+  return false;
 }
 
 std::uint32_t ClusterParts::slowest_loop_ms() const {

@@ -41,14 +41,17 @@ class ClusterParts {
   void metadata_failed(const Error& error);  // this node does not follow the metadata any more
   void close();
 
-  // Any thread. This node is about to stop: its mains are to move away first.
+  // Any thread. This node is about to stop: its mains are to move away first, then the metadata's
+  // lead, then its copies leave their sets.
   void stopping();
-  // Any thread. No main that another node could take is left here, and it does not lead.
-  bool may_stop() const;
+  // Any thread. Nobody waits for this node any more, or nobody is there who could go on.
+  bool may_stop() const { return may_stop_; }
 
  private:
   class Group;
   NodeReport report() const;
+  void leave();
+  bool leads_movable() const;
   std::uint32_t slowest_loop_ms() const;
 
   Node& node_;
@@ -64,7 +67,8 @@ class ClusterParts {
   std::vector<KnownNode> written_;
   std::string metadata_stopped_;  // why
   std::atomic<std::uint64_t> heard_ms_{0};
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, may_stop_{false};
+  std::unique_ptr<net::Loop::Timer> leaving_;
 };
 
 }  // namespace andyx::server

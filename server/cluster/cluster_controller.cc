@@ -115,6 +115,21 @@ void ClusterController::role(bool leading) {
   act();
 }
 
+NodeId ClusterController::successor() const {
+  if (!leading_ || group_ == nullptr) return 0;
+  const std::lock_guard lock(mutex_);
+  const auto could_lead = [this](NodeId voter) {
+    const auto node = image_->find_node(voter);
+    return voter != options_.self && node && node->alive;
+  };
+  const auto found = std::ranges::find_if(members_.voters, could_lead);
+  return found == members_.voters.end() ? 0 : *found;
+}
+
+void ClusterController::resign() {
+  if (const NodeId to = successor(); to != 0) group_->transfer_leader(to);
+}
+
 Result<NodeSessions::Answer> ClusterController::heartbeat(NodeId node, std::uint64_t incarnation,
                                                           const NodeReport& report) {
   if (!leading_ || !controller_.leading()) {

@@ -51,6 +51,11 @@ class ClusterController final : public NodeSessions {
   void image(std::shared_ptr<const Image> image);
   void role(bool leading);
   void controller_failed() { failed_ = true; }  // this node never leads any more
+  // This node is about to stop: where it leads the metadata, another voter is to. Called until that
+  // is so, as it may not succeed at once.
+  void resign();
+  // Whom resign() would leave it to; 0: nobody, or it does not lead.
+  NodeId successor() const;
 
   Result<Answer> heartbeat(NodeId node, std::uint64_t incarnation,
                            const NodeReport& report) override;

@@ -105,7 +105,7 @@ bool ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth h
   const auto record = image_->find_node(node);
   if (!record || record->incarnation != incarnation) return false;
   if (!record->alive) {
-    propose(NodeFoundCommand{node, incarnation}, now_ms);
+    if (!health.stopping) propose(NodeFoundCommand{node, incarnation}, now_ms);
     return false;
   }
   Session& session = sessions_[node];
@@ -160,7 +160,10 @@ void ClusterCore::tick(std::int64_t now_ms) {
 
 void ClusterCore::expire_sessions(std::int64_t now_ms) {
   for (const auto& [node, session] : sessions_) {
-    if (node == options_.self || now_ms < session.until_ms) continue;
+    // Who is about to stop, and leads nothing any more, leaves every set before it pulls no more:
+    // so nobody waits for it.
+    const bool leaves = session.health.stopping && !leads_movable(node);
+    if (node == options_.self || (now_ms < session.until_ms && !leaves)) continue;
     propose(NodeLostCommand{node, session.incarnation}, now_ms);
   }
 }

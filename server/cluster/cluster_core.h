@@ -23,8 +23,8 @@ struct NodeHealth {
   std::uint32_t oldest_write_ms = 0;
   std::uint32_t slowest_loop_ms = 0;
   std::vector<PartitionId> failing_pulls;  // of its replicas, whose main does not answer
-  bool stopping = false;
-  bool metadata_stopped = false;  // follows no more
+  bool stopping = false;                   // it goes, and waits until it counts as lost
+  bool metadata_stopped = false;           // follows no more
 };
 
 struct ClusterOptions {

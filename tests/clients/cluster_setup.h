@@ -1,4 +1,4 @@
-// Clients of a fake cluster that give up on silent nodes soon.
+// Clients of a fake cluster, with little patience.
 #pragma once
 
 #include <string>
@@ -13,8 +13,17 @@ namespace andyx::client {
 inline ClientOptions cluster_options(const test::FakeCluster& cluster) {
   return {.servers = {cluster.servers()},
           .ping_timeout_ms = 300,
+          .doubt_ms = 100,
           .backoff_min_ms = 1,
           .backoff_max_ms = 20};
+}
+
+// Doubts soon, and does not give up connections: what moves on has moved for another reason.
+inline ClientOptions doubting_options(const test::FakeCluster& cluster) {
+  auto options = cluster_options(cluster);
+  options.ping_timeout_ms = 600'000;
+  options.doubt_ms = 40;
+  return options;
 }
 
 inline std::string nobody() {

@@ -58,6 +58,34 @@ TEST_CASE("any node takes over from the one that was asked: dead, hung, or stopp
   }
 }
 
+TEST_CASE("what a silent node was asked, another one is asked too") {
+  FakeCluster cluster(3, 3);
+  auto client = Client::connect(doubting_options(cluster)).value();
+  REQUIRE(client.admin().lookup_offset("t", 1, Start::latest())->offset == 2);
+  cluster.node(2).hang();
+  std::atomic<int> asked_1{0}, asked_3{0};
+  const auto count = [&](NodeId node, std::atomic<int>& asked) {
+    cluster.node(node).intercept([&asked](FakeServer::Session&, const protocol::Frame& frame) {
+      asked += frame.body_type() == Body::LookupOffset;
+      return false;
+    });
+  };
+  count(1, asked_1);
+  count(3, asked_3);
+  std::thread waiter(
+      [&] { CHECK(client.admin().lookup_offset("t", 1, Start::latest())->offset == 3); });
+  while (asked_1 + asked_3 == 0) std::this_thread::yield();  // they point at the silent one
+  cluster.move_main(1, 3);
+  waiter.join();
+  CHECK(cluster.world().on([&] { return cluster.node(2).lost_connections; }) == 0);
+  // And the one that any question went to.
+  cluster.node(2).wake();
+  cluster.node(1).hang();
+  CHECK(lists(client));
+  CHECK(cluster.world().on([&] { return cluster.node(1).lost_connections; }) == 0);
+  cluster.node(1).wake();
+}
+
 TEST_CASE("a request follows the node that a refusal names, also to one it did not know") {
   FakeCluster cluster(3, 3);
   auto options = cluster_options(cluster);

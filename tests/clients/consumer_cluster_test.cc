@@ -14,7 +14,9 @@ using test::FakeServer;
 // Three nodes; partition p is on node p + 1; ten messages in each, in batches of their own. The
 // epochs of the partitions stay over attachments.
 struct Setup {
-  explicit Setup(NodeId coordinator = 1) {
+  explicit Setup(NodeId coordinator = 1, bool doubting = false)
+      : client(Client::connect(doubting ? doubting_options(cluster) : cluster_options(cluster))
+                   .value()) {
     if (coordinator != 1) cluster.move_coordinator(coordinator);
     cluster.world().on([&] { world().first_assignment = {{0, 50}, {1, 51}, {2, 52}}; });
     auto producer = client.producer({.topic = "t", .linger_ms = 0, .batch_bytes = 1}).value();
@@ -46,7 +48,7 @@ struct Setup {
   }
 
   FakeCluster cluster{3, 3};
-  Client client = Client::connect(cluster_options(cluster)).value();
+  Client client;
 };
 
 MessageBatch next(Consumer& consumer) {
@@ -99,6 +101,23 @@ TEST_CASE("a main moves: only the stream of its partition is opened again, there
   setup.world().deliver(1, 0, 0);
   CHECK(next(consumer).partition() == 0);  // nothing of it was dropped
   CHECK(next(consumer).partition() == 1);
+}
+
+TEST_CASE("a node hangs and has been replaced: what it had goes on before it is given up") {
+  Setup setup(2, true);
+  auto consumer = setup.subscribe();
+  const auto stays = setup.stream_of(0);
+  const auto moves = setup.stream_of(1);
+  setup.cluster.node(2).hang();
+  setup.cluster.move_main(1, 3);
+  setup.cluster.move_coordinator(3);
+  setup.wait_for_stream(1, moves, 3);
+  setup.wait_for([&] { return setup.world().attached->server->node_id == 3; });
+  CHECK(setup.stream_of(0) == stays);
+  CHECK(setup.world().on([&] { return setup.cluster.node(2).lost_connections; }) == 0);
+  setup.world().deliver(1, 0, 0);
+  CHECK(next(consumer).partition() == 1);
+  setup.cluster.node(2).wake();
 }
 
 TEST_CASE("a node dies or hangs: its partitions go on at the next main, the others on theirs") {

@@ -104,6 +104,69 @@ TEST_CASE("the main hangs: what it was sent goes to the next one, as the same by
   CHECK(cluster.world().on([&] { return cluster.world().producers_opened; }) == 1);
 }
 
+TEST_CASE("a main that hangs and has been replaced is left before its connection is given up") {
+  for (const NodeId main : {1u, 2u}) {  // the one that is asked for metadata, and another
+    CAPTURE(main);
+    FakeCluster cluster(3, 1);
+    cluster.move_main(0, main);
+    auto client = Client::connect(doubting_options(cluster)).value();
+    auto producer = client.producer({.topic = "t", .linger_ms = 0, .batch_bytes = 1}).value();
+    REQUIRE(producer.send_and_wait({.payload = "0"}).has_value());
+    cluster.node(main).hang();
+    for (int i = 1; i < 8; ++i) {
+      const auto text = std::to_string(i);
+      REQUIRE(producer.send({.payload = text}));
+    }
+    cluster.move_main(0, 3);
+    REQUIRE(producer.flush());
+    CHECK(cluster.world().on([&] { return cluster.node(main).lost_connections; }) == 0);
+    cluster.node(main).wake();  // and what it still has to read is refused, not stored
+    check_once_in_order(cluster, 1, 8);
+  }
+}
+
+TEST_CASE("a main that hangs and has not been replaced keeps what it was sent") {
+  FakeCluster cluster(3, 1);
+  auto client = Client::connect(doubting_options(cluster)).value();
+  auto producer = client.producer({.topic = "t", .linger_ms = 0, .batch_bytes = 1}).value();
+  REQUIRE(producer.send_and_wait({.payload = "0"}).has_value());
+  cluster.node(1).hang();
+  for (int i = 1; i < 8; ++i) {
+    const auto text = std::to_string(i);
+    REQUIRE(producer.send({.payload = text}));
+  }
+  // Until others have been asked, more than once.
+  const auto asked = [&] {
+    return cluster.world().on(
+        [&] { return cluster.node(2).metadata_requests + cluster.node(3).metadata_requests; });
+  };
+  while (asked() < 5) std::this_thread::yield();
+  cluster.node(1).wake();
+  REQUIRE(producer.flush());
+  CHECK(producer.stats().batches_resent == 0);
+  CHECK(cluster.world().on([&] { return cluster.node(1).lost_connections; }) == 0);
+  check_once_in_order(cluster, 1, 8);
+}
+
+TEST_CASE("a main that is heard and stores nothing any more is left for the one that others name") {
+  FakeCluster cluster(3, 1);
+  auto client = Client::connect(doubting_options(cluster)).value();
+  auto producer = client.producer({.topic = "t", .linger_ms = 0, .batch_bytes = 1}).value();
+  REQUIRE(producer.send_and_wait({.payload = "0"}).has_value());
+  // As one that is cut off from its replicas and the controller.
+  cluster.node(1).intercept([&](FakeServer::Session&, const protocol::Frame& frame) {
+    return frame.body_type() == Body::Produce;
+  });
+  for (int i = 1; i < 8; ++i) {
+    const auto text = std::to_string(i);
+    REQUIRE(producer.send({.payload = text}));
+  }
+  cluster.move_main(0, 2, {1});
+  REQUIRE(producer.flush());
+  CHECK(cluster.world().on([&] { return cluster.node(1).lost_connections; }) == 0);
+  check_once_in_order(cluster, 1, 8);
+}
+
 TEST_CASE("a redirect is followed although the asked metadata is old, and there is no way back") {
   FakeCluster cluster(2, 1);
   auto options = cluster_options(cluster);

@@ -25,7 +25,8 @@ std::string actions_of(Core& core) {
     }
     if (const auto* known = std::get_if<Core::Absorbed>(&action)) out << "absorbed " << known->id;
     if (std::holds_alternative<Core::Reopen>(action)) out << "reopen";
-    if (std::holds_alternative<Core::Refresh>(action)) out << "refresh";
+    if (const auto* refresh = std::get_if<Core::Refresh>(&action))
+      out << (refresh->doubt ? "doubt" : "refresh");
   }
   return out.str();
 }
@@ -55,6 +56,30 @@ TEST_CASE("batches are sent in order, five at most are unanswered") {
   CHECK(actions_of(core) == "stored 1, send 5");
   core.answered(0, Core::Success{}, 1);
   CHECK(actions_of(core) == "stored 0, send 6");
+}
+
+TEST_CASE("a main that does not answer is doubted, again and again, until it does") {
+  auto config = kConfig;
+  config.doubt_ms = 100;
+  auto core = connected(config);
+  core.add(10);
+  CHECK(actions_of(core) == "send 0");
+  CHECK(core.wake_at() == 110);
+  core.tick(109);
+  CHECK(actions_of(core).empty());
+  core.add(109);  // what is sent later is no answer
+  CHECK(actions_of(core) == "send 1");
+  core.tick(110);
+  CHECK(actions_of(core) == "doubt");
+  CHECK(core.wake_at() == 135);
+  core.tick(135);
+  CHECK(actions_of(core) == "doubt");
+  core.answered(0, Core::Success{}, 140);
+  CHECK(actions_of(core) == "stored 0");
+  CHECK(core.wake_at() == 240);
+  core.answered(1, Core::Success{}, 150);
+  CHECK(actions_of(core) == "stored 1");
+  CHECK_FALSE(core.wake_at().has_value());
 }
 
 TEST_CASE("a batch that holds repeated messages is sent again, smaller, before those behind it") {

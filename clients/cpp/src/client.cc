@@ -25,12 +25,14 @@ Result<ClusterOptions> cluster_options(const ClientOptions& options) {
   if (out.servers.empty()) return fail(ErrorCode::kBadArgument, "no server is named");
   if (options.ping_timeout_ms == 0)
     return fail(ErrorCode::kBadArgument, "ping_timeout_ms must be over 0");
+  if (options.doubt_ms == 0) return fail(ErrorCode::kBadArgument, "doubt_ms must be over 0");
   std::uint64_t seed = options.seed;
   while (seed == 0) seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   out.link = {.client_name = options.name,
               .cluster_id = options.cluster_id,
               .connect_timeout_ms = options.connect_timeout_ms,
               .ping_timeout_ms = options.ping_timeout_ms,
+              .doubt_ms = options.doubt_ms,
               .backoff_min_ms = options.backoff_min_ms,
               .backoff_max_ms = options.backoff_max_ms,
               .seed = seed,

@@ -58,11 +58,13 @@ void Cluster::dispatch(std::uint64_t id) {
     return;
   }
   call.sent = true;
+  call.asked = link;
   call.awaited = nullptr;
-  link->call(call.fill, [this, id, link](Reply reply) {
+  link->add_user(this);  // link_silent asks another one
+  link->call(call.fill, [this, id, link, attempt = ++call.attempt](Reply reply) {
     const bool stopping = !reply && reply.error().code == ErrorCode::kShuttingDown;
     if (stopping && link == control_ && !shut_down_) leave_control();
-    replied(id, std::move(reply));
+    replied(id, attempt, std::move(reply));
   });
 }
 
@@ -75,11 +77,12 @@ void Cluster::dispatch_all(const std::vector<std::uint64_t>& ids) {
   }
 }
 
-void Cluster::replied(std::uint64_t id, Reply reply) {
+void Cluster::replied(std::uint64_t id, std::uint32_t attempt, Reply reply) {
   const auto found = calls_.find(id);
-  if (found == calls_.end()) return;  // timed out
+  if (found == calls_.end()) return;  // timed out, or somebody else was quicker
   auto& call = found->second;
   if (!reply) {
+    if (attempt != call.attempt) return;  // another one has been asked meanwhile
     const auto& error = reply.error();
     const bool lost = error.code == ErrorCode::kConnectionLost;
     const bool harmless = call.repeat == Repeat::kYes || error.stored == Storedness::kNotStored;

@@ -52,6 +52,9 @@ class Cluster final : private LinkUser {
   // Once more, because something has changed: one request for all who ask meanwhile, with a
   // back-off between one and the next.
   void refresh(const std::string& path, OnTopic done);
+  // What is asked of any node next goes to another one than before, and rather not to this: it does
+  // not do what it should, and nodes hear of changes at different times.
+  void doubt(const NodeLink& link);
 
   NodeLink* link_to(NodeId node);  // null: its address is not known
   void shut_down(const Error& reason);
@@ -76,7 +79,7 @@ class Cluster final : private LinkUser {
 
   void dispatch(std::uint64_t id);
   void dispatch_all(const std::vector<std::uint64_t>& ids);
-  void replied(std::uint64_t id, Reply reply);
+  void replied(std::uint64_t id, std::uint32_t attempt, Reply reply);
   void go_elsewhere(Call& call, const ReplyError& error);
   void retry_later(std::uint64_t id, std::uint64_t at_least_ms);
   void finish(std::uint64_t id, Reply reply);
@@ -85,6 +88,7 @@ class Cluster final : private LinkUser {
 
   void link_up(NodeLink& link) override;
   void link_down(NodeLink& link, const Error& reason) override;
+  void link_silent(NodeLink& link) override;
 
   net::Loop& loop_;
   ClusterOptions options_;
@@ -98,7 +102,7 @@ class Cluster final : private LinkUser {
 
   // Where any question goes: the first of those sought that is up. Null: sought.
   NodeLink* control_ = nullptr;
-  NodeLink* avoided_ = nullptr;    // it is stopping
+  NodeLink* avoided_ = nullptr;    // it is stopping, or no help
   std::vector<NodeLink*> sought_;  // those that are tried, while there is no control
   std::size_t next_candidate_ = 0;
   std::unique_ptr<net::Loop::Timer> seek_timer_;

@@ -15,6 +15,8 @@ struct Cluster::Call {
   bool redirected = false;
   bool sent = false;
   bool needs_nodes = false;     // waits for the addresses of the nodes
+  NodeLink* asked = nullptr;    // where it was sent last
+  std::uint32_t attempt = 0;    // how often it was sent
   NodeLink* awaited = nullptr;  // not sent: this has to come up; null: the control
   Error last_error{ErrorCode::kTimedOut, "no answer"};
 };

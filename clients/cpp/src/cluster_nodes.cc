@@ -71,7 +71,8 @@ bool Cluster::try_another() {
   const auto all = candidates();
   for (std::size_t i = 0; i < all.size(); ++i) {
     auto& link = link_at(all[next_candidate_++ % all.size()]);
-    if (&link == avoided_ || std::ranges::find(sought_, &link) != sought_.end()) continue;
+    if (&link == avoided_ || link.silent()) continue;
+    if (std::ranges::find(sought_, &link) != sought_.end()) continue;
     if (link.up()) {
       use(link);
       return true;
@@ -103,11 +104,38 @@ void Cluster::use(NodeLink& link) {
   if (nodes_.empty()) ask_for_nodes();
 }
 
-// It is stopping: questions go to another one, where there is one.
+// It is stopping, or no help: questions go to another one, where there is one.
 void Cluster::leave_control() {
   if (candidates().size() < 2) return;
   avoided_ = std::exchange(control_, nullptr);
   seek_control();
+}
+
+void Cluster::doubt(const NodeLink& link) {
+  // A front door has no part in what a main behind it does.
+  if (shut_down_ || front_door_ || control_ == nullptr) return;
+  const auto all = candidates();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    auto& other = link_at(all[next_candidate_++ % all.size()]);
+    if (&other != &link && &other != control_ && other.up() && !other.silent()) return use(other);
+  }
+  leave_control();
+}
+
+// It may only be busy, and is not given up. But what any node can answer is asked of another one
+// too; whose answer comes first counts.
+void Cluster::link_silent(NodeLink& link) {
+  if (shut_down_ || front_door_) return;
+  if (&link == control_) leave_control();
+  if (&link == control_) return;  // there is no other
+  std::vector<std::uint64_t> waiting;
+  for (auto& [id, call] : calls_) {
+    if (!call.sent || call.asked != &link || call.repeat != Repeat::kYes) continue;
+    call.sent = false;
+    call.node = 0;  // any node knows who has taken over
+    waiting.push_back(id);
+  }
+  dispatch_all(waiting);
 }
 
 void Cluster::link_up(NodeLink& link) {

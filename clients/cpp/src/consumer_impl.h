@@ -114,6 +114,7 @@ class ConsumerImpl final : public Part,
 
   // Where the mains are; the thread. In consumer_route.cc.
   void refresh();
+  void leave_replaced();
   void take_metadata(const TopicMetadata& topic);
   NodeLink* link_of(std::uint32_t partition) const;
   void watch(NodeLink& link);
@@ -125,6 +126,7 @@ class ConsumerImpl final : public Part,
   void stream_closed(std::uint32_t stream, const Error& error) override;
   void link_up(NodeLink& link) override;
   void link_down(NodeLink& link, const Error& reason) override;
+  void link_silent(NodeLink& link) override;
   void end(const Error& reason) override;
   void work_off();
   void grant(std::uint32_t partition);

@@ -14,6 +14,7 @@ void ConsumerImpl::refresh() {
     if (self->ended_) return;
     if (topic) {
       self->take_metadata(*topic);
+      self->leave_replaced();
       self->unwatch_unused();
       self->open_missing();
     } else {
@@ -38,6 +39,29 @@ NodeLink* ConsumerImpl::link_of(std::uint32_t partition) const {
   return client_->cluster().link_to(routes_[partition].node());
 }
 
+// What silent nodes had and others have now. Of a node that is heard, its own word is waited for:
+// it may still confirm answers.
+void ConsumerImpl::leave_replaced() {
+  std::vector<std::uint32_t> moved;
+  for (const auto& [partition, stream] : streams_) {
+    if (!stream.link->silent()) continue;
+    const auto* link = link_of(partition);
+    if (link != nullptr && link != stream.link) moved.push_back(partition);
+  }
+  for (const auto partition : moved) {
+    if (!streams_.contains(partition)) continue;
+    lose_stream(partition, {.code = ErrorCode::kNotMain,
+                            .message = "the main has moved",
+                            .node = routes_[partition].node()});
+  }
+  // The coordinator is the main of one of the partitions.
+  if (coordinator_ == nullptr || !coordinator_->silent()) return;
+  const bool leads = std::ranges::any_of(routes_, [this](const PartitionRoute& route) {
+    return client_->cluster().link_to(route.node()) == coordinator_;
+  });
+  if (!leads) attachment_lost({ErrorCode::kNotMain, "the coordinator has moved"});
+}
+
 // ---- Links ----
 
 void ConsumerImpl::watch(NodeLink& link) {
@@ -59,6 +83,12 @@ void ConsumerImpl::unwatch_unused() {
 }
 
 void ConsumerImpl::link_up(NodeLink&) { open_missing(); }
+
+void ConsumerImpl::link_silent(NodeLink& link) {
+  if (refreshing_) return;
+  client_->cluster().doubt(link);
+  refresh();
+}
 
 // Only what was on this link is lost.
 void ConsumerImpl::link_down(NodeLink& link, const Error& reason) {

@@ -14,11 +14,17 @@ namespace {
 constexpr std::size_t kMaxInFlight = limits::kMaxInFlightRequestsPerConnection - 64;
 constexpr std::size_t kMaxInFlightBytes = limits::kMaxInFlightBytesPerConnection * 3 / 4;
 constexpr std::uint32_t kLingerMs = 500;
-constexpr std::uint32_t kPingsPerTimeout = 4;  // to a node that is silent and should not be
+// At a node that is silent and should not be, until it is doubted.
+constexpr std::uint32_t kLooksPerDoubt = 4;
+constexpr std::uint32_t kPingsPerDoubt = 2;  // so that one may be late
 
 // For one attempt to connect, and for the answer to hello.
 std::uint32_t patience_ms(const LinkOptions& options) {
   return std::min(options.connect_timeout_ms, options.ping_timeout_ms);
+}
+
+std::uint32_t until_doubted_ms(const LinkOptions& options) {
+  return std::min(options.doubt_ms, options.ping_timeout_ms);
 }
 
 }  // namespace
@@ -160,7 +166,7 @@ void NodeLink::arm_keep_alive() {
   unsent_bytes_ = 0;
   silent_ms_ = 0;
   const auto often_ms =
-      std::min<std::uint64_t>(options_.ping_timeout_ms / kPingsPerTimeout, idle_timeout_ms_ / 4);
+      std::min<std::uint64_t>(until_doubted_ms(options_) / kLooksPerDoubt, idle_timeout_ms_ / 4);
   check_every_ms_ = std::clamp<std::uint64_t>(often_ms, 1, ping_every_ms_);
   timer_->start(check_every_ms_, check_every_ms_, [this] { keep_alive(); });
 }
@@ -192,9 +198,10 @@ void NodeLink::keep_alive() {
     return;
   }
   const auto every_ms = std::clamp<std::uint64_t>(
-      silent_ms_ > 0 ? options_.ping_timeout_ms / kPingsPerTimeout : idle_timeout_ms_ / 4, 1,
+      silent_ms_ > 0 ? until_doubted_ms(options_) / kPingsPerDoubt : idle_timeout_ms_ / 4, 1,
       ping_every_ms_);
   if (now_ms - pinged_ms_ >= every_ms) ping();
+  if (silent()) for_each_user([this](LinkUser& user) { user.link_silent(*this); });
 }
 
 void NodeLink::ping() {

@@ -24,6 +24,7 @@ struct LinkOptions {
   std::string client_name, cluster_id;
   std::uint32_t connect_timeout_ms = 5'000;  // at most ping_timeout_ms counts
   std::uint32_t ping_timeout_ms = 3'000;     // a node that is asked and silent for so long is lost
+  std::uint32_t doubt_ms = 1'000;            // and doubted before
   std::uint32_t backoff_min_ms = 20, backoff_max_ms = 1'000;
   std::uint64_t seed = 1;
   bool front_door = false;  // the node is asked to pass on what is for others
@@ -35,6 +36,8 @@ class LinkUser {
   virtual void link_up(NodeLink& link) = 0;
   // It was up and is not any more, or an attempt to connect has failed.
   virtual void link_down(NodeLink& link, const Error& reason) = 0;
+  // It is up, and silent(): told again and again while it stays so.
+  virtual void link_silent(NodeLink& link) = 0;
 
  protected:
   ~LinkUser() = default;
@@ -97,6 +100,8 @@ class NodeLink final : private net::ConnectionHandler {
 
   const net::Address& address() const { return address_; }
   bool up() const { return state_ == State::kUp; }
+  // Something is expected, and nothing has come for doubt_ms, no pong either.
+  bool silent() const { return up() && silent_ms_ >= options_.doubt_ms; }
   const protocol::HelloReply* hello() const {
     return hello_.frame ? hello_.frame->body_as_HelloReply() : nullptr;
   }

@@ -7,6 +7,11 @@
 #include "protocol/base/planted.h"
 
 namespace andyx::client {
+namespace {
+
+constexpr std::uint64_t kLooksPerDoubt = 4;  // asked so often while it goes on
+
+}  // namespace
 
 ProducerCore::ProducerCore(const Config& config) : config_(config), random_(config.seed) {}
 
@@ -52,6 +57,7 @@ void ProducerCore::link_down(const Error& reason, std::uint64_t now_ms) {
 void ProducerCore::answered(BatchId id, const Verdict& verdict, std::uint64_t now_ms) {
   const auto* entry = find(id);
   if (entry == nullptr || entry->state != State::kInFlight) return;
+  doubt_at_ms_ = now_ms + config_.doubt_ms;
   if (const auto* success = std::get_if<Success>(&verdict)) {
     stored(id, *success, now_ms);
   } else if (const auto* known = std::get_if<Repeated>(&verdict)) {
@@ -212,6 +218,10 @@ void ProducerCore::tick(std::uint64_t now_ms) {
             false);
     return;
   }
+  if (in_flight_ > 0 && now_ms >= doubt_at_ms_) {
+    doubt_at_ms_ = now_ms + std::max<std::uint64_t>(config_.doubt_ms / kLooksPerDoubt, 1);
+    actions_.emplace_back(Refresh{.doubt = true});
+  }
   pump(now_ms);
 }
 
@@ -238,6 +248,7 @@ void ProducerCore::pump(std::uint64_t now_ms) {
     auto& entry = entries_[i];
     if (entry.state != State::kQueued) continue;
     entry.state = State::kInFlight;
+    if (in_flight_ == 0) doubt_at_ms_ = now_ms + config_.doubt_ms;
     if (std::exchange(entry.sent_before, true)) ++resent_;
     ++in_flight_;
     actions_.emplace_back(Send{first_id_ + i});
@@ -264,7 +275,8 @@ std::vector<ProducerCore::Action> ProducerCore::take_actions() {
 std::optional<std::uint64_t> ProducerCore::wake_at() const {
   if (entries_.empty()) return std::nullopt;
   const auto deadline_ms = last_progress_ms_ + config_.delivery_timeout_ms;
-  const bool waiting = up_ && !hold_ && identity_ != Identity::kReopenAsked && in_flight_ == 0;
+  if (in_flight_ > 0) return std::min(deadline_ms, doubt_at_ms_);
+  const bool waiting = up_ && !hold_ && identity_ != Identity::kReopenAsked;
   return waiting ? std::min(deadline_ms, not_before_ms_) : deadline_ms;
 }
 

@@ -29,7 +29,8 @@ class ProducerCore {
     bool idempotent = true;
     std::uint64_t delivery_timeout_ms = 30'000;  // without progress
     std::uint64_t backoff_min_ms = 20, backoff_max_ms = 1'000;
-    std::uint64_t seed = 1;  // of the jitter
+    std::uint64_t doubt_ms = 1'000;  // without an answer to what is in flight
+    std::uint64_t seed = 1;          // of the jitter
   };
 
   // What the server said of one batch.
@@ -73,7 +74,10 @@ class ProducerCore {
   struct Reopen {
     bool sequence_known = false;
   };
-  struct Refresh {};  // the partition's main may be another one: ask for metadata
+  // The partition's main may be another one: ask for metadata.
+  struct Refresh {
+    bool doubt = false;  // not the one that was asked: it does not answer
+  };
   using Action = std::variant<Send, Stored, Absorbed, Failed, Reopen, Refresh>;
 
   explicit ProducerCore(const Config& config);
@@ -133,7 +137,8 @@ class ProducerCore {
   bool unsure_ = false;  // what the partition has seen of the present identity
   std::uint64_t not_before_ms_ = 0;
   std::uint64_t last_progress_ms_ = 0;
-  std::uint32_t failures_ = 0;  // in a row
+  std::uint64_t doubt_at_ms_ = 0;  // while something is in flight
+  std::uint32_t failures_ = 0;     // in a row
   std::uint64_t random_;
   std::uint64_t resent_ = 0;
   Error last_error_{ErrorCode::kTimedOut, "no answer"};

@@ -107,7 +107,7 @@ class ProducerImpl final : public Part,
                      const std::vector<ReplyError::Duplicate>& duplicates);
   void restamp(std::uint32_t partition, const batch::ProducerStamp& stamp);
   void resolve(std::uint32_t partition, BatchId id, const SendOutcome& outcome);
-  void refresh();
+  void refresh(const NodeLink* doubted = nullptr);
   void refresh_later();
   void refreshed(const TopicMetadata& topic);
   void place(std::uint32_t partition);
@@ -121,6 +121,7 @@ class ProducerImpl final : public Part,
 
   void link_up(NodeLink& link) override;
   void link_down(NodeLink& link, const Error& reason) override;
+  void link_silent(NodeLink& link) override;
   void end(const Error& reason) override;
 
   const std::shared_ptr<ClientImpl> client_;

@@ -74,6 +74,7 @@ void ProducerImpl::grow(std::size_t partitions) {
                                             .delivery_timeout_ms = options_.delivery_timeout_ms,
                                             .backoff_min_ms = client.backoff_min_ms,
                                             .backoff_max_ms = client.backoff_max_ms,
+                                            .doubt_ms = client.doubt_ms,
                                             .seed = client_->cluster().random()}),
                       .batches = {},
                       .route = {}});

@@ -7,10 +7,13 @@ namespace andyx::client {
 
 // ---- Metadata ----
 
-void ProducerImpl::act(std::uint32_t, const ProducerCore::Refresh&) { refresh(); }
+void ProducerImpl::act(std::uint32_t partition, const ProducerCore::Refresh& action) {
+  refresh(action.doubt ? lanes_[partition].link : nullptr);
+}
 
-void ProducerImpl::refresh() {
+void ProducerImpl::refresh(const NodeLink* doubted) {
   if (ended_ || std::exchange(refreshing_, true)) return;
+  if (doubted != nullptr) client_->cluster().doubt(*doubted);
   refreshed_at_ms_ = client_->loop().now_ms();
   client_->cluster().refresh(topic_, [self = shared_from_this()](Result<TopicMetadata> topic) {
     self->refreshing_ = false;
@@ -68,7 +71,8 @@ void ProducerImpl::place(std::uint32_t partition) {
   const auto now_ms = client_->loop().now_ms();
   const auto node = lane.route.node();
   auto* link = client_->cluster().link_to(node);
-  if (link != lane.link) {
+  // Behind a front door another main has the same link.
+  if (link != lane.link || node != lane.node) {
     // What is in flight counts as maybe stored from here on; who may not repeat it waits for the
     // answers.
     const bool answers_come =
@@ -107,6 +111,8 @@ void ProducerImpl::link_up(NodeLink& link) {
     if (lanes_[partition].link == &link) place(partition);
   }
 }
+
+void ProducerImpl::link_silent(NodeLink& link) { refresh(&link); }
 
 void ProducerImpl::link_down(NodeLink& link, const Error& reason) {
   const auto now_ms = client_->loop().now_ms();

@@ -18,7 +18,11 @@ std::vector<Window> windows_of(const History& history) {
   std::size_t open = 0;  // from here on they have no end yet
   std::uint32_t last_ms = 0;
   const auto close = [&](std::uint32_t at_ms) {
-    for (; open < windows.size(); ++open) windows[open].end_ms = at_ms;
+    const bool several = windows.size() - open > 1;
+    for (; open < windows.size(); ++open) {
+      windows[open].end_ms = at_ms;
+      if (several) windows[open].kind += ", beside another";
+    }
   };
   for (const Entry& entry : history.entries()) {
     last_ms = entry.time_ms;
@@ -80,11 +84,11 @@ std::uint32_t percentile(const std::vector<std::uint32_t>& ascending, double per
 
 std::string gap_table(const Gaps& gaps, std::uint32_t partitions) {
   char line[160];
-  std::snprintf(line, sizeof line, "%-28s %7s %9s %9s %9s\n", "no committed write after", "faults",
+  std::snprintf(line, sizeof line, "%-48s %7s %9s %9s %9s\n", "no committed write after", "faults",
                 "p50 ms", "p99 ms", "max ms");
   std::string text = line;
   for (const auto& [kind, values] : gaps) {
-    std::snprintf(line, sizeof line, "%-28s %7zu %9u %9u %9u\n", kind.c_str(),
+    std::snprintf(line, sizeof line, "%-48s %7zu %9u %9u %9u\n", kind.c_str(),
                   values.size() / std::max(partitions, 1u), percentile(values, 50),
                   percentile(values, 99), values.back());
     text += line;

@@ -11,7 +11,8 @@
 
 namespace andyx::test::fault {
 
-// Milliseconds, ascending, by kind of fault; each fault has one for each partition.
+// Milliseconds, ascending, by kind of fault; each fault has one for each partition. Faults of one
+// round stand apart from those that came alone: together they may take what no cluster survives.
 using Gaps = std::map<std::string, std::vector<std::uint32_t>>;
 Gaps measure_gaps(const History& history);
 

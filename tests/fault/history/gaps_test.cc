@@ -46,6 +46,20 @@ TEST_CASE("without any write until the recovery the gap is the whole round") {
   CHECK(scene.gaps() == Gaps{{"kill", {810}}});
 }
 
+TEST_CASE("faults of one round are told apart from those that came alone") {
+  Scene scene;
+  scene.commit(90);
+  scene.entries.push_back({100, FaultBegun{1, "kill", 100}});
+  scene.entries.push_back({200, FaultBegun{2, "stop", 200}});
+  scene.commit(400);
+  scene.entries.push_back({400, Recovery{}});
+  scene.entries.push_back({500, FaultBegun{3, "kill", 500}});
+  scene.commit(510);
+  scene.entries.push_back({510, Recovery{}});
+  CHECK(scene.gaps() ==
+        Gaps{{"kill", {110}}, {"kill, beside another", {310}}, {"stop, beside another", {310}}});
+}
+
 TEST_CASE("each partition counts for itself, and faults of one kind stand together") {
   Scene scene;
   scene.commit(100, 0);

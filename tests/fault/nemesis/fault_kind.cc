@@ -21,6 +21,7 @@ const std::vector<KindInfo>& all_kinds() {
       {kCutOut, "cut-one-way-out", 2, false, false, false},
       {kCutIn, "cut-one-way-in", 2, false, false, false},
       {kCutPair, "cut-pair", 3, false, false, false},
+      {kLinkDown, "link-down-main", 2, false, false, false},
       {kMainFromReplicas, "cut-main-from-replicas", 3, false, false, false},
       {kMainFromController, "cut-main-from-controller", 3, false, false, false},
       {kReset, "reset-connections", 1, false, false, false},
@@ -32,6 +33,7 @@ const std::vector<KindInfo>& all_kinds() {
       {kWipedDisk, "wiped-disk", 3, true, false, false},
       {kMove, "move", 2, false, false, false},
       {kDrain, "drain", 3, false, false, false},
+      {kRollingRestart, "rolling-restart", 3, true, false, false},
   };
   return kinds;
 }

@@ -25,6 +25,7 @@ enum class FaultKind : std::uint8_t {
   kCutOut,  // one way
   kCutIn,
   kCutPair,
+  kLinkDown,            // of a main: clients too hear nothing of it
   kMainFromReplicas,    // but not from the controller
   kMainFromController,  // but not from its replicas
   kReset,
@@ -38,6 +39,7 @@ enum class FaultKind : std::uint8_t {
   // Administration meanwhile.
   kMove,
   kDrain,
+  kRollingRestart,  // every node in turn, as it is safe
 };
 
 struct KindInfo {

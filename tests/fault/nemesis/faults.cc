@@ -1,5 +1,7 @@
 #include "tests/fault/nemesis/faults.h"
 
+#include <doctest/doctest.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -10,7 +12,7 @@ namespace {
 
 using enum FaultKind;
 
-constexpr Millis kCliPatience{15'000};
+constexpr Millis kCliPatience{15'000}, kSafe{60'000};
 // Under what must stay free (Nemesis' servers say 64 MiB), and over the half kept for answers.
 constexpr std::uint64_t kLeftFree = 52 * limits::kMiB;
 
@@ -32,6 +34,9 @@ std::optional<ActiveFault> Faults::begin(FaultKind kind) {
   if (!fault) fault = begin_change(kind);
   if (!fault) return std::nullopt;
   fault->kind = kind;
+  fault->controller = std::ranges::any_of(fault->places, [this](Place place) {
+    return view_.controller != 0 && cluster_.node_at(place) == view_.controller;
+  });
   busy_.insert(fault->places.begin(), fault->places.end());
   return fault;
 }
@@ -67,6 +72,8 @@ std::optional<ActiveFault> Faults::begin_process_fault(FaultKind kind) {
     case kRestart:
       place = any_place();
       break;
+    case kRollingRestart:
+      return rolling_restart();
     case kKillAll:
     case kPowerLoss:
       return kill_all(kind == kPowerLoss);
@@ -100,6 +107,24 @@ ActiveFault Faults::restart(Place place) {
           .hold_ms = between(0, 1'000),
           .places = {place},
           .end = [this, place] { cluster_.start(place); }};
+}
+
+// As an operator does it: a node is stopped when the cluster says that it may be.
+ActiveFault Faults::rolling_restart() {
+  std::vector<Place> places;
+  for (Place place = 1; place <= cluster_.size(); ++place) places.push_back(place);
+  return {.text = "rolling restart of all nodes", .places = places, .end = [this, places] {
+            for (const Place place : places) {
+              const std::string node = number(cluster_.node_at(place));
+              CHECK_MESSAGE(
+                  wait_until([&] { return run_cli({"cluster", "safe-to-stop", node}); }, kSafe),
+                  "node ", node, " may not be stopped for a long time");
+              cluster_.terminate(place);
+              cluster_.start(place);
+              CHECK_MESSAGE(wait_until([&] { return cluster_.ready(place); }, kSafe), "node ", node,
+                            " does not come back");
+            }
+          }};
 }
 
 ActiveFault Faults::kill_all(bool power) {
@@ -145,6 +170,14 @@ std::optional<ActiveFault> Faults::begin_network_fault(FaultKind kind) {
       const NodeId other = others[random_() % others.size()];
       return cut(name + " cut from node " + number(other), both_ways(node, {other}), kHeld,
                  {*place});
+    }
+    case kLinkDown: {
+      const auto main = free_place(partition.main);
+      if (!main) return std::nullopt;
+      std::vector<NodeId> all = others_of(partition.main);
+      all.push_back(kClients);
+      return cut("link of main " + number(partition.main) + " down", both_ways(partition.main, all),
+                 kHeld, {*main});
     }
     case kReset:
       links.emplace_back(kClients, node);

@@ -18,6 +18,7 @@ namespace andyx::test::fault {
 struct ActiveFault {
   FaultKind kind = FaultKind::kKillMain;
   std::string text;           // who and what
+  bool controller = false;    // it hits the controller of the metadata, among others
   std::uint32_t hold_ms = 0;  // before it is ended
   std::vector<Cluster::Place> places;
   std::function<void()> end;
@@ -43,6 +44,7 @@ class Faults {
   ActiveFault kill(Place place);
   ActiveFault stop(Place place);
   ActiveFault restart(Place place);
+  ActiveFault rolling_restart();
   ActiveFault kill_all(bool power);
   ActiveFault cut(std::string text, std::vector<std::pair<NodeId, NodeId>> links, LinkState state,
                   std::vector<Place> places);

@@ -12,6 +12,13 @@ constexpr std::uint64_t kTwoAtOncePercent = 25;
 constexpr std::uint64_t kLongestCalmMs = 500, kLongestBetweenTwoMs = 800;
 constexpr Millis kLookAgain{50};
 
+// What its gaps are counted under: where the controller is hit, others decide only after a while.
+std::string label(const ActiveFault& fault) {
+  const std::string name(info(fault.kind).name);
+  const bool said = name.find("controller") != std::string::npos || info(fault.kind).alone;
+  return name + (fault.controller && !said ? " (controller)" : "");
+}
+
 void sleep_ms(std::uint64_t ms) { std::this_thread::sleep_for(Millis(ms)); }
 
 }  // namespace
@@ -64,7 +71,7 @@ std::optional<ActiveFault> Nemesis::begin_one(bool beside_another) {
   std::optional<ActiveFault> fault = faults_.begin(kind);
   if (!fault) return std::nullopt;
   ++begun_;
-  history_.add(FaultBegun{begun_, std::string(info(kind).name), before_ms});
+  history_.add(FaultBegun{begun_, label(*fault), before_ms});
   history_.add(Note{fault->text});
   std::cout << "fault " << begun_ << " at " << before_ms << " ms, for " << fault->hold_ms
             << " ms: " << fault->text << std::endl;

@@ -1,5 +1,6 @@
 #include "tests/fault/workload/workload.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace andyx::test::fault {
@@ -123,7 +124,16 @@ bool Workload::read_to_the_end(std::size_t node) {
   return ends.has_value();
 }
 
-bool Workload::all_delivered() const { return missing_deliveries().empty(); }
+std::uint64_t Workload::undelivered() const {
+  std::uint64_t count = 0;
+  for (const Subscription& subscription : subscriptions_) {
+    for (std::uint32_t partition = 0; partition < ends_.size(); ++partition) {
+      const std::uint64_t got = subscription.progress->distinct(partition);
+      count += ends_[partition] - std::min<std::uint64_t>(ends_[partition], got);
+    }
+  }
+  return count;
+}
 
 std::string Workload::missing_deliveries() const {
   std::string text;

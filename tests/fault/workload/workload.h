@@ -35,7 +35,8 @@ class Workload {
   // Through the node of this index; REQUIREs nothing: false where it fails.
   bool read_to_the_end(std::size_t node);
   // Has every subscription got everything that the last read_to_the_end() saw?
-  bool all_delivered() const;
+  bool all_delivered() const { return undelivered() == 0; }
+  std::uint64_t undelivered() const;
   std::string missing_deliveries() const;
   void stop();
 

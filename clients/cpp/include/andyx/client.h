@@ -28,6 +28,10 @@ struct ClientOptions {
   // A node that has something to answer and sends nothing for so long, pings in vain, is lost: what
   // it was asked goes to another one where that is safe. At least 1.
   std::uint32_t ping_timeout_ms = 3'000;
+  // Before that, after so long, others are asked whether its partitions have moved, and what has
+  // moved is followed; so too where it is heard, but does not answer what it was sent to store. Who
+  // is only busy keeps what it has. At least 1.
+  std::uint32_t doubt_ms = 1'000;
   std::uint32_t backoff_min_ms = 20;  // doubles with each failed attempt, with jitter
   std::uint32_t backoff_max_ms = 1'000;
   // Only `servers` can be reached, not the nodes that they name: everything goes through the one
