@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "server/cluster/measured_load.h"
 #include "server/metadata/image.h"
 
 namespace andyx::server {
@@ -13,6 +14,7 @@ namespace andyx::server {
 struct ClusterView {
   std::set<NodeId> ailing;                    // hung, or about to stop: lead nothing more
   std::map<NodeId, std::int64_t> lost_since;  // BOOTTIME ms since which a session is away
+  std::map<NodeId, MeasuredLoad> loads;       // of the nodes that have told it
 
   // May become main of something now.
   bool may_lead(const Image& image, NodeId node) const {
