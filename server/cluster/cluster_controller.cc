@@ -20,7 +20,8 @@ NodeHealth health_of(const NodeReport& report) {
           .oldest_write_ms = report.oldest_write_ms,
           .slowest_loop_ms = report.slowest_loop_ms,
           .failing_pulls = report.failing_pulls,
-          .stopping = report.stopping};
+          .stopping = report.stopping,
+          .load = report.load};
 }
 
 std::vector<NodeId> node_ids(const std::vector<raft::PeerId>& peers) {
@@ -164,6 +165,7 @@ void ClusterController::act() {
   }
   const std::lock_guard lock(mutex_);
   moving_ = core_.moving();
+  evenness_ = core_.evenness();
 }
 
 // ---- The voters ----
@@ -239,6 +241,11 @@ std::map<NodeId, NodeReport> ClusterController::reports() const {
 std::uint32_t ClusterController::moving() const {
   const std::lock_guard lock(mutex_);
   return moving_;
+}
+
+ClusterCore::Evenness ClusterController::evenness() const {
+  const std::lock_guard lock(mutex_);
+  return evenness_;
 }
 
 }  // namespace andyx::server

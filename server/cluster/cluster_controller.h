@@ -64,6 +64,7 @@ class ClusterController final : public NodeSessions {
   // The last report of each node; empty where this node does not lead.
   std::map<NodeId, NodeReport> reports() const;
   std::uint32_t moving() const;  // copies under way
+  ClusterCore::Evenness evenness() const;
 
  private:
   void tick();
@@ -90,6 +91,7 @@ class ClusterController final : public NodeSessions {
   Members members_;
   std::map<NodeId, NodeReport> reports_;
   std::uint32_t moving_ = 0;
+  ClusterCore::Evenness evenness_;
 };
 
 }  // namespace andyx::server

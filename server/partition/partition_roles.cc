@@ -74,6 +74,7 @@ void Partition::settle_role() {
 void Partition::become_main() {
   role_ = Role::kMain;
   ++mains_;
+  traffic_ = {};
   core_.begin_epoch(record_.main_epoch);
   if (replicated()) {
     core_.commits_by_set(log_.copy().committed);

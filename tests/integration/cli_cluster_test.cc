@@ -1,10 +1,9 @@
 // andyx-cli cluster against a server that is a cluster by itself, and tools/cluster with one node.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <string>
 
-#include "tests/integration/support/cli.h"
+#include "tests/integration/support/cluster_tool.h"
 
 namespace andyx::test {
 namespace {
@@ -138,50 +137,21 @@ TEST_CASE("move and elect say what is wrong with their arguments") {
   CHECK(partition.at("replicas") == Json{1});
 }
 
-// What tools/cluster runs on a directory; nothing of it is left behind.
-class ClusterTool {
- public:
-  ClusterTool() : port_(std::to_string(free_port())) {}
-  ~ClusterTool() { stop(); }
-  ClusterTool(const ClusterTool&) = delete;
-  ClusterTool& operator=(const ClusterTool&) = delete;
-
-  CommandResult start() const {
-    return run({"1", "--dir", directory_.path(), "--port", port_, "--detach"});
-  }
-  CommandResult stop() const { return run({"--stop", directory_.path()}); }
-  int cli(std::vector<std::string> words) const {
-    words.insert(words.begin(), {cli_binary(), "--server", "127.0.0.1:" + port_});
-    return run_command({.argv = words}).exit_code;
-  }
-
- private:
-  static std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::string() : value;
-  }
-  static CommandResult run(std::vector<std::string> words) {
-    words.insert(words.begin(), variable("ANDYX_CLUSTER_TOOL"));
-    return run_command(
-        {.argv = words, .environment = {"ANDYX_BUILD_DIR=" + variable("ANDYX_BUILD_DIR")}});
-  }
-
-  TempDir directory_;
-  std::string port_;
-};
-
 TEST_CASE("tools/cluster starts a cluster that outlives it, and stops it with its data kept") {
   const ClusterTool cluster;
+  const auto exit_of = [&](std::vector<std::string> words) {
+    return Cli(cluster.address()).run(std::move(words)).exit_code;
+  };
   CommandResult said = cluster.start();
   INFO("said: ", said.out, said.err);
   REQUIRE(said.exit_code == 0);
   CHECK(said.out.ends_with("OK: 1 node is online\n"));
-  CHECK(cluster.cli({"topic", "create", "kept"}) == kDone);
+  CHECK(exit_of({"topic", "create", "kept"}) == kDone);
   CHECK(cluster.start().exit_code == 0);  // it runs already
   CHECK(cluster.stop().exit_code == 0);
-  CHECK(cluster.cli({"topic", "list"}) == kNotReachable);
+  CHECK(exit_of({"topic", "list"}) == kNotReachable);
   REQUIRE(cluster.start().exit_code == 0);
-  CHECK(cluster.cli({"topic", "describe", "kept"}) == kDone);
+  CHECK(exit_of({"topic", "describe", "kept"}) == kDone);
   CHECK(cluster.stop().exit_code == 0);
 }
 
