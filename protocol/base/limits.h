@@ -95,6 +95,8 @@ inline constexpr std::uint32_t kMainsAnswerMs = 8'000;
 inline constexpr std::uint32_t kMainsRetryMs = 50;
 // On top of kDrainTimeoutMs, for a main that has to be found first.
 inline constexpr std::uint32_t kRevokeGraceMs = 3'000;
+// A node's busiest mains, and its largest copies, in a heartbeat.
+inline constexpr std::uint32_t kMaxLoadShares = 32;
 inline constexpr std::uint32_t kMaxRevokeCalls = 64;  // to one node, of one turn of a coordinator
 
 // Storage.

@@ -7,6 +7,7 @@
 #include "server/app/log.h"
 #include "server/cluster/remote_metadata_log.h"
 #include "server/loop/core_loop.h"
+#include "server/loop/loop_load.h"
 #include "server/metadata/raft_metadata_log.h"
 
 namespace andyx::server {
@@ -193,7 +194,10 @@ NodeReport ClusterParts::report() const {
   report.failing_pulls = replication_->failing();
   report.partitions = load.copies;
   report.mains = load.mains;
-  report.bytes_in = storage.written_bytes;
+  auto measured = measured_load(node_);
+  report.bytes_in = measured.bytes_in;
+  report.bytes_out = measured.bytes_out;
+  report.load = std::move(measured.load);
   report.disk_bytes = storage.disk_bytes;
   report.disk_free_bytes = storage.free_bytes;
   report.stopping = stopping_;

@@ -1,12 +1,9 @@
 #include "server/cluster/balance.h"
 
 #include <algorithm>
-#include <map>
 #include <optional>
-#include <tuple>
 
 #include "protocol/base/limits.h"
-#include "server/metadata/placement.h"
 
 namespace andyx::server {
 namespace {
@@ -15,100 +12,126 @@ bool holds(const std::vector<NodeId>& nodes, NodeId node) {
   return std::ranges::find(nodes, node) != nodes.end();
 }
 
-// Of the nodes that may carry something.
-std::map<NodeId, NodeLoad> carriers(const Image& image, const ClusterView& view) {
-  std::map<NodeId, NodeLoad> loads;
-  for (const NodeRecord& node : image.nodes) {
-    if (is_placeable(node) && !view.ailing.contains(node.id)) {
-      loads.emplace(node.id, image.loads.of(node.id));
-    }
-  }
-  return loads;
-}
-
-double average(const std::map<NodeId, NodeLoad>& loads, std::uint32_t NodeLoad::* what) {
-  double sum = 0;
-  for (const auto& [node, load] : loads) sum += load.*what;
-  return loads.empty() ? 0 : sum / static_cast<double>(loads.size());
-}
-
-bool clearly_over(double count, double share) { return count > share + 1 && count > share * 1.2; }
-bool clearly_under(double count, double share) { return count < share - 1 && count < share * 0.8; }
-
 // All its copies are where they should be, and in sync.
 bool is_whole(const PartitionRecord& p) {
   return p.main != 0 && p.joining == 0 && p.moving_from == 0 &&
          p.in_sync.size() + p.observers.size() == p.replicas.size();
 }
 
-// Some partition's copy on `from`, the main or another one, moves to `to`.
-std::optional<Wish> move_of_one(const Image& image, NodeId from, NodeId to, bool leads) {
+struct Main {
+  TopicId topic = 0;
+  const PartitionRecord* partition = nullptr;
+  double share = 0;
+};
+
+// Those on nodes that lead more than the average; the busiest first, the others as they come.
+std::vector<Main> movable_mains(const Image& image, const Scores& mains) {
+  std::vector<Main> busiest, others;
   for (const Topic& topic : image.topics_by_id) {
     for (const PartitionRecord& p : topic.partitions()) {
-      if (!is_whole(p) || !holds(p.replicas, from) || holds(p.replicas, to)) continue;
-      if ((p.main == from) != leads) continue;
-      return ChangeReplicasCommand{.topic_id = topic.id,
-                                   .partition = p.index,
-                                   .version = p.version,
-                                   .add = to,
-                                   .moving_from = from};
+      const bool movable = p.in_sync.size() > 1 && p.moving_from == 0;
+      if (!movable || !mains.carries(p.main) || mains.of(p.main) <= 1) continue;
+      auto& list = mains.is_listed(p.main, p.partition_id) ? busiest : others;
+      list.push_back({topic.id, &p, mains.share(p.main, p.partition_id)});
     }
   }
-  return std::nullopt;
+  std::ranges::stable_sort(busiest, std::ranges::greater{}, &Main::share);
+  busiest.insert(busiest.end(), others.begin(), others.end());
+  return busiest;
+}
+
+// The copy whose move to the node with the lowest score that has none makes the most of it.
+class BestCopy {
+ public:
+  // `leading`: mains only, or none. Moved where it is `worth` it by the one measure and `fits` the
+  // other.
+  BestCopy(const Image& image, const Scores& by, bool leading) : image_(image), by_(by) {
+    leading_ = leading;
+  }
+
+  template <typename Fits>
+  std::optional<Wish> find(Fits fits) const {
+    const std::vector<NodeId> lightest_first = by_.lightest_first();
+    std::optional<Wish> best;
+    double best_gain = 0;
+    for (const Topic& topic : image_.topics_by_id) {
+      for (const PartitionRecord& p : topic.partitions()) {
+        if (!is_whole(p)) continue;
+        const auto to = std::ranges::find_if(lightest_first,
+                                             [&](NodeId node) { return !holds(p.replicas, node); });
+        if (to == lightest_first.end()) continue;
+        for (const NodeId from : p.replicas) {
+          if ((p.main == from) != leading_ || !by_.carries(from)) continue;
+          const double share = by_.share(from, p.partition_id);
+          const double gain = by_.gain(from, *to, share);
+          if (gain <= best_gain || !by_.worth(from, *to, share) || !fits(p, from, *to)) continue;
+          best_gain = gain;
+          best = ChangeReplicasCommand{.topic_id = topic.id,
+                                       .partition = p.index,
+                                       .version = p.version,
+                                       .add = *to,
+                                       .moving_from = from};
+        }
+      }
+    }
+    return best;
+  }
+
+ private:
+  const Image& image_;
+  const Scores& by_;
+  bool leading_ = false;
+};
+
+std::optional<Wish> copy_to_move(const Image& image, const Balance& balance) {
+  const Scores &mains = balance.mains, &copies = balance.copies;
+  if (copies.uneven()) {
+    // A copy that does not lead moves without clients noticing.
+    const auto any = [](const auto&...) { return true; };
+    if (auto wish = BestCopy(image, copies, false).find(any)) return wish;
+    const auto mains_fit = [&](const PartitionRecord& p, NodeId from, NodeId to) {
+      return mains.no_worse(from, to, mains.share(from, p.partition_id));
+    };
+    if (auto wish = BestCopy(image, copies, true).find(mains_fit)) return wish;
+  }
+  if (!mains.measured() || !mains.uneven()) return std::nullopt;
+  const auto copies_fit = [&](const PartitionRecord& p, NodeId from, NodeId to) {
+    return copies.stays_even(from, to, copies.share(from, p.partition_id));
+  };
+  return BestCopy(image, mains, true).find(copies_fit);
 }
 
 }  // namespace
 
-std::vector<Wish> spread_mains(const Image& image, const ClusterView& view) {
-  auto loads = carriers(image, view);
-  const double share = average(loads, &NodeLoad::mains);
+std::vector<Scores::Off> Balance::off() const {
+  std::vector<Scores::Off> all = mains.off();
+  const std::vector<Scores::Off> others = copies.off();
+  all.insert(all.end(), others.begin(), others.end());
+  return all;
+}
+
+std::vector<Wish> spread_mains(const Image& image, Balance& balance) {
+  Scores& mains = balance.mains;
   std::vector<Wish> moves;
-  const bool uneven = std::ranges::any_of(loads, [&](const auto& each) {
-    return clearly_over(each.second.mains, share) || clearly_under(each.second.mains, share);
-  });
-  if (!uneven) return moves;
-  for (const Topic& topic : image.topics_by_id) {
-    for (const PartitionRecord& p : topic.partitions()) {
-      const auto from = loads.find(p.main);
-      if (from == loads.end() || from->second.mains <= share) continue;
-      NodeLoad* to = nullptr;
-      for (const NodeId node : p.in_sync) {
-        const auto found = loads.find(node);
-        if (found == loads.end() || found->second.mains + 1 >= from->second.mains) continue;
-        if (to == nullptr || found->second.mains < to->mains) to = &found->second;
-      }
-      if (to == nullptr) continue;
-      if (!clearly_over(from->second.mains, share) && !clearly_under(to->mains, share)) continue;
-      --from->second.mains;
-      ++to->mains;
-      moves.push_back(ElectMainCommand{.topic_id = topic.id,
-                                       .partition = p.index,
-                                       .node = to->node,
-                                       .main_epoch = p.main_epoch});
-      if (moves.size() >= limits::kMaxMainsSpreadPerRound) return moves;
+  if (!mains.uneven()) return moves;
+  for (const Main& main : movable_mains(image, mains)) {
+    const PartitionRecord& p = *main.partition;
+    NodeId to = 0;
+    for (const NodeId node : p.in_sync) {
+      if (node == p.main || !mains.carries(node)) continue;
+      if (to == 0 || mains.of(node) < mains.of(to)) to = node;
     }
+    if (to == 0 || !mains.worth(p.main, to, main.share)) continue;
+    mains.move(p.main, to, main.share);
+    moves.push_back(ElectMainCommand{
+        .topic_id = main.topic, .partition = p.index, .node = to, .main_epoch = p.main_epoch});
+    if (moves.size() >= limits::kMaxMainsSpreadPerRound) break;
   }
   return moves;
 }
 
-std::vector<Wish> spread_copies(const Image& image, const ClusterView& view) {
-  const auto loads = carriers(image, view);
-  const double share = average(loads, &NodeLoad::copies);
-  std::vector<NodeLoad> fullest_first;
-  for (const auto& [node, load] : loads) fullest_first.push_back(load);
-  std::ranges::sort(fullest_first, [](const NodeLoad& a, const NodeLoad& b) {
-    return std::tuple(b.copies, a.node) < std::tuple(a.copies, b.node);
-  });
-  if (fullest_first.empty()) return {};
-  const NodeLoad to = fullest_first.back();
-  if (!clearly_under(to.copies, share)) return {};
-  for (const NodeLoad& from : fullest_first) {
-    if (from.copies <= share) break;
-    // A copy that does not lead moves without clients noticing.
-    for (const bool leads : {false, true}) {
-      if (auto wish = move_of_one(image, from.node, to.node, leads)) return {std::move(*wish)};
-    }
-  }
+std::vector<Wish> spread_copies(const Image& image, const Balance& balance) {
+  if (auto wish = copy_to_move(image, balance)) return {std::move(*wish)};
   return {};
 }
 

@@ -23,7 +23,8 @@ NodeHealth health_of(const NodeReport& report) {
           .slowest_loop_ms = report.slowest_loop_ms,
           .failing_pulls = report.failing_pulls,
           .stopping = report.stopping,
-          .metadata_stopped = !report.metadata_stopped.empty()};
+          .metadata_stopped = !report.metadata_stopped.empty(),
+          .load = report.load};
 }
 
 std::vector<NodeId> node_ids(const std::vector<raft::PeerId>& peers) {
@@ -206,6 +207,7 @@ void ClusterController::act() {
   }
   const std::lock_guard lock(mutex_);
   moving_ = core_.moving();
+  evenness_ = core_.evenness();
 }
 
 // ---- The voters ----
@@ -305,6 +307,11 @@ std::map<NodeId, std::string> ClusterController::astray() const {
 std::uint32_t ClusterController::moving() const {
   const std::lock_guard lock(mutex_);
   return moving_;
+}
+
+ClusterCore::Evenness ClusterController::evenness() const {
+  const std::lock_guard lock(mutex_);
+  return evenness_;
 }
 
 }  // namespace andyx::server

@@ -72,6 +72,7 @@ class ClusterController final : public NodeSessions {
   std::map<NodeId, std::string> astray()
       const;                     // nodes whose image is not as it should be, and how
   std::uint32_t moving() const;  // copies under way
+  ClusterCore::Evenness evenness() const;
 
  private:
   void tick();
@@ -102,6 +103,7 @@ class ClusterController final : public NodeSessions {
   std::map<NodeId, NodeReport> reports_;
   std::map<NodeId, std::string> astray_;
   std::uint32_t moving_ = 0;
+  ClusterCore::Evenness evenness_;
 };
 
 }  // namespace andyx::server

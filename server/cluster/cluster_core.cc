@@ -11,9 +11,11 @@
 namespace andyx::server {
 namespace {
 
-constexpr std::int64_t kRetryMs = 500;           // of a refused action
-constexpr std::int64_t kRoundMs = 250;           // between looks at all copies
-constexpr std::int64_t kSpreadMs = 1'000;        // between rounds of spreading
+constexpr std::int64_t kRetryMs = 500;     // of a refused action
+constexpr std::int64_t kRoundMs = 250;     // between looks at all copies
+constexpr std::int64_t kSpreadMs = 1'000;  // between rounds of spreading
+// After one that went by measured load: until what has moved is measured in its new place.
+constexpr std::int64_t kMeasuredMs = 15'000;
 constexpr std::int64_t kUnrestMs = 5'000;        // no spreading so soon after a node came or went
 constexpr std::int64_t kReplaceAgainMs = 5'000;  // between replacements of a partition's main
 
@@ -46,7 +48,8 @@ void ClusterCore::lead(std::int64_t now_ms) {
   leading_ = true;
   ticked_ms_ = unrest_ms_ = now_ms;
   next_round_ms_ = now_ms;
-  next_spread_ms_ = now_ms + kUnrestMs;
+  next_look_ms_ = now_ms;
+  moved_ms_ = now_ms;  // the last controller may have, just now
   if (active()) follow_nodes(now_ms);
 }
 
@@ -59,6 +62,7 @@ void ClusterCore::follow() {
   view_ = {};
   divergence_.forget_reports();
   moving_ = 0;
+  evenness_ = {};
 }
 
 void ClusterCore::image(std::shared_ptr<const Image> image, std::int64_t now_ms) {
@@ -96,6 +100,7 @@ void ClusterCore::follow_nodes(std::int64_t now_ms) {
 void ClusterCore::forget_health(NodeId node) {
   view_.ailing.erase(node);
   view_.astray.erase(node);
+  view_.loads.erase(node);
   divergence_.forget(node);
 }
 
@@ -110,6 +115,10 @@ bool ClusterCore::heartbeat(NodeId node, std::uint64_t incarnation, NodeHealth h
   }
   Session& session = sessions_[node];
   session.until_ms = now_ms + options_.session_ms;
+  if (health.load)
+    view_.loads[node] = *std::exchange(health.load, std::nullopt);
+  else
+    view_.loads.erase(node);
   session.health = std::move(health);
   compare(node, session.health);
   judge(node, session.health, now_ms);
@@ -250,12 +259,20 @@ void ClusterCore::arrange(std::int64_t now_ms) {
   moving_ = round.moving;
   const bool busy = !round.steps.empty();
   for (Wish& step : round.steps) propose(std::move(step), now_ms);
-  if (busy || image_->balancing_paused) return;
-  if (now_ms < next_spread_ms_ || now_ms - unrest_ms_ < kUnrestMs) return;
-  next_spread_ms_ = now_ms + kSpreadMs;
-  std::vector<Wish> spread = spread_mains(*image_, view_);
-  if (spread.empty() && moving_ < limits::kMaxMoves) spread = spread_copies(*image_, view_);
-  for (Wish& wish : spread) propose(std::move(wish), now_ms);
+  if (moving_ > 0) moved_ms_ = now_ms;
+  if (now_ms < next_look_ms_) return;
+  next_look_ms_ = now_ms + kSpreadMs;
+  spread(!busy && !image_->balancing_paused && now_ms - unrest_ms_ >= kUnrestMs, now_ms);
+}
+
+void ClusterCore::spread(bool allowed, std::int64_t now_ms) {
+  Balance balance(*image_, view_);
+  evenness_ = {balance.mains.measured(), balance.copies.measured(), balance.off()};
+  if (!allowed || (balance.measured() && now_ms - moved_ms_ < kMeasuredMs)) return;
+  std::vector<Wish> moves = spread_mains(*image_, balance);
+  if (moves.empty() && moving_ < limits::kMaxMoves) moves = spread_copies(*image_, balance);
+  if (!moves.empty()) moved_ms_ = now_ms;
+  for (Wish& move : moves) propose(std::move(move), now_ms);
 }
 
 void ClusterCore::propose(Wish wish, std::int64_t now_ms) {

@@ -7,11 +7,13 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "server/cluster/cluster_view.h"
 #include "server/cluster/divergence.h"
+#include "server/cluster/scores.h"
 #include "server/metadata/proposal.h"
 
 namespace andyx::server {
@@ -25,6 +27,7 @@ struct NodeHealth {
   std::vector<PartitionId> failing_pulls;  // of its replicas, whose main does not answer
   bool stopping = false;                   // it goes, and waits until it counts as lost
   bool metadata_stopped = false;           // follows no more
+  std::optional<MeasuredLoad> load;
 };
 
 struct ClusterOptions {
@@ -69,6 +72,12 @@ class ClusterCore {
   // not.
   std::string self_astray() const;
   std::uint32_t moving() const { return moving_; }  // copies under way, as of the last round
+  // What spreading goes by, as of its last round, also while that is paused.
+  struct Evenness {
+    bool by_traffic = false, by_disk = false;  // beside the numbers of mains, and of copies
+    std::vector<Scores::Off> off;              // nodes that are clearly off the average
+  };
+  const Evenness& evenness() const { return evenness_; }
 
  private:
   struct Session {
@@ -100,6 +109,7 @@ class ClusterCore {
   void replace_if_unreachable(TopicId topic, const PartitionRecord& partition,
                               const std::vector<NodeId>& reporters, std::int64_t now_ms);
   void arrange(std::int64_t now_ms);
+  void spread(bool allowed, std::int64_t now_ms);
   void propose(Wish wish, std::int64_t now_ms);
 
   const ClusterOptions options_;
@@ -114,8 +124,10 @@ class ClusterCore {
   std::int64_t ticked_ms_ = 0;
   std::int64_t unrest_ms_ = 0;  // when a node last came, went, or fell ill
   std::int64_t next_round_ms_ = 0;
-  std::int64_t next_spread_ms_ = 0;
+  std::int64_t next_look_ms_ = 0;
+  std::int64_t moved_ms_ = 0;  // when spreading last moved something, or a copy was under way
   std::uint32_t moving_ = 0;
+  Evenness evenness_;
 };
 
 }  // namespace andyx::server

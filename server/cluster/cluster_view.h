@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "server/cluster/measured_load.h"
 #include "server/metadata/image.h"
 
 namespace andyx::server {
@@ -16,6 +17,7 @@ struct ClusterView {
   std::set<NodeId> ailing;
   std::map<NodeId, std::string> astray;       // how the image of each differs (divergence.h)
   std::map<NodeId, std::int64_t> lost_since;  // BOOTTIME ms since which a session is away
+  std::map<NodeId, MeasuredLoad> loads;       // of the nodes that have told it
 
   // May become main of something now.
   bool may_lead(const Image& image, NodeId node) const {

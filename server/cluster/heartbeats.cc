@@ -12,11 +12,26 @@ constexpr std::uint32_t kMaxInFlight = 4;
 
 std::uint64_t boottime_ms() { return net::boottime_ns() / 1'000'000; }
 
+flatbuffers::Offset<protocol::MeasuredLoad> make_load(flatbuffers::FlatBufferBuilder& builder,
+                                                      const MeasuredLoad& load) {
+  const auto shares = [&builder](const std::vector<PartitionShare>& list) {
+    std::vector<protocol::PartitionShare> out;
+    out.reserve(list.size());
+    for (const PartitionShare& share : list) out.emplace_back(share.partition, share.amount);
+    return builder.CreateVectorOfStructs(out);
+  };
+  const auto busiest = shares(load.busiest), largest = shares(load.largest);
+  return protocol::CreateMeasuredLoad(builder, load.in_rate, load.out_rate, load.stored_bytes,
+                                      busiest, largest);
+}
+
 NodeLinks::Fill heartbeat_of(const HeartbeatsOptions& options, NodeReport report) {
   return [self = options.self, incarnation = options.incarnation,
           report = std::move(report)](flatbuffers::FlatBufferBuilder& builder) {
     const auto failing = builder.CreateVector(report.failing_pulls);
     const auto stopped = builder.CreateString(report.metadata_stopped);
+    flatbuffers::Offset<protocol::MeasuredLoad> load;
+    if (report.load) load = make_load(builder, *report.load);
     protocol::NodeHeartbeatBuilder body(builder);
     body.add_node_id(self);
     body.add_incarnation(incarnation);
@@ -34,6 +49,7 @@ NodeLinks::Fill heartbeat_of(const HeartbeatsOptions& options, NodeReport report
     body.add_peer_progress(report.peer_progress);
     body.add_stopping(report.stopping);
     body.add_metadata_stopped(stopped);
+    if (!load.IsNull()) body.add_load(load);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::NodeHeartbeat),
                        body.Finish().Union()};
   };

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "protocol/base/error.h"
+#include "server/cluster/measured_load.h"
 #include "server/metadata/image.h"
 #include "server/metadata/metadata_log.h"
 
@@ -21,11 +23,12 @@ struct NodeReport {
   std::vector<PartitionId> failing_pulls;
   std::uint32_t partitions = 0;
   std::uint32_t mains = 0;
-  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::uint64_t bytes_in = 0, bytes_out = 0;  // of clients, to and from its mains
   std::uint64_t disk_bytes = 0, disk_free_bytes = 0;
   std::uint64_t peer_progress = 0;
   bool stopping = false;
   std::string metadata_stopped;  // why it follows the metadata no more; empty: it does
+  std::optional<MeasuredLoad> load;
 };
 
 class NodeSessions {

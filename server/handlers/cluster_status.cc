@@ -9,6 +9,7 @@
 #include "server/cluster/safe_to_stop.h"
 #include "server/handlers/handlers.h"
 #include "server/handlers/over_mains.h"
+#include "server/loop/loop_load.h"
 #include "server/metadata/raft_metadata_log.h"
 
 namespace andyx::server {
@@ -60,7 +61,10 @@ NodeReport report_of_itself(CoreLoop& here) {
   const storage::ShardStatus storage = here.node().shard->status();
   NodeReport report;
   report.version = here.image().position;
-  report.bytes_in = storage.written_bytes;
+  auto measured = measured_load(here.node());
+  report.bytes_in = measured.bytes_in;
+  report.bytes_out = measured.bytes_out;
+  report.load = std::move(measured.load);
   report.disk_bytes = storage.disk_bytes;
   report.disk_free_bytes = storage.free_bytes;
   return report;
@@ -116,7 +120,25 @@ flatbuffers::Offset<protocol::ClusterNode> make_node(flatbuffers::FlatBufferBuil
   node.add_disk_bytes(report.disk_bytes);
   node.add_disk_free_bytes(report.disk_free_bytes);
   node.add_note(note);
+  if (report.load) {
+    node.add_in_rate(report.load->in_rate);
+    node.add_out_rate(report.load->out_rate);
+    node.add_stored_bytes(report.load->stored_bytes);
+  }
   return node.Finish();
+}
+
+using OffsetOfUneven = flatbuffers::Offset<protocol::NodeUnevenness>;
+std::vector<OffsetOfUneven> make_uneven(flatbuffers::FlatBufferBuilder& builder,
+                                        const ClusterCore::Evenness& evenness) {
+  const auto percent = [](double part) { return static_cast<std::uint32_t>(part * 100 + 0.5); };
+  std::vector<OffsetOfUneven> out;
+  for (const Scores::Off& off : evenness.off) {
+    out.push_back(protocol::CreateNodeUnevenness(
+        builder, off.node, off.kind == Scores::Kind::kCopies, percent(off.score),
+        percent(off.number), percent(off.measured)));
+  }
+  return out;
 }
 
 void send_status(CoreLoop& here, const Members& members, std::string silence, Reply reply) {
@@ -133,11 +155,14 @@ void send_status(CoreLoop& here, const Members& members, std::string silence, Re
     const auto voters = builder.CreateVector(members.voters);
     const auto node_vector = builder.CreateVector(nodes);
     const auto note = builder.CreateString(summary.note);
+    const bool knows = node.cluster != nullptr;
+    const auto evenness = knows ? node.cluster->evenness() : ClusterCore::Evenness{};
+    const auto uneven = builder.CreateVector(make_uneven(builder, evenness));
     return protocol::CreateClusterStatusReply(
         builder, cluster_id, status, facts.controller, node.controller->epoch(), image.position,
         voters, node_vector, summary.partitions, summary.under_replicated, summary.without_main,
-        image.balancing_paused, node.cluster == nullptr ? 0 : node.cluster->moving(), note,
-        image.group);
+        image.balancing_paused, knows ? node.cluster->moving() : 0, note, image.group,
+        evenness.by_traffic, evenness.by_disk, uneven);
   });
 }
 

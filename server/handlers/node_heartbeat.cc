@@ -6,6 +6,32 @@
 namespace andyx::server {
 namespace {
 
+// At most what a node may tell of. False: there is more.
+bool read_shares(const flatbuffers::Vector<const protocol::PartitionShare*>* in,
+                 std::vector<PartitionShare>& out) {
+  if (in == nullptr) return true;
+  if (in->size() > limits::kMaxLoadShares) return false;
+  for (const auto* share : *in) out.push_back({share->partition_id(), share->amount()});
+  return true;
+}
+
+Status read_load(const protocol::NodeHeartbeat& body, NodeReport& report) {
+  const auto* in = body.load();
+  if (in == nullptr) return {};
+  MeasuredLoad load{.in_rate = in->in_rate(),
+                    .out_rate = in->out_rate(),
+                    .stored_bytes = in->stored_bytes(),
+                    .busiest = {},
+                    .largest = {}};
+  if (!read_shares(in->busiest(), load.busiest) || !read_shares(in->largest(), load.largest)) {
+    return fail(ErrorCode::kBadArgument, "a heartbeat tells of more than " +
+                                             std::to_string(limits::kMaxLoadShares) +
+                                             " partitions in a list of its load");
+  }
+  report.load = std::move(load);
+  return {};
+}
+
 NodeReport report_of(const protocol::NodeHeartbeat& body) {
   NodeReport report{.version = body.version(),
                     .image_hash = body.image_hash(),
@@ -20,7 +46,8 @@ NodeReport report_of(const protocol::NodeHeartbeat& body) {
                     .disk_free_bytes = body.disk_free_bytes(),
                     .peer_progress = body.peer_progress(),
                     .stopping = body.stopping(),
-                    .metadata_stopped = {}};
+                    .metadata_stopped = {},
+                    .load = {}};
   if (const auto* stopped = body.metadata_stopped()) report.metadata_stopped = stopped->str();
   if (const auto* failing = body.failing_pulls())
     report.failing_pulls.assign(failing->begin(), failing->end());
@@ -45,8 +72,10 @@ void handle(ClientConnection& client, const protocol::NodeHeartbeat& body, Reply
                         "a heartbeat of node " + std::to_string(body.node_id()) +
                             " on a connection of node " + std::to_string(client.node_id())});
   }
+  NodeReport told = report_of(body);
+  if (auto read = read_load(body, told); !read) return reply.error(read.error());
   client.carries_session();
-  auto work = [id = body.node_id(), incarnation = body.incarnation(), report = report_of(body)](
+  auto work = [id = body.node_id(), incarnation = body.incarnation(), report = std::move(told)](
                   Node& node, Reply owed) {
     if (node.sessions == nullptr) {
       return owed.error({ErrorCode::kNotController, "node " + std::to_string(node.config.node_id) +

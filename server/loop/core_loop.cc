@@ -204,6 +204,7 @@ void CoreLoop::every_second() {
       connection->check_idle(loop_->now_ms(), node_.config.idle_timeout_ms);
   }
   watch_clock();
+  load_.sample();
   tend_watched();
   // Producer snapshots follow storage's generations: what recovery replays stays within a few of
   // them.

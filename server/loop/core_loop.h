@@ -19,6 +19,7 @@
 #include "server/loop/client_connection.h"
 #include "server/loop/deadlines.h"
 #include "server/loop/image_waiters.h"
+#include "server/loop/loop_load.h"
 #include "server/loop/producer_places.h"
 #include "server/loop/write_queue.h"
 #include "server/partition/tail_cache.h"
@@ -65,6 +66,7 @@ class CoreLoop {
   bool draining() const { return draining_; }
   // BOOTTIME milliseconds of its last short tick; 0: none yet. Any thread.
   std::uint64_t turned_ms() const { return turned_ms_.load(std::memory_order_relaxed); }
+  const LoopLoad& load() const { return load_; }
   // To the other nodes; null until they are set, and on a node that has none.
   NodeLinks* links() { return pulls_.links(); }
   void set_links(std::unique_ptr<NodeLinks> links);
@@ -157,6 +159,7 @@ class CoreLoop {
   TimeUs clock_difference_us_ = 0;  // wall less steady clock, when it was last looked at closely
   std::uint32_t seen_generation_ = 0;
   std::atomic<std::uint64_t> turned_ms_{0};
+  LoopLoad load_{*this};
   net::Task drained_, closed_;
   bool draining_ = false;
   bool final_snapshots_ = false;

@@ -11,8 +11,9 @@
 namespace andyx::server {
 namespace {
 
-constexpr std::size_t kCountRows = 65'536;  // in one job of the read pool
-constexpr std::size_t kRemoveRows = 8'192;  // in one write
+constexpr std::size_t kCountRows = 65'536;    // in one job of the read pool
+constexpr std::size_t kRemoveRows = 8'192;    // in one write
+constexpr std::uint32_t kReplicaSeconds = 5;  // between looks at what the main has removed
 
 DueKey end_of(TimeUs time_us) { return {time_us, std::numeric_limits<Offset>::max()}; }
 
@@ -43,18 +44,22 @@ Status DueIndex::recover() {
 }
 
 void DueIndex::suspend() {
-  closed_ = true;
   ++life_;
+  closed_ = replica_rows_ = true;
+  reading_ = false;
+  replica_seconds_ = 0;
+  passed_ = clean_to_ = {};
 }
 
 void DueIndex::resume(Offset end, DueKey removed_to) {
   ++life_;
-  closed_ = reading_ = false;
+  closed_ = reading_ = replica_rows_ = false;
   summary_ = DueSummary(end);
   counted_to_.reset();
   added_meanwhile_.reset();
   passed_ = {};
-  removed_to_ = clean_to_ = removed_to;
+  removed_to_ = removed_to;
+  clean_to_ = {};  // messages that came late to this copy may have rows anywhere below
 }
 
 // ---- Rows come ----
@@ -79,8 +84,11 @@ std::vector<storage::StatePut> DueIndex::puts_of(std::span<const DueKey> rows) c
 }
 
 void DueIndex::added(std::span<const DueKey> rows) {
-  if (rows.empty() || closed_) return;
-  summary_.added(rows);
+  if (rows.empty()) return;
+  if (!closed_)
+    summary_.added(rows);
+  else
+    replica_rows_ = true;
   const DueKey first = *std::ranges::min_element(rows);
   if (first <= clean_to_) clean_to_ = before(first);
   added_meanwhile_ = added_meanwhile_ ? std::min(*added_meanwhile_, first) : first;
@@ -212,18 +220,57 @@ void DueIndex::remove_rows(const Chunk& chunk, DueKey target) {
   for (const DueKey& row : chunk.rows)
     puts.push_back({storage::Table::kCursor, due_row_key(partition_.id(), row), std::nullopt});
   reading_ = true;
+  ++removals_;
   partition_.write_begins();
   loop_.cursor_writes().add({}, std::move(puts),
                             [this, keep = partition_.shared_from_this(), rows = chunk.rows, to,
                              life = life_](ErrorCode error) {
+                              --removals_;
                               if (life == life_) reading_ = false;
                               if (error == ErrorCode::kOk && life == life_) {
-                                summary_.removed(rows);
+                                if (!closed_) summary_.removed(rows);
                                 raise_clean_to(to);
                                 remove_passed();
                               }
+                              if (closed_) partition_.cursors_settled();  // a role waits for it
                               partition_.write_ended();
                             });
+}
+
+// ---- On a replica ----
+
+bool DueIndex::every_second_of_replica(Offset internal_committed, std::size_t& reads_left) {
+  if (!replica_rows_ || loop_.draining()) return false;
+  if (++replica_seconds_ < kReplicaSeconds || reading_ || removals_ > 0 || reads_left == 0)
+    return true;
+  --reads_left;
+  replica_seconds_ = 0;
+  added_meanwhile_.reset();
+  auto job = [this, keep = partition_.shared_from_this(), after = clean_to_, internal_committed,
+              life = life_]() mutable {
+    auto told =
+        CursorLog::read_due_removed(*loop_.node().shard, partition_.id(), internal_committed);
+    auto chunk =
+        told ? read_rows(after, *told, kRemoveRows) : Result<Chunk>(std::unexpected(told.error()));
+    auto& loop = loop_.net_loop();
+    loop.post([this, keep = std::move(keep), life, told = std::move(told),
+               chunk = std::move(chunk)]() mutable {
+      if (life != life_) return;
+      reading_ = false;
+      if (chunk) return removed_of_replica(*told, *chunk);
+      log::warn("due index of a replica not read",  // tried again
+                {{"partition", partition_.describe()}, {"error", chunk.error().message}});
+    });
+  };
+  reading_ = loop_.node().read_pool->submit(std::move(job));
+  return true;
+}
+
+void DueIndex::removed_of_replica(DueKey told, const Chunk& chunk) {
+  if (partition_.core().failed()) return;
+  replica_rows_ = !chunk.rows.empty() || chunk.next || added_meanwhile_;
+  if (!chunk.rows.empty()) return remove_rows(chunk, told);
+  if (told > clean_to_) raise_clean_to(told);
 }
 
 // What was added since the rows were read may lie below `to`.

@@ -29,8 +29,8 @@ class DueIndex {
   Status recover();
   // Up to where rows were removed; any thread, blocks.
   static Result<DueKey> read_removed_to(const storage::StorageShard& shard, PartitionId id);
-  // A replica looks at no rows; resume() when it becomes main, with messages up to `end` on the
-  // disk: the rows are counted anew.
+  // A replica delivers nothing: it removes rows when its main has. resume() when it becomes main,
+  // with messages up to `end` on the disk: the rows are counted anew.
   void suspend();
   void resume(Offset end, DueKey removed_to);
 
@@ -62,11 +62,18 @@ class DueIndex {
   // No row is of a message below; kNoOffset: there is no row. 0 until the rows are counted.
   Offset oldest_delayed() const { return summary_.oldest(); }
 
+  // Rows were removed up to here, at least once.
+  DueKey rows_removed_to() const { return removed_to_; }
+  // Rows are being removed: what a resume() needs to know is not on the disk yet.
+  bool removing() const { return removals_ > 0; }
+
   bool counted() const { return summary_.complete(); }
 
   // `anybody`: the partition has subscriptions. `reads_left`: of the read pool, in this second.
   // False: not needed again before the next row.
   bool every_second(TimeUs now_us, bool anybody, std::size_t& reads_left);
+  // The same on a replica, whose internal log is committed up to there.
+  bool every_second_of_replica(Offset internal_committed, std::size_t& reads_left);
 
   // The partition is deleted; then, when nothing of it is being written any more: removes every
   // row.
@@ -87,6 +94,7 @@ class DueIndex {
   void count_rows(std::size_t& reads_left);
   void remove_passed();
   void remove_rows(const Chunk& chunk, DueKey target);
+  void removed_of_replica(DueKey told, const Chunk& chunk);
   void raise_clean_to(DueKey to);
   void remove_all_from(std::optional<DueKey> after);
 
@@ -99,7 +107,10 @@ class DueIndex {
   std::optional<DueKey> added_meanwhile_;  // the lowest one, while passed rows are being removed
   DueKey removed_to_;                      // what was removed lies up to here
   bool reading_ = false;                   // in the background
-  std::uint64_t life_ = 0;                 // another one after resume()
+  bool replica_rows_ = false;              // of a replica: there may be rows
+  std::uint32_t replica_seconds_ = 0;      // since it last looked
+  std::uint32_t removals_ = 0;             // writes under way
+  std::uint64_t life_ = 0;                 // another one after suspend() and resume()
   bool closed_ = false;
 };
 

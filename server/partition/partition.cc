@@ -101,6 +101,7 @@ void Partition::answer_read(const ReadRequest& request, Reply reply) {
 }
 
 void Partition::send_read(std::vector<SharedBytes> batches, Reply reply) {
+  for (const SharedBytes& batch : batches) traffic_.add_out(batch.size());
   auto correlation_id = reply.correlation_id();
   auto fill = [&](flatbuffers::FlatBufferBuilder& builder, auto vector) {
     auto body = protocol::CreateReadReply(builder, core_.start_offset(), core_.committed_offset(),

@@ -24,6 +24,7 @@
 #include "server/partition/producer_fence.h"
 #include "server/partition/retention.h"
 #include "server/partition/tail_cache.h"
+#include "server/partition/traffic_meter.h"
 #include "server/replication/replicated_log.h"
 #include "server/subscription/cursor_log.h"
 #include "server/subscription/subscription.h"
@@ -57,6 +58,8 @@ class Partition final : public std::enable_shared_from_this<Partition>,
   const std::string& topic_name() const { return topic_name_; }  // tenant/…/topic
   const PartitionCore& core() const { return core_; }
   std::uint64_t stored_bytes() const;
+  // Of clients, while it is main.
+  TrafficMeter& traffic() { return traffic_; }
 
   // ---- Roles (partition_roles.cc).
   // The partition's record as the image has it now, and the state of its copies' nodes.
@@ -260,6 +263,7 @@ class Partition final : public std::enable_shared_from_this<Partition>,
   std::unordered_map<SubscriptionId, std::unique_ptr<Subscription>> subscriptions_;
   DueIndex due_;
   Retention retention_;
+  TrafficMeter traffic_;
   bool watched_ = false;
   std::uint32_t writes_under_way_ = 0;
   bool producers_changed_ = false;

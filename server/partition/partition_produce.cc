@@ -92,6 +92,7 @@ void Partition::append(const PartitionCore::Produced& produced, const batch::Hea
   stored.main_epoch = produced.epoch;
   stored.base_offset = produced.base_offset;
   stored.append_time_us = produced.append_time_us;
+  traffic_.add_in(batch.size());
   bool pins_much = batch.size() * limits::kMinPinShare < batch.charged_bytes();
   cache_.append(produced.base_offset, header.count,
                 pins_much ? SharedBytes::copy_of(batch.span()) : batch);

@@ -14,8 +14,13 @@ void Partition::watch() {
 }
 
 bool Partition::every_second(TimeUs now_us, std::size_t& reads_left) {
-  if (!serving_) return watched_ = false;  // a replica's start follows its main's
+  if (role_ == Role::kReplica) {  // its start follows its main's, and so do its delayed messages
+    const LocalCopy& internal = cursor_log_.log().copy();
+    return watched_ = due_.every_second_of_replica(internal.committed, reads_left);
+  }
+  if (!serving_) return watched_ = false;
   const bool due = due_.every_second(now_us, !subscriptions_.empty(), reads_left);
+  cursor_log_.due_rows_removed(due_.rows_removed_to());
   retention_.every_second(now_us, reads_left);
   watched_ = due || retention_.active();
   return watched_;

@@ -65,7 +65,7 @@ void Partition::settle_role() {
       become_main();
     return;
   }
-  role_ = Role::kReplica;
+  if (std::exchange(role_, Role::kReplica) != Role::kReplica) watch();
   core_.commits_by_set(log_.copy().committed);
   log_.follow(record_);
   cursor_log_.follow(record_);
@@ -74,6 +74,7 @@ void Partition::settle_role() {
 void Partition::become_main() {
   role_ = Role::kMain;
   ++mains_;
+  traffic_ = {};
   core_.begin_epoch(record_.main_epoch);
   if (replicated()) {
     core_.commits_by_set(log_.copy().committed);
@@ -88,7 +89,7 @@ void Partition::become_main() {
 // What the internal log says of the subscriptions, once all of it is on the disk.
 void Partition::recover_cursors() {
   const LocalCopy& copy = cursor_log_.log().copy();
-  if (copy.durable < copy.end || reading_cursors_) return;
+  if (copy.durable < copy.end || reading_cursors_ || due_.removing()) return;
   reading_cursors_ = true;
   off_loop([self = shared_from_this(), life = mains_]() mutable {
     auto& shard = *self->loop_.node().shard;

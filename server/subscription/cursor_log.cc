@@ -22,14 +22,12 @@ ByteSpan bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-Result<std::vector<CursorChange>> changes_of(const SharedBytes& batch) {
+Result<CursorRecord> record_of(const SharedBytes& batch) {
   auto reader = batch::BatchReader::open(batch.span());
   if (!reader) return std::unexpected(reader.error());
   batch::Record stored;
   if (auto read = reader->read(0, stored); !read) return std::unexpected(read.error());
-  auto record = decode_cursor_record(bytes_of(stored.payload));
-  if (!record) return std::unexpected(record.error());
-  return std::move(record->changes);
+  return decode_cursor_record(bytes_of(stored.payload));
 }
 
 }  // namespace
@@ -68,14 +66,27 @@ Result<std::vector<CursorChange>> CursorLog::read(storage::StorageShard& shard, 
     if (!batches) return std::unexpected(batches.error());
     if (batches->empty()) return fail(ErrorCode::kCorrupt, "the internal log ends before its end");
     for (const SharedBytes& bytes : *batches) {
-      auto more = changes_of(bytes);
-      if (!more) return std::unexpected(more.error());
-      changes.insert(changes.end(), std::make_move_iterator(more->begin()),
-                     std::make_move_iterator(more->end()));
+      auto record = record_of(bytes);
+      if (!record) return std::unexpected(record.error());
+      changes.insert(changes.end(), std::make_move_iterator(record->changes.begin()),
+                     std::make_move_iterator(record->changes.end()));
       from = batch::read_header(bytes.span())->end_offset();
     }
   }
   return changes;
+}
+
+Result<DueKey> CursorLog::read_due_removed(storage::StorageShard& shard, PartitionId id,
+                                           Offset committed) {
+  const auto state = shard.log_state(internal_log(id)).value_or(storage::LogState{});
+  const Offset end = std::min(committed, state.end_offset);
+  if (end <= state.start_offset) return DueKey{};
+  const auto batches = shard.read(internal_log(id), end - 1, 1);
+  if (!batches) return std::unexpected(batches.error());
+  if (batches->empty()) return DueKey{};
+  const auto record = record_of(batches->front());
+  if (!record) return std::unexpected(record.error());
+  return record->due_removed;
 }
 
 // ---- Roles ----
@@ -87,7 +98,8 @@ void CursorLog::stand_down(const Error& reason) {
     round_.reset();
     lost(reason, round);
   }
-  snapshot_due_ = false;
+  snapshot_due_ = tells_due_ = false;
+  told_due_ = {};
   dirty_.clear();
   deleted_.clear();
   for (auto& confirmed : std::exchange(waiting_, {})) confirmed(std::unexpected(reason));
@@ -141,6 +153,12 @@ void CursorLog::deleted(SubscriptionId subscription) {
   schedule();
 }
 
+void CursorLog::due_rows_removed(DueKey to) {
+  if (closed_ || log_.main() == nullptr || to <= told_due_) return;
+  tells_due_ = true;
+  schedule();
+}
+
 void CursorLog::schedule() {
   if (round_ || std::exchange(scheduled_, true)) return;
   loop_.net_loop().at_end_of_turn([this, keep = keep()] {
@@ -174,7 +192,8 @@ void CursorLog::write_round() {
   Round round;
   gather(round);
   const bool with_snapshot = wants_snapshot(round);
-  if (round.changes.empty() && !with_snapshot) {
+  const bool tells_due = std::exchange(tells_due_, false);
+  if (round.changes.empty() && !with_snapshot && !tells_due) {
     for (auto& confirmed : round.confirmed) confirmed({});
     return;
   }
@@ -186,6 +205,8 @@ void CursorLog::write_round() {
   round_ = std::move(round);
   std::vector<storage::LogAppend> appends;
   std::vector<storage::StatePut> puts;
+  if (round_->changes.empty() && tells_due && !with_snapshot)
+    add_record({}, protocol::Acks::quorum, round_->token, appends, puts);
   append_records(round_->changes, states.empty(), appends, puts);
   if (with_snapshot) {
     const std::size_t before = round_->bytes;
@@ -219,7 +240,8 @@ void CursorLog::add_record(std::span<const CursorChange> changes, protocol::Acks
                            std::uint64_t token, std::vector<storage::LogAppend>& appends,
                            std::vector<storage::StatePut>& puts) {
   const TimeUs now_us = net::wall_time_us();
-  const auto payload = encode_cursor_record(changes);
+  told_due_ = partition_.due_index().removed_to();
+  const auto payload = encode_cursor_record(changes, told_due_);
   batch::BatchBuilder builder;
   const auto added =
       builder.add({.payload = {reinterpret_cast<const char*>(payload.data()), payload.size()},
@@ -314,6 +336,7 @@ void CursorLog::trim(Offset start) {
 // Not written (a full disk), or maybe (the shard has stopped, this node is main no longer): who
 // asked is told; the state in memory stands, and goes with the next record.
 void CursorLog::lost(const Error& error, Round& round) {
+  told_due_ = {};
   for (const CursorChange& change : round.changes) {
     if (change.kind == CursorChange::Kind::kDeleted) deleted_.push_back(change.subscription);
   }

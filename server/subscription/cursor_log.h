@@ -36,6 +36,11 @@ class CursorLog final : private ReplicatedLog::Owner {
   // What it says, oldest change first. Any thread, blocks.
   static Result<std::vector<CursorChange>> read(storage::StorageShard& shard, PartitionId id);
 
+  // What the last record below `committed` says of rows of the due index that are needed no more.
+  // Any thread, blocks.
+  static Result<DueKey> read_due_removed(storage::StorageShard& shard, PartitionId id,
+                                         Offset committed);
+
   // ---- Roles, as its partition's. `record`: of internal_log_record().
   ReplicatedLog& log() { return log_; }
   const ReplicatedLog& log() const { return log_; }
@@ -53,12 +58,16 @@ class CursorLog final : private ReplicatedLog::Owner {
   // has changed up to now is durable.
   void changed(SubscriptionId subscription, Confirmed confirmed);
   void deleted(SubscriptionId subscription);
+  // Rows of the due index were removed here up to `to`: the other copies are told, by a record of
+  // its own where none has said it yet.
+  void due_rows_removed(DueKey to);
 
   // The partition is gone from here: answers who waits, writes nothing more.
   void close(const Error& reason);
 
   bool idle() const {
-    return !round_ && dirty_.empty() && deleted_.empty() && waiting_.empty() && !snapshot_due_;
+    return !round_ && dirty_.empty() && deleted_.empty() && waiting_.empty() && !snapshot_due_ &&
+           !tells_due_;
   }
 
  private:
@@ -120,6 +129,8 @@ class CursorLog final : private ReplicatedLog::Owner {
   std::uint64_t next_token_ = 1;
   bool old_snapshot_ = false;
   bool snapshot_due_ = false;
+  DueKey told_due_;         // by the last record that was appended here
+  bool tells_due_ = false;  // a record has to
   bool scheduled_ = false;
   std::optional<Error> closed_;
 };

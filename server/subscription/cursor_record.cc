@@ -98,7 +98,7 @@ std::size_t change_bytes(const CursorChange& change) {
 }
 
 std::vector<std::uint8_t> encode_cursor_record(std::span<const CursorChange> changes,
-                                               Offset covered) {
+                                               DueKey due_removed, Offset covered) {
   std::size_t bytes = kChangeOverheadBytes;
   for (const CursorChange& change : changes) bytes += change_bytes(change);
   flatbuffers::FlatBufferBuilder builder(bytes);
@@ -122,8 +122,9 @@ std::vector<std::uint8_t> encode_cursor_record(std::span<const CursorChange> cha
         change.floor, change.skipped, answered, redeliveries, change.start, &due_cursor,
         change.delayed, matured, change.dead_lettered, dead_round));
   }
-  builder.Finish(
-      wire::CreateCursorRecord(builder, kVersion, covered, builder.CreateVector(tables)));
+  const wire::DueKey removed(due_removed.at_us, due_removed.offset);
+  builder.Finish(wire::CreateCursorRecord(builder, kVersion, covered, builder.CreateVector(tables),
+                                          due_removed == DueKey{} ? nullptr : &removed));
   return {builder.GetBufferPointer(), builder.GetBufferPointer() + builder.GetSize()};
 }
 
@@ -136,7 +137,9 @@ Result<CursorRecord> decode_cursor_record(ByteSpan bytes) {
   const wire::CursorRecord* record = wire::GetCursorRecord(aligned.data());
   if (record->version() != kVersion)
     return corrupt("version " + std::to_string(record->version()) + " is not known");
-  CursorRecord decoded{.covered = record->covered(), .changes = {}};
+  CursorRecord decoded{.covered = record->covered(), .due_removed = {}, .changes = {}};
+  if (const wire::DueKey* removed = record->due_removed())
+    decoded.due_removed = {removed->at_us(), removed->offset()};
   decoded.changes.reserve(record->changes()->size());
   for (const wire::CursorChange* from : *record->changes()) {
     auto change = read_change(*from);

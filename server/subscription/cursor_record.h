@@ -50,14 +50,16 @@ struct CursorChange {
 };
 
 // One record may carry changes of many subscriptions of the partition, in order; change_bytes()
-// tells what each adds. A single change always fits into limits::kMaxMessageBytes. `covered`: for
-// snapshots only.
+// tells what each adds. A single change always fits into limits::kMaxMessageBytes. `due_removed`:
+// rows of the due index up to there are needed by nobody any more, where this and all earlier
+// records are durable. `covered`: for snapshots only.
 std::vector<std::uint8_t> encode_cursor_record(std::span<const CursorChange> changes,
-                                               Offset covered = 0);
+                                               DueKey due_removed = {}, Offset covered = 0);
 std::size_t change_bytes(const CursorChange& change);  // upper bound of its share of a record
 
 struct CursorRecord {
   Offset covered = 0;
+  DueKey due_removed;
   std::vector<CursorChange> changes;
 };
 Result<CursorRecord> decode_cursor_record(ByteSpan bytes);  // kCorrupt

@@ -157,6 +157,7 @@ void Subscription::flush(StreamId id, Stream& stream) {
                                         out.charged_bytes);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::Deliver), body.Union()};
   };
+  for (const SharedBytes& batch : out.batches) partition_.traffic().add_out(batch.size());
   target.home->push(target, frame_writer().write_with_payload(0, std::move(out.batches), fill));
   out = {};
   if (stream.paused || gate_open(*target.gate)) return;

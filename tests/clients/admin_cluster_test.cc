@@ -75,9 +75,12 @@ TEST_CASE("the state of the cluster is told with its nodes") {
       const std::vector<flatbuffers::Offset<protocol::ClusterNode>> nodes{
           protocol::CreateClusterNodeDirect(b, 2, "b.example", 6540, 6541, kRoleBroker, "online",
                                             true, false, true, true, false, 77, 90, 3, 5, 11, 12,
-                                            13, 14)};
+                                            13, 14, 15, 16, 17)};
+      const std::vector<flatbuffers::Offset<protocol::NodeUnevenness>> uneven{
+          protocol::CreateNodeUnevenness(b, 2, true, 150, 100, 200)};
       return protocol::CreateClusterStatusReplyDirect(b, "c", "partially-online", 2, 8, 91, &voters,
-                                                      &nodes, 6, 1, 2, true, 4, "one voter is off");
+                                                      &nodes, 6, 1, 2, true, 4, "one voter is off",
+                                                      false, true, &uneven);
     });
     return true;
   });
@@ -103,6 +106,17 @@ TEST_CASE("the state of the cluster is told with its nodes") {
   CHECK(node.mains == 3);
   CHECK(node.copies == 5);
   CHECK(node.disk_free_bytes == 14);
+  CHECK(node.in_rate == 15);
+  CHECK(node.out_rate == 16);
+  CHECK(node.stored_bytes == 17);
+  CHECK_FALSE(status->by_traffic);
+  CHECK(status->by_disk);
+  REQUIRE(status->uneven.size() == 1);
+  CHECK(status->uneven[0].node_id == 2);
+  CHECK(status->uneven[0].copies);
+  CHECK(status->uneven[0].score == 150);
+  CHECK(status->uneven[0].number == 100);
+  CHECK(status->uneven[0].measured == 200);
   const auto advice = client.admin().safe_to_stop(2);
   REQUIRE(advice.has_value());
   CHECK_FALSE(advice->safe);

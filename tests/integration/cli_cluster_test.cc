@@ -1,10 +1,9 @@
 // andyx-cli cluster against a server that is a cluster by itself, and tools/cluster with one node.
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <string>
 
-#include "tests/integration/support/cli.h"
+#include "tests/integration/support/cluster_tool.h"
 
 namespace andyx::test {
 namespace {
@@ -55,6 +54,26 @@ TEST_CASE("partitions and copies are counted") {
   const Json partition = cli.json({"topic", "describe", "counted"}).at("partitions")[0];
   CHECK(partition.at("min_in_sync") == 1);
   CHECK(partition.at("observers").empty());
+}
+
+TEST_CASE("what clients bring, read and are delivered is counted, and so is what is stored") {
+  const Cli cli(shared_server());
+  const auto told = [&](const char* name) {
+    return cli.json({"cluster", "nodes"}).at("nodes")[0].at(name).get<std::uint64_t>();
+  };
+  const auto rises = [&](const char* name, std::uint64_t above) {
+    return wait_until([&] { return told(name) > above; });
+  };
+  cli.ok({"topic", "create", "measured"});
+  const std::uint64_t in = told("bytes_in"), out = told("bytes_out");
+  cli.ok({"produce", "measured"}, std::string(1'000, 'x') + '\n');
+  CHECK(rises("bytes_in", in + 999));
+  cli.ok({"read", "measured"});
+  CHECK(rises("bytes_out", out + 999));
+  cli.ok({"consume", "measured", "--subscription", "s", "--from", "earliest", "--count", "1"});
+  CHECK(rises("bytes_out", out + 1'999));
+  CHECK(rises("out_rate", 0));
+  CHECK(rises("stored_bytes", 999));
 }
 
 TEST_CASE("safe-to-stop: no for the only node, with the reason and status 3") {
@@ -138,51 +157,87 @@ TEST_CASE("move and elect say what is wrong with their arguments") {
   CHECK(partition.at("replicas") == Json{1});
 }
 
-// What tools/cluster runs on a directory; nothing of it is left behind.
-class ClusterTool {
- public:
-  ClusterTool() : port_(std::to_string(free_port())) {}
-  ~ClusterTool() { stop(); }
-  ClusterTool(const ClusterTool&) = delete;
-  ClusterTool& operator=(const ClusterTool&) = delete;
-
-  CommandResult start() const {
-    return run({"1", "--dir", directory_.path(), "--port", port_, "--detach"});
-  }
-  CommandResult stop() const { return run({"--stop", directory_.path()}); }
-  int cli(std::vector<std::string> words) const {
-    words.insert(words.begin(), {cli_binary(), "--server", "127.0.0.1:" + port_});
-    return run_command({.argv = words}).exit_code;
-  }
-
- private:
-  static std::string variable(const char* name) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? std::string() : value;
-  }
-  static CommandResult run(std::vector<std::string> words) {
-    words.insert(words.begin(), variable("ANDYX_CLUSTER_TOOL"));
-    return run_command(
-        {.argv = words, .environment = {"ANDYX_BUILD_DIR=" + variable("ANDYX_BUILD_DIR")}});
-  }
-
-  TempDir directory_;
-  std::string port_;
-};
-
 TEST_CASE("tools/cluster starts a cluster that outlives it, and stops it with its data kept") {
   const ClusterTool cluster;
+  const auto exit_of = [&](std::vector<std::string> words) {
+    return Cli(cluster.address()).run(std::move(words)).exit_code;
+  };
   CommandResult said = cluster.start();
   INFO("said: ", said.out, said.err);
   REQUIRE(said.exit_code == 0);
   CHECK(said.out.ends_with("OK: 1 node is online\n"));
-  CHECK(cluster.cli({"topic", "create", "kept"}) == kDone);
+  CHECK(exit_of({"topic", "create", "kept"}) == kDone);
   CHECK(cluster.start().exit_code == 0);  // it runs already
   CHECK(cluster.stop().exit_code == 0);
-  CHECK(cluster.cli({"topic", "list"}) == kNotReachable);
+  CHECK(exit_of({"topic", "list"}) == kNotReachable);
   REQUIRE(cluster.start().exit_code == 0);
-  CHECK(cluster.cli({"topic", "describe", "kept"}) == kDone);
+  CHECK(exit_of({"topic", "describe", "kept"}) == kDone);
   CHECK(cluster.stop().exit_code == 0);
+}
+
+TEST_CASE("messages that fail too often become dead letters on another node") {
+  ClusterTool nodes(2);
+  nodes.start_somewhere();
+  const Cli cli(nodes.address());
+  const auto main_of = [&](const char* topic) {
+    return cli.json({"topic", "describe", topic}).at("partitions")[0].at("main").get<NodeId>();
+  };
+  for (const char* topic : {"poison", "poison.dead"})
+    cli.ok({"topic", "create", topic, "--partitions", "1", "--replication-factor", "1"});
+  const NodeId here = main_of("poison"), there = 3 - here;
+  cli.ok({"cluster", "move", "poison.dead", "0", "--to", std::to_string(there)});
+  REQUIRE(wait_until([&] { return main_of("poison.dead") == there; }));
+
+  cli.ok({"produce", "poison"}, "m0\nm1\nm2\n");
+  const auto consume = [&](std::vector<std::string> more) {
+    std::vector<std::string> words = {"consume", "poison", "--subscription",
+                                      "s",       "--from", "earliest"};
+    words.insert(words.end(), more.begin(), more.end());
+    return cli.ok(words);
+  };
+  consume({"--answer", "unack", "--max-deliveries", "2", "--count", "6"});
+  const auto dead_lettered = [&] {
+    const Json described = cli.json({"subscription", "describe", "poison", "s"});
+    return described.at("partitions")[0].at("dead_lettered") == 3;
+  };
+  REQUIRE(wait_until(dead_lettered));
+  const std::string letters = cli.ok({"dead", "list", "poison"});
+  for (const char* payload : {"m0", "m1", "m2"}) CHECK(letters.find(payload) != std::string::npos);
+  CHECK(main_of("poison.dead") == there);
+  CHECK(cli.json({"dead", "redrive", "poison"}).at("redriven") == 3);
+  CHECK(consume({"--count", "3"}).find("m2") != std::string::npos);
+}
+
+TEST_CASE("any node passes questions on to the controller, and says so when that is silent") {
+  ClusterTool nodes(2);  // the first one is the only voter
+  nodes.start_somewhere();
+  const Cli first(nodes.address(1)), second(nodes.address(2));
+  first.ok({"topic", "create", "spread", "--partitions", "4", "--replication-factor", "1"});
+
+  // What only the controller knows: how the other one is.
+  const Json status = second.json({"cluster", "status"});
+  CHECK(status.at("status") == "online");
+  CHECK(status.at("controller") == 1);
+  CHECK(status.at("controller_epoch") > 0);
+  CHECK(status.at("voters") == Json{1});
+  CHECK(text_of(status, "note").find("one voter") != std::string::npos);
+  REQUIRE(status.at("nodes").size() == 2);
+  for (const Json& node : status.at("nodes")) CHECK(node.at("version") > 0);
+  CHECK(second.json({"cluster", "balance"}).at("mains_by") == Json{"number"});
+  const CommandResult only = second.run({"cluster", "safe-to-stop", "1"});
+  CHECK(only.exit_code == kRefused);
+  CHECK(only.out.find("the controller does not answer") == std::string::npos);
+
+  nodes.kill(1);
+  const Json silent = second.json({"cluster", "status"});
+  CHECK(silent.at("status") == "offline");
+  CHECK(text_of(silent, "note").find("the controller does not answer: ") != std::string::npos);
+  REQUIRE(silent.at("nodes").size() == 2);
+  CHECK(silent.at("nodes")[0].at("version").is_null());  // nobody here has heard of it
+  CHECK(silent.at("nodes")[1].at("version") > 0);
+  const CommandResult unsafe = second.run({"cluster", "safe-to-stop", "2"});
+  CHECK(unsafe.exit_code == kRefused);
+  CHECK(unsafe.out.find("the controller does not answer: ") != std::string::npos);
 }
 
 }  // namespace

@@ -102,6 +102,30 @@ TEST_CASE_FIXTURE(Fixture,
                 ErrorCode::kUnknownNode);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "a heartbeat tells of 32 partitions in a list of its load, and no more") {
+  REQUIRE(join(request(2, {5, 5}, 10)).has_value());
+  RawConnection connection(node->address().port);
+  hello(connection, 2, 10, cluster_id);
+  const auto beat = [&](std::size_t busiest, std::size_t largest) {
+    return connection.request<protocol::NodeHeartbeat>([&](Builder& b) {
+      const auto list = [&b](std::size_t size) {
+        return b.CreateVectorOfStructs(std::vector<protocol::PartitionShare>(size));
+      };
+      const auto first = list(busiest), second = list(largest);
+      const auto load = protocol::CreateMeasuredLoad(b, 1, 2, 3, first, second);
+      protocol::NodeHeartbeatBuilder body(b);
+      body.add_node_id(2);
+      body.add_incarnation(10);
+      body.add_load(load);
+      return body.Finish();
+    });
+  };
+  CHECK(beat(32, 32).as<protocol::NodeHeartbeatReply>() != nullptr);
+  require_error(beat(33, 0), ErrorCode::kBadArgument);
+  require_error(beat(0, 33), ErrorCode::kBadArgument);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a node is taken in, again and again; not under a taken id") {
   const auto first = join(request(2, {5, 5}, 10));
   REQUIRE_MESSAGE(first.has_value(), first.error().message);

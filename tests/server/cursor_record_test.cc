@@ -32,7 +32,7 @@ std::vector<CursorChange> sample() {
 }
 
 TEST_CASE("a record gives back the changes of all its subscriptions, in order") {
-  const auto record = decode_cursor_record(encode_cursor_record(sample(), 1234));
+  const auto record = decode_cursor_record(encode_cursor_record(sample(), {55, 66}, 1234));
   REQUIRE(record.has_value());
   CHECK(record->covered == 1234);
   CHECK(record->changes == sample());

@@ -153,6 +153,7 @@ TEST_CASE("cluster status: what is not known is not shown as a number") {
                       .mains = 5,
                       .copies = 7,
                       .bytes_in = 1'000,
+                      .in_rate = 5'000'000,
                       .disk_bytes = 2'000};
   cluster.nodes[1] = {.node_id = 2, .host = "i", .port = 6541, .status = "offline"};
   cluster.nodes[1].note = "is ill";
@@ -164,6 +165,8 @@ TEST_CASE("cluster status: what is not known is not shown as a number") {
   REQUIRE(json["nodes"].size() == 2);
   CHECK(json["nodes"][0]["roles"] == nlohmann::json{"broker", "metadata"});
   CHECK(json["nodes"][0]["bytes_in"] == 1'000);
+  CHECK(json["nodes"][0]["in_rate"] == 5'000'000);
+  CHECK(json["nodes"][1]["out_rate"].is_null());
   CHECK(json["nodes"][0]["copies"] == 7);
   CHECK(json["nodes"][1]["version"].is_null());
   CHECK(json["nodes"][1]["disk_bytes"].is_null());
@@ -178,4 +181,28 @@ TEST_CASE("cluster status: what is not known is not shown as a number") {
     CHECK(table.find(text) != std::string::npos);
   }
   CHECK(cli::cluster_nodes_table(cluster).find("broker,metadata") != std::string::npos);
+}
+
+TEST_CASE("what balancing goes by, and what is off by it") {
+  client::ClusterStatus cluster;
+  cluster.controller = 1;
+  CHECK(cli::balance_report(cluster).find("no node is off") != std::string::npos);
+  cluster.by_traffic = true;
+  cluster.uneven = {{.node_id = 2, .copies = false, .score = 167, .number = 100, .measured = 233},
+                    {.node_id = 3, .copies = true, .score = 50, .number = 50, .measured = 100}};
+  const std::string report = cli::balance_report(cluster);
+  for (const char* text :
+       {"balancing is on", "mains are spread by number and traffic, copies by number",
+        "node 2: mains 167 % of the average (number 100 %, traffic 233 %)",
+        "node 3: copies 50 % of the average (number 50 %)"}) {
+    CAPTURE(text);
+    CHECK(report.find(text) != std::string::npos);
+  }
+  CHECK(report.find("no node is off") == std::string::npos);
+  const auto json = nlohmann::json::parse(cli::balance_json(cluster));
+  CHECK(json["mains_by"] == nlohmann::json{"number", "traffic"});
+  CHECK(json["copies_by"] == nlohmann::json{"number"});
+  CHECK(json["uneven"][0]["of"] == "mains");
+  CHECK(json["uneven"][0]["measured_percent"] == 233);
+  CHECK(json["uneven"][1]["measured_percent"].is_null());
 }

@@ -73,11 +73,7 @@ Outcome run_command(Session& session, const ClusterBalance& command) {
     if (const Status set = session.client.admin().balance_pause(command.pause); !set)
       return std::unexpected(set.error());
   }
-  const auto status = session.client.admin().cluster_status();
-  if (!status) return std::unexpected(status.error());
-  return told(session, {},
-              {{"balancing_paused", status->balancing_paused}, {"moves", status->moves}},
-              balance_text(*status));
+  return show(session, session.client.admin().cluster_status(), &balance_json, &balance_report);
 }
 
 Outcome run_command(Session& session, const ClusterSafeToStop& command) {

@@ -34,5 +34,7 @@ std::string cluster_nodes_table(const client::ClusterStatus& cluster);
 std::string cluster_nodes_json(const client::ClusterStatus& cluster);
 // "balancing is on, 2 copies are moving"; without LF.
 std::string balance_text(const client::ClusterStatus& cluster);
+std::string balance_report(const client::ClusterStatus& cluster);
+std::string balance_json(const client::ClusterStatus& cluster);
 
 }  // namespace andyx::cli

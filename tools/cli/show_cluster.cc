@@ -76,6 +76,10 @@ Json nodes_json(const client::ClusterStatus& cluster) {
                          {"mains", node.mains},
                          {"copies", node.copies},
                          {"bytes_in", reported(node, node.bytes_in)},
+                         {"bytes_out", reported(node, node.bytes_out)},
+                         {"in_rate", reported(node, node.in_rate)},
+                         {"out_rate", reported(node, node.out_rate)},
+                         {"stored_bytes", reported(node, node.stored_bytes)},
                          {"disk_bytes", reported(node, node.disk_bytes)},
                          {"disk_free_bytes", reported(node, node.disk_free_bytes)},
                          {"note", node.note}});
@@ -83,11 +87,67 @@ Json nodes_json(const client::ClusterStatus& cluster) {
   return nodes;
 }
 
+const char* measure_word(bool copies) { return copies ? "disk" : "traffic"; }
+bool is_measured(const client::ClusterStatus& cluster, bool copies) {
+  return copies ? cluster.by_disk : cluster.by_traffic;
+}
+
+Json measures_json(const client::ClusterStatus& cluster, bool copies) {
+  Json words = Json::array({"number"});
+  if (is_measured(cluster, copies)) words.push_back(measure_word(copies));
+  return words;
+}
+
+std::string measures_text(const client::ClusterStatus& cluster, bool copies) {
+  return is_measured(cluster, copies) ? std::string("number and ") + measure_word(copies)
+                                      : "number";
+}
+
+std::string uneven_line(const client::ClusterStatus& cluster, const client::NodeUnevenness& node) {
+  std::string line = "node " + number(node.node_id) + ": " + (node.copies ? "copies " : "mains ") +
+                     number(node.score) + " % of the average (number " + number(node.number) + " %";
+  if (is_measured(cluster, node.copies)) {
+    line += std::string(", ") + measure_word(node.copies) + ' ' + number(node.measured) + " %";
+  }
+  return line + ")\n";
+}
+
+Json uneven_json(const client::ClusterStatus& cluster) {
+  Json uneven = Json::array();
+  for (const client::NodeUnevenness& node : cluster.uneven) {
+    const bool measured = is_measured(cluster, node.copies);
+    uneven.push_back(Json{{"node_id", node.node_id},
+                          {"of", node.copies ? "copies" : "mains"},
+                          {"percent", node.score},
+                          {"number_percent", node.number},
+                          {"measured_percent", measured ? Json(node.measured) : Json(nullptr)}});
+  }
+  return uneven;
+}
+
 }  // namespace
 
 std::string balance_text(const client::ClusterStatus& cluster) {
   return "balancing is " + std::string(cluster.balancing_paused ? "paused" : "on") + ", " +
          number(cluster.moves) + (cluster.moves == 1 ? " copy is" : " copies are") + " moving";
+}
+
+std::string balance_report(const client::ClusterStatus& cluster) {
+  std::string out = balance_text(cluster) + '\n';
+  if (cluster.controller == 0) return out + note_line(cluster);
+  out += "mains are spread by " + measures_text(cluster, false) + ", copies by " +
+         measures_text(cluster, true) + '\n';
+  if (cluster.uneven.empty()) out += "no node is off the average by more than 20 %\n";
+  for (const client::NodeUnevenness& node : cluster.uneven) out += uneven_line(cluster, node);
+  return out;
+}
+
+std::string balance_json(const client::ClusterStatus& cluster) {
+  return json_line(Json{{"balancing_paused", cluster.balancing_paused},
+                        {"moves", cluster.moves},
+                        {"mains_by", measures_json(cluster, false)},
+                        {"copies_by", measures_json(cluster, true)},
+                        {"uneven", uneven_json(cluster)}});
 }
 
 std::string cluster_table(const client::ClusterStatus& cluster) {
@@ -125,12 +185,13 @@ std::string cluster_json(const client::ClusterStatus& cluster) {
 
 std::string cluster_nodes_table(const client::ClusterStatus& cluster) {
   tools::Table table({">NODE", "STATUS", "ADDRESS", ">PEER-PORT", "ROLES", "METADATA", ">VERSION",
-                      ">MAINS", ">COPIES", ">IN", ">DISK", ">FREE"});
+                      ">MAINS", ">COPIES", ">IN/S", ">OUT/S", ">STORED", ">DISK", ">FREE"});
   for (const client::ClusterNode& node : cluster.nodes) {
     table.add({number(node.node_id), node.status, address(node),
                node.peer_port == 0 ? "-" : number(node.peer_port), role_text(node.roles),
                metadata_word(node), reported_number(node, node.version), number(node.mains),
-               number(node.copies), reported_bytes(node, node.bytes_in),
+               number(node.copies), reported_bytes(node, node.in_rate),
+               reported_bytes(node, node.out_rate), reported_bytes(node, node.stored_bytes),
                reported_bytes(node, node.disk_bytes), reported_bytes(node, node.disk_free_bytes)});
   }
   return note_lines(cluster) + table.text();

@@ -24,8 +24,11 @@ ClusterNode cluster_node(const protocol::ClusterNode& in) {
           .copies = in.copies(),
           .bytes_in = in.bytes_in(),
           .bytes_out = in.bytes_out(),
+          .in_rate = in.in_rate(),
+          .out_rate = in.out_rate(),
           .disk_bytes = in.disk_bytes(),
           .disk_free_bytes = in.disk_free_bytes(),
+          .stored_bytes = in.stored_bytes(),
           .note = in.note() == nullptr ? std::string() : in.note()->str()};
 }
 
@@ -45,10 +48,19 @@ Result<ClusterStatus> cluster_status_of(const ReplyFrame& reply) {
                     .without_main = in->without_main(),
                     .balancing_paused = in->balancing_paused(),
                     .moves = in->moves(),
+                    .by_traffic = in->by_traffic(),
+                    .by_disk = in->by_disk(),
+                    .uneven = {},
                     .note = text(in->note())};
   if (in->voters() != nullptr) out.voters.assign(in->voters()->begin(), in->voters()->end());
   if (in->nodes() != nullptr) {
     for (const auto* node : *in->nodes()) out.nodes.push_back(cluster_node(*node));
+  }
+  if (in->uneven() != nullptr) {
+    for (const auto* node : *in->uneven()) {
+      out.uneven.push_back(
+          {node->node_id(), node->copies(), node->score(), node->number(), node->measured()});
+    }
   }
   return out;
 }

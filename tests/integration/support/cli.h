@@ -20,6 +20,7 @@ inline constexpr int kDone = 0, kWrongUsage = 1, kNotReachable = 2, kRefused = 3
 class Cli {
  public:
   explicit Cli(const ServerProcess& server) : address_(server.address()) {}
+  explicit Cli(std::string address) : address_(std::move(address)) {}
 
   CommandResult run(std::vector<std::string> arguments, std::string input = {}) const;
   // REQUIREs status 0; stdout.

@@ -22,6 +22,11 @@ void check_whole(const RunningCore& running, std::size_t factor) {
   }
 }
 
+std::vector<Wish> mains_to_spread(const Image& image, const ClusterView& view) {
+  Balance balance(image, view);
+  return spread_mains(image, balance);
+}
+
 TEST_CASE("copies come up to a raised replication factor, a few at a time, and go down again") {
   RunningCore running(3);
   REQUIRE(running.cluster.create("t", 10, 1).status);
@@ -171,10 +176,12 @@ TEST_CASE("a new node gets copies and mains, slowly, unless balancing is paused"
 TEST_CASE("mains move in bounded rounds, only from nodes that lead clearly too many") {
   Cluster cluster(3);
   REQUIRE(cluster.create("t", 300, 3).status);
-  CHECK(spread_mains(cluster.image(), {}).empty());
+  CHECK(mains_to_spread(cluster.image(), {}).empty());
   REQUIRE(cluster.apply(ElectMainsCommand{3, {}}).status);
-  CHECK(spread_mains(cluster.image(), {}).size() == limits::kMaxMainsSpreadPerRound);
-  CHECK(spread_mains(cluster.image(), {.ailing = {3}, .lost_since = {}}).empty());
+  CHECK(mains_to_spread(cluster.image(), {}).size() == limits::kMaxMainsSpreadPerRound);
+  ClusterView ailing;
+  ailing.ailing = {3};
+  CHECK(mains_to_spread(cluster.image(), ailing).empty());
 }
 
 TEST_CASE("a node is safe to stop when nothing becomes unwritable and the voters keep a majority") {

@@ -32,6 +32,13 @@ struct Controlling {
     last.version = beat->version();
     last.stopping = beat->stopping();
     last.metadata_stopped = beat->metadata_stopped()->str();
+    if (const auto* load = beat->load()) {
+      last.load = MeasuredLoad{load->in_rate(), load->out_rate(), load->stored_bytes(), {}, {}};
+      for (const auto* share : *load->busiest())
+        last.load->busiest.push_back({share->partition_id(), share->amount()});
+      for (const auto* share : *load->largest())
+        last.load->largest.push_back({share->partition_id(), share->amount()});
+    }
     last.failing_pulls.assign(beat->failing_pulls()->begin(), beat->failing_pulls()->end());
     const auto id = frame.correlation_id();
     if (silent) return;
@@ -51,7 +58,9 @@ struct Beating {
   std::unique_ptr<NodeLinks> links;
   std::shared_ptr<MetadataPeers> peers;
   std::unique_ptr<Heartbeats> heartbeats;
-  NodeReport report{.version = 55, .failing_pulls = {3, 4}, .metadata_stopped = "it went back"};
+  const MeasuredLoad load{7, 8, 9, {{3, 70}, {4, 5}}, {{5, 9}}};
+  NodeReport report{
+      .version = 55, .failing_pulls = {3, 4}, .metadata_stopped = "it went back", .load = load};
   NodeId leader = 0;
   std::vector<NodeSessions::Answer> heard;  // on the loop, as the next
   std::vector<ErrorCode> refused;
@@ -108,6 +117,8 @@ TEST_CASE("heartbeats go to the controller, and when it was heard of is known") 
     CHECK(one.last.failing_pulls == std::vector<PartitionId>{3, 4});
     CHECK_FALSE(one.last.stopping);
     CHECK(one.last.metadata_stopped == "it went back");
+    REQUIRE(one.last.load.has_value());
+    CHECK(*one.last.load == beating.load);
   });
 }
 

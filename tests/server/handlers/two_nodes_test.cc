@@ -2,6 +2,7 @@
 #include "tests/server/handlers/two_nodes.h"
 
 #include "server/subscription/coordinator.h"
+#include "tests/integration/support/raw_connection.h"
 
 namespace andyx::server::test {
 namespace {
@@ -46,15 +47,25 @@ Subscription& subscription_of(TestNode& at, std::uint32_t partition) {
   return *found->find_subscription(Cluster::kSubscription);
 }
 
-// A stream of that epoch on a partition that holds one message, which is delivered to it.
-void hold_a_message(TestNode& at, std::uint32_t partition, std::uint64_t epoch) {
+// A message on a partition, committed.
+void produce(TestNode& at, std::uint32_t partition) {
   batch::BatchBuilder builder;
   REQUIRE(builder.add({.payload = "payload"}));
   at.run([&] {
     SharedBytes bytes = builder.build({});
     const auto header = *batch::read_header(bytes.span());
-    auto& open = *at.loop().find_partition(5 + partition);
-    open.produce(header, std::move(bytes), 0, protocol::Acks::main, Reply(at.loop(), 0, 0, 0));
+    at.loop()
+        .find_partition(5 + partition)
+        ->produce(header, std::move(bytes), 0, protocol::Acks::main, Reply(at.loop(), 0, 0, 0));
+  });
+  REQUIRE(at.until(
+      [&] { return at.loop().find_partition(5 + partition)->core().committed_offset() == 1; }));
+}
+
+// A stream of that epoch on a partition that holds one message, which is delivered to it.
+void hold_a_message(TestNode& at, std::uint32_t partition, std::uint64_t epoch) {
+  produce(at, partition);
+  at.run([&] {
     subscription_of(at, partition)
         .open_stream({&at.loop(), 0, 1, std::make_shared<DeliveryGate>()},
                      {.attach_epoch = epoch, .credit_bytes = 1 << 20, .credit_messages = 10},
@@ -233,6 +244,70 @@ TEST_CASE("a dead letter is stored on another node, once, however often it is se
   }
   cluster.two.run(
       [&] { CHECK(cluster.two.loop().find_partition(6)->core().committed_offset() == 1); });
+}
+
+TEST_CASE("a reset reaches every partition at its main, asked of any node") {
+  Cluster cluster;
+  cluster.publish(cluster.next({{1, 1}, {2, 1}}));
+  REQUIRE(cluster.one.until([&] { return subscription_of(cluster.one, 0).ready(); }));
+  REQUIRE(cluster.two.until([&] { return subscription_of(cluster.two, 1).ready(); }));
+  produce(cluster.one, 0);
+  produce(cluster.two, 1);
+  const auto floors = [&] {
+    std::pair<Offset, Offset> at;
+    cluster.one.run([&] { at.first = subscription_of(cluster.one, 0).core().floor(); });
+    cluster.two.run([&] { at.second = subscription_of(cluster.two, 1).core().floor(); });
+    return at;
+  };
+  const auto before = floors();
+  const auto reset = [&](protocol::StartKind kind, std::int32_t partition) {
+    return cluster.one.ask(2, [&](flatbuffers::FlatBufferBuilder& builder) {
+      const protocol::Start to(kind, 0);
+      return node_body(Body::SubscriptionReset, protocol::CreateSubscriptionResetDirect(
+                                                    builder, "orders", "s", &to, partition));
+    });
+  };
+  const auto latest = reset(protocol::StartKind::latest, -1);
+  REQUIRE_MESSAGE(latest.has_value(), latest.error().message);
+  CHECK(floors() == std::pair<Offset, Offset>{1, 1});
+  CHECK(floors() != before);
+  // One of them alone, which the asked node is not the main of.
+  const auto one = reset(protocol::StartKind::earliest, 0);
+  REQUIRE_MESSAGE(one.has_value(), one.error().message);
+  CHECK(floors() == std::pair<Offset, Offset>{0, 1});
+  const auto unknown = reset(protocol::StartKind::earliest, 2);
+  REQUIRE_FALSE(unknown.has_value());
+  CHECK(unknown.error().code == ErrorCode::kUnknownPartition);
+}
+
+TEST_CASE("a client's question about a partition is passed on to its main, whose answer comes") {
+  Cluster cluster;
+  cluster.publish(cluster.next({{1, 1}, {2, 1}}));
+  produce(cluster.two, 1);
+  andyx::test::RawConnection client(cluster.one.record().port);
+  client.hello();
+  const auto look_up = [&](std::uint32_t partition) {
+    return client.request<protocol::LookupOffset>([&](flatbuffers::FlatBufferBuilder& builder) {
+      const protocol::Start latest(protocol::StartKind::latest, 0);
+      return protocol::CreateLookupOffset(builder, Cluster::kTopic, partition, &latest);
+    });
+  };
+  const auto answer = look_up(1);
+  REQUIRE(answer.as<protocol::LookupOffsetReply>() != nullptr);
+  CHECK(answer.as<protocol::LookupOffsetReply>()->offset() == 1);
+  CHECK(look_up(0).as<protocol::LookupOffsetReply>()->offset() == 0);  // by itself
+
+  // It waits until the other node knows the metadata by which it asks.
+  const auto next = cluster.next({{1, 1}, {2, 1}});
+  Cluster::publish(cluster.one, next);
+  std::thread later([&] { Cluster::publish(cluster.two, next); });
+  CHECK(look_up(1).as<protocol::LookupOffsetReply>() != nullptr);
+  later.join();
+
+  cluster.two.kill();
+  const auto lost = look_up(1);
+  REQUIRE(lost.as<protocol::ErrorReply>() != nullptr);
+  CHECK(lost.as<protocol::ErrorReply>()->message()->str().find("node 2: ") == 0);
 }
 
 }  // namespace

@@ -1,5 +1,9 @@
 #include "tests/server/replication/kept_disk.h"
 
+#include <doctest/doctest.h>
+
+#include "storage/rocksdb_shard.h"
+
 namespace andyx::server::testing {
 namespace {
 
@@ -129,6 +133,18 @@ class OpenDisk final : public storage::StorageShard {
 };
 
 }  // namespace
+
+KeptDisk::KeptDisk(DiskKind kind) {
+  if (kind == DiskKind::kMemory) {
+    shard_ = storage::open_memory_shard({});
+    return;
+  }
+  directory_.emplace();
+  auto shard = storage::open_rocksdb_shard(
+      {.directory = directory_->path(), .fsync = false, .generation_bytes = 1 << 20});
+  REQUIRE_MESSAGE(shard.has_value(), shard.error().message);
+  shard_ = std::move(*shard);
+}
 
 // A disk keeps every face that it ever had, in what it hands out: results may still be under way.
 std::unique_ptr<storage::StorageShard> KeptDisk::open() {

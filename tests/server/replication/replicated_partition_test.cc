@@ -1,5 +1,5 @@
 // Partitions with copies on several nodes: the shell around the cores of replication, over real
-// loops, frames and (in memory) disks.
+// loops, frames and disks: in memory, and on RocksDB.
 #include <algorithm>
 
 #include "server/log_ids.h"
@@ -8,6 +8,18 @@
 
 namespace andyx::server::testing {
 namespace {
+
+struct OnMemory {
+  static constexpr DiskKind kKind = DiskKind::kMemory;
+};
+#ifdef ANDYX_ROCKSDB_DISKS
+struct OnRocksDb {
+  static constexpr DiskKind kKind = DiskKind::kRocksDb;
+};
+#define ANDYX_DISKS OnMemory, OnRocksDb
+#else  // not instrumented
+#define ANDYX_DISKS OnMemory
+#endif
 
 const storage::LogId kLog = data_log(kPartition);
 
@@ -83,8 +95,9 @@ Offset floor_at(TestCluster& cluster, NodeId main) {
 
 }  // namespace
 
-TEST_CASE("what is answered at quorum is on every in-sync copy, and outlives the main") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("what is answered at quorum is on every in-sync copy, and outlives the main",
+                   Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 50);
   for (const NodeId node : {1, 2, 3}) CHECK(cluster.log(node, kLog) == messages(0, 50));
@@ -115,8 +128,9 @@ TEST_CASE("what is answered at quorum is on every in-sync copy, and outlives the
   CHECK(cluster.log(1, kLog) == messages(0, 62));
 }
 
-TEST_CASE("below min-in-sync a quorum write is refused before anything is stored") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("below min-in-sync a quorum write is refused before anything is stored", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 3);
   for (const NodeId node : {2, 3}) {
@@ -136,8 +150,9 @@ TEST_CASE("below min-in-sync a quorum write is refused before anything is stored
   CHECK(cluster.produce(1, 4));
 }
 
-TEST_CASE("a tail that only a deposed main has is cut when it comes back") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("a tail that only a deposed main has is cut when it comes back", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   cluster.subscribe(protocol::StartKind::earliest);
   produce_all(cluster, 1, 0, 10);
@@ -170,8 +185,9 @@ TEST_CASE("a tail that only a deposed main has is cut when it comes back") {
   CHECK(cluster.copy(1).end == 14);
 }
 
-TEST_CASE("a replica with nothing takes the log from where it begins, and its producers") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("a replica with nothing takes the log from where it begins, and its producers",
+                   Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 20);
   cluster.run(1, [](CoreLoop& loop) { loop.find_partition(kPartition)->advance_start(20); });
@@ -189,8 +205,9 @@ TEST_CASE("a replica with nothing takes the log from where it begins, and its pr
   CHECK(cluster.copy(3).end == 21);
 }
 
-TEST_CASE("a confirmed answer, and the start of a subscription, outlive the main") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("a confirmed answer, and the start of a subscription, outlive the main", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 5);
   cluster.subscribe(protocol::StartKind::latest);
@@ -211,8 +228,9 @@ TEST_CASE("a confirmed answer, and the start of a subscription, outlive the main
   CHECK(cluster.until(2, [](Partition& p) { return !p.is_main() && p.subscriptions().empty(); }));
 }
 
-TEST_CASE("a new main serves only what is committed by the copies of its epoch") {
-  TestCluster cluster(3, three());
+TEST_CASE_TEMPLATE("a new main serves only what is committed by the copies of its epoch", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 3);
   cluster.disk(3).hold();  // it holds records, and they are not durable
@@ -234,8 +252,8 @@ TEST_CASE("a new main serves only what is committed by the copies of its epoch")
   CHECK(cluster.copy(2).committed == 4);
 }
 
-TEST_CASE("an observer pulls, and nobody waits for it") {
-  TestCluster cluster(2, {.replicas = {1, 2}, .in_sync = {1}, .observers = {2}});
+TEST_CASE_TEMPLATE("an observer pulls, and nobody waits for it", Disk, ANDYX_DISKS) {
+  TestCluster cluster(2, {.replicas = {1, 2}, .in_sync = {1}, .observers = {2}}, Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   produce_all(cluster, 1, 0, 5);
   CHECK(same_log(cluster, 1, 2));
@@ -247,8 +265,9 @@ TEST_CASE("an observer pulls, and nobody waits for it") {
   CHECK(cluster.proposals() == 0);
 }
 
-TEST_CASE("copies come to a partition that had one, go, and come again") {
-  TestCluster cluster(2, {.replicas = {1}, .in_sync = {1}, .observers = {}});
+TEST_CASE_TEMPLATE("copies come to a partition that had one, go, and come again", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(2, {.replicas = {1}, .in_sync = {1}, .observers = {}}, Disk::kKind);
   REQUIRE(cluster.until_serving(1));
   cluster.subscribe(protocol::StartKind::earliest);
   produce_all(cluster, 1, 0, 10);
@@ -272,6 +291,66 @@ TEST_CASE("copies come to a partition that had one, go, and come again") {
     CHECK(cluster.produce(1, 11 + round));
   }
   CHECK(floor_at(cluster, 1) == 4);
+}
+
+TEST_CASE_TEMPLATE("replicas let go of delayed messages when their main has", Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  REQUIRE(cluster.until_serving(1));
+  const TimeUs soon = net::wall_time_us() + 1'000'000, later = soon + 3'600'000'000;
+  for (std::uint64_t sequence = 0; sequence < 5; ++sequence)
+    REQUIRE(cluster.produce_delayed(1, sequence, sequence == 2 ? later : soon));
+  const auto rows_are = [&](NodeId node, std::size_t rows) {
+    return andyx::test::wait_until([&] { return cluster.due_rows(node) == rows; });
+  };
+  for (const NodeId node : {1, 2, 3}) {
+    CAPTURE(node);
+    CHECK(rows_are(node, 1));  // nobody is subscribed: what is due is needed no more
+  }
+
+  // Who takes over waits for the rest, and knows up to where others may lack rows.
+  cluster.kill(1);
+  cluster.lose(1);
+  REQUIRE(cluster.until_serving(2));
+  REQUIRE(cluster.until(2, [](Partition& p) { return p.due_index().counted(); }));
+  cluster.run(2, [&](CoreLoop& loop) {
+    const DueIndex& due = loop.find_partition(kPartition)->due_index();
+    CHECK(due.oldest_delayed() == 2);
+    CHECK(due.removed_to() >= DueKey{soon, 4});
+    CHECK(due.removed_to() < DueKey{later, 2});
+  });
+
+  // A copy that comes late gets rows that are needed no more, and lets go of them too.
+  cluster.wipe(1);
+  cluster.start(1);
+  REQUIRE(andyx::test::wait_until([&] { return cluster.record().in_sync.size() == 3; }));
+  CHECK(rows_are(1, 1));
+}
+
+TEST_CASE_TEMPLATE("rows that a subscription waits for stay on every copy", Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  REQUIRE(cluster.until_serving(1));
+  cluster.subscribe(protocol::StartKind::earliest);
+  REQUIRE(cluster.until(1, [](Partition& p) {
+    auto* s = p.find_subscription(kSubscription);
+    return s != nullptr && s->ready();
+  }));
+  const TimeUs soon = net::wall_time_us() + 1'000'000, later = soon + 3'600'000'000;
+  for (std::uint64_t sequence = 0; sequence < 3; ++sequence)
+    REQUIRE(cluster.produce_delayed(1, sequence, sequence == 1 ? soon : later));
+  produce_all(cluster, 1, 3, 6);
+  REQUIRE(acknowledge(cluster, 1, 3, 5));
+  // What has come to be delivered goes everywhere, and nothing else.
+  for (const NodeId node : {1, 2, 3}) {
+    CAPTURE(node);
+    CHECK(andyx::test::wait_until([&] { return cluster.due_rows(node) == 2; }));
+  }
+  cluster.kill(1);
+  cluster.lose(1);
+  REQUIRE(cluster.until_serving(2));
+  REQUIRE(cluster.until(2, [](Partition& p) { return p.due_index().counted(); }));
+  CHECK(cluster.due_rows(2) == 2);
+  // The one that was due and not answered is not lost with its row.
+  CHECK(acknowledge(cluster, 2, 1, 1));
 }
 
 }  // namespace andyx::server::testing

@@ -5,6 +5,7 @@
 #include "protocol/frame/frame_verify.h"
 #include "server/log_ids.h"
 #include "server/metadata/partition_replication.h"
+#include "server/partition/due_row.h"
 #include "server/replication/internal_log_record.h"
 
 namespace andyx::server::testing {
@@ -64,7 +65,7 @@ class TestLink final : public ReplicaLink {
 
 }  // namespace
 
-TestCluster::TestCluster(NodeId nodes, Copies copies) {
+TestCluster::TestCluster(NodeId nodes, Copies copies, DiskKind kind) : kind_(kind) {
   partition_ = {.partition_id = kPartition,
                 .main = copies.replicas.front(),
                 .replicas = copies.replicas,
@@ -74,7 +75,7 @@ TestCluster::TestCluster(NodeId nodes, Copies copies) {
   topic_.id = kTopic;
   topic_.name = *TopicName::parse("replicated");
   for (NodeId id = 1; id <= nodes; ++id) {
-    disks_[id] = std::make_unique<KeptDisk>();
+    disks_[id] = std::make_unique<KeptDisk>(kind_);
     nodes_[id] = {.id = id, .incarnation = ++next_incarnation_, .host = "test", .alive = true};
   }
   for (NodeId id = 1; id <= nodes; ++id) start(id);
@@ -153,7 +154,7 @@ void TestCluster::kill(NodeId id) {
 }
 
 void TestCluster::wipe(NodeId id) {
-  disks_[id] = std::make_unique<KeptDisk>();
+  disks_[id] = std::make_unique<KeptDisk>(kind_);
   wiped_.insert(id);
 }
 
@@ -354,10 +355,10 @@ std::string TestCluster::payload(std::uint64_t sequence, std::size_t bytes) {
   return text;
 }
 
-SharedBytes TestCluster::batch(std::uint64_t sequence, std::size_t bytes) {
+SharedBytes TestCluster::batch(std::uint64_t sequence, std::size_t bytes, TimeUs deliver_at_us) {
   batch::BatchBuilder builder;
   const std::string text = payload(sequence, bytes);
-  if (!builder.add({.payload = text})) std::abort();
+  if (!builder.add({.payload = text, .deliver_at_us = deliver_at_us})) std::abort();
   return builder.build({.producer_id = kProducer, .sequence = sequence});
 }
 
@@ -379,12 +380,20 @@ Status TestCluster::begin_produce(NodeId id, std::uint64_t sequence,
 }
 
 Status TestCluster::produce(NodeId id, std::uint64_t sequence, std::size_t bytes) {
+  return produce_batch(id, batch(sequence, bytes));
+}
+
+Status TestCluster::produce_delayed(NodeId id, std::uint64_t sequence, TimeUs deliver_at_us) {
+  return produce_batch(id, batch(sequence, 100, deliver_at_us));
+}
+
+Status TestCluster::produce_batch(NodeId id, SharedBytes batch) {
   auto outcome = std::make_shared<std::promise<Status>>();
   auto stored = outcome->get_future();
   run(id, [&](CoreLoop& loop) {
-    loop.find_copy(kPartition)
-        ->append_internal(batch(sequence, bytes),
-                          [outcome](const Status& status) { outcome->set_value(status); });
+    loop.find_copy(kPartition)->append_internal(std::move(batch), [outcome](const Status& status) {
+      outcome->set_value(status);
+    });
   });
   if (stored.wait_for(andyx::test::kGenerous) != std::future_status::ready)
     return fail(ErrorCode::kInternal, "no answer");
@@ -398,6 +407,16 @@ void TestCluster::produce_lightly(NodeId id, std::uint64_t sequence) {
     loop.find_copy(kPartition)
         ->produce(header, std::move(bytes), 0, protocol::Acks::main, Reply(loop, 0, 0, 0));
   });
+}
+
+std::size_t TestCluster::due_rows(NodeId id) {
+  std::size_t rows = 0;
+  CHECK(disks_.at(id)->shard().scan(storage::Table::kCursor, due_prefix(kPartition),
+                                    [&](std::string_view, std::string_view) {
+                                      ++rows;
+                                      return true;
+                                    }));
+  return rows;
 }
 
 std::vector<std::string> TestCluster::log(NodeId id, storage::LogId log) {

@@ -42,7 +42,7 @@ struct Copies {
 
 class TestCluster final : public ReplicationControl {
  public:
-  TestCluster(NodeId nodes, Copies copies);
+  TestCluster(NodeId nodes, Copies copies, DiskKind kind);
   ~TestCluster();
 
   // ---- Nodes.
@@ -74,13 +74,17 @@ class TestCluster final : public ReplicationControl {
 
   // A batch of one message from the idempotent producer, at quorum. Its status.
   Status produce(NodeId id, std::uint64_t sequence, std::size_t bytes = 100);
+  Status produce_delayed(NodeId id, std::uint64_t sequence, TimeUs deliver_at_us);
   // Handed over with acks main, its outcome is nobody's.
   void produce_lightly(NodeId id, std::uint64_t sequence);
   Status begin_produce(NodeId id, std::uint64_t sequence, std::shared_future<Status>& stored);
   // Every message of the log there, from its start: their payloads.
   std::vector<std::string> log(NodeId id, storage::LogId log);
   LocalCopy copy(NodeId id, bool internal = false);
-  static SharedBytes batch(std::uint64_t sequence, std::size_t bytes = 100);
+  // Of the due index there.
+  std::size_t due_rows(NodeId id);
+  static SharedBytes batch(std::uint64_t sequence, std::size_t bytes = 100,
+                           TimeUs deliver_at_us = 0);
   static std::string payload(std::uint64_t sequence, std::size_t bytes = 100);
 
   // ---- ReplicationControl.
@@ -94,6 +98,7 @@ class TestCluster final : public ReplicationControl {
   void push(NodeId from, NodeId to, SharedBytes frame);
 
  private:
+  Status produce_batch(NodeId id, SharedBytes batch);
   struct Member {
     Node node;
     std::thread thread;
@@ -108,6 +113,7 @@ class TestCluster final : public ReplicationControl {
   void links_up_locked();
   std::shared_ptr<const Image> image_locked();
 
+  const DiskKind kind_;
   mutable std::mutex mutex_;
   std::map<NodeId, std::unique_ptr<KeptDisk>> disks_;
   std::map<NodeId, std::unique_ptr<Member>> members_;

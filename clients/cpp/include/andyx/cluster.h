@@ -25,11 +25,23 @@ struct ClusterNode {
   bool controller = false;
   bool voter = false, learner = false;  // of the metadata's Raft group
   std::uint64_t incarnation = 0;
-  std::uint64_t version = 0;                  // position of its image of the metadata
-  std::uint32_t mains = 0, copies = 0;        // partitions that it leads, and that it has at all
-  std::uint64_t bytes_in = 0, bytes_out = 0;  // since its start
+  std::uint64_t version = 0;            // position of its image of the metadata
+  std::uint32_t mains = 0, copies = 0;  // partitions that it leads, and that it has at all
+  // Of clients, to its mains and from them: since its start, and each second over the last 30 s.
+  std::uint64_t bytes_in = 0, bytes_out = 0;
+  std::uint64_t in_rate = 0, out_rate = 0;
   std::uint64_t disk_bytes = 0, disk_free_bytes = 0;
-  std::string note;  // what is wrong with it; empty: nothing that is known
+  std::uint64_t stored_bytes = 0;  // live, of its copies: no more than are on the disk
+  std::string note;                // what is wrong with it; empty: nothing that is known
+};
+
+// A node that carries clearly more or less than the others, in percent of the average.
+struct NodeUnevenness {
+  NodeId node_id = 0;
+  bool copies = false;         // of copies; else of mains
+  std::uint32_t score = 0;     // what balancing goes by
+  std::uint32_t number = 0;    // how many
+  std::uint32_t measured = 0;  // their traffic, or their bytes; where that counts
 };
 
 struct ClusterStatus {
@@ -45,7 +57,11 @@ struct ClusterStatus {
   std::uint32_t without_main = 0;
   bool balancing_paused = false;
   std::uint32_t moves = 0;  // copies that move now
-  std::string note;         // what an operator should know; empty: nothing
+  // What balancing goes by beside numbers, where there is enough of it: traffic of mains, bytes of
+  // copies. Known to the controller alone.
+  bool by_traffic = false, by_disk = false;
+  std::vector<NodeUnevenness> uneven;
+  std::string note;  // what an operator should know; empty: nothing
 };
 
 struct StopAdvice {
