@@ -5,6 +5,7 @@
 #include "tools/bench/options.h"
 #include "tools/bench/run.h"
 #include "tools/bench/run_suite.h"
+#include "tools/bench/workload/run_workload.h"
 
 namespace andyx::bench {
 namespace {
@@ -49,6 +50,27 @@ tools::ExitStatus finish_suite(const Options& options, const SuiteResult& result
   return tools::exit_status_of(*result.error);
 }
 
+tools::ExitStatus finish_workload(const Options& options, const Result<WorkloadResult>& result) {
+  if (!result) {
+    tools::print_error(kProgram, result.error());
+    return tools::exit_status_of(result.error());
+  }
+  if (options.json_file != "-") std::fputs(to_text(*result).c_str(), stdout);
+  if (!options.json_file.empty()) {
+    if (Status written = write_text(to_json(*result), options.json_file); !written) {
+      tools::print_error(kProgram, written.error());
+      return tools::kWrongUsage;
+    }
+  }
+  if (result->interrupted) {
+    std::fflush(stdout);
+    std::raise(SIGINT);
+  }
+  if (!result->error) return tools::kDone;
+  tools::print_error(kProgram, *result->error);
+  return tools::exit_status_of(*result->error);
+}
+
 tools::ExitStatus run(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
   if (options.command == BenchCommand::kLimit) return finish(options, run_limit_command(options));
@@ -69,6 +91,8 @@ tools::ExitStatus run(const Options& options) {
       return finish(options, run_consume(options, *control));
     case BenchCommand::kSubscriptions:
       return finish_suite(options, run_suite(options, *control));
+    case BenchCommand::kRun:
+      return finish_workload(options, run_workload(options, *control));
     default:
       return finish(options, run_end_to_end(options, *control));
   }

@@ -14,6 +14,7 @@ using tools::add_choice;
 using tools::add_number;
 
 constexpr std::uint32_t kMaxWorkers = 256;
+constexpr std::uint32_t kMaxPlots = 8;          // that a plot still tells apart
 constexpr std::uint64_t kMinStampedBytes = 16;  // end-to-end: time and run id
 
 CLI::App& add_command(CLI::App& app, Options& options, const std::string& name,
@@ -56,18 +57,30 @@ void add_connection(CLI::App& app, Options& options) {
                             limits::kMaxPartitionsPerTopic);
 }
 
-void add_producing(CLI::App& app, Options& options) {
-  add_number<std::uint32_t>(app, "--producers", options.producers, "N",
-                            "each with a connection of its own (default 1)", 1, kMaxWorkers);
-  add_number<std::uint64_t>(app, "--rate", options.rate, "N",
-                            "messages/s of all producers together (default: as many as possible)",
-                            1);
+// How messages are sent, whatever decides their number.
+void add_sending(CLI::App& app, Options& options) {
   add_choice(app, "--acks", options.acks, tools::acks_choices(), "(default main)");
   add_choice(app, "--compression", options.compression, tools::compression_choices(),
              "of batches (default none)");
   add_batch(app, options);
   add_number<std::uint32_t>(app, "--linger", options.linger_ms, "MS",
                             "how long a batch waits for more messages (default 2)", 0, 60'000);
+}
+
+void add_replication_factor(CLI::App& app, std::uint32_t& target) {
+  add_number<std::uint32_t>(app, "--replication-factor", target, "N",
+                            "copies of each partition of a topic that is created here (default: as "
+                            "the server decides)",
+                            1, limits::kMaxReplicationFactor);
+}
+
+void add_producing(CLI::App& app, Options& options) {
+  add_number<std::uint32_t>(app, "--producers", options.producers, "N",
+                            "each with a connection of its own (default 1)", 1, kMaxWorkers);
+  add_number<std::uint64_t>(app, "--rate", options.rate, "N",
+                            "messages/s of all producers together (default: as many as possible)",
+                            1);
+  add_sending(app, options);
 }
 
 void add_consuming(CLI::App& app, Options& options) {
@@ -173,6 +186,71 @@ void add_suite(CLI::App& app, Options& options) {
   add_json(suite, options);
 }
 
+void add_workload_times(CLI::App& run, Options& options) {
+  WorkloadOptions& target = options.workload;
+  run.add_option("--seconds", options.seconds, "measured, instead of testDurationMinutes")
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 604'800.0));
+  run.add_option("--warm-up", target.warmup_s, "instead of warmupDurationMinutes")
+      ->type_name("S")
+      ->check(CLI::Range(0.0, 604'800.0));
+  CLI::Option* rate =
+      run.add_option(
+             "--rate", target.rate,
+             "messages/s of all producers, instead of producerRate; 0: the highest sustained")
+          ->type_name("N")
+          ->check(CLI::Range(0.0, 1e9));
+  run.add_flag("--closed-loop", target.closed_loop,
+               "no rate: the next message as soon as the client takes it")
+      ->excludes(rate);
+  run.add_option("--search-seconds", target.search_seconds,
+                 "how long each rate is tried (default 5)")
+      ->type_name("S")
+      ->check(CLI::Range(0.1, 3'600.0));
+}
+
+void add_workload(CLI::App& app, Options& options) {
+  CLI::App& run = add_command(
+      app, options, "run",
+      "A workload file of the OpenMessaging Benchmark, on topics of its own that are deleted at "
+      "the end",
+      BenchCommand::kRun);
+  WorkloadOptions& target = options.workload;
+  run.add_option("FILE", target.file, "YAML")->required()->type_name("");
+  add_workload_times(run, options);
+  add_sending(run, options);
+  add_replication_factor(run, target.replication_factor);
+  add_choice(run, "--type", target.type, tools::type_choices(),
+             "of subscriptions (default unique, failover where they have several consumers)");
+  add_choice(run, "--mode", options.mode, tools::mode_choices(), "(default nonresilient)");
+  add_number<std::uint32_t>(run, "--connections", target.connections, "N",
+                            "of producers, and as many of consumers (default: up to 8)", 1,
+                            kMaxWorkers);
+  add_number<std::uint32_t>(run, "--threads", target.threads, "N",
+                            "that send (default: one for each core)", 1, kMaxWorkers);
+  run.add_option("--server-pid", target.server_pids,
+                 "processes whose CPU, memory and writes are read from /proc (default: those that "
+                 "listen on the nodes' ports here)")
+      ->type_name("PID,…")
+      ->delimiter(',')
+      ->check(CLI::PositiveNumber);
+  add_json(run, options);
+}
+
+void add_plot(CLI::App& app, Options& options) {
+  CLI::App& plot =
+      add_command(app, options, "plot",
+                  "Draws latency percentiles and throughput over time of reports of `run --json`",
+                  BenchCommand::kPlot);
+  plot.add_option("OUT", options.plot.out_file, "the SVG file to write; - is standard output")
+      ->required()
+      ->type_name("");
+  plot.add_option("FILE", options.plot.files, "reports; each is a line of its own colour")
+      ->required()
+      ->expected(1, static_cast<int>(kMaxPlots))
+      ->type_name("");
+}
+
 // What no single option can check.
 void check(const Options& options) {
   const bool unique = options.type == client::SubscriptionType::kUnique;
@@ -205,6 +283,8 @@ std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* con
       "give up, with status 4, after so long without progress (default 30000)", 1, 86'400'000);
   add_limit(app, options);
   add_suite(app, options);
+  add_workload(app, options);
+  add_plot(app, options);
 
   CLI::App& produce =
       add_command(app, options, "produce", "Send messages as fast as they are acknowledged",

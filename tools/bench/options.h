@@ -1,6 +1,8 @@
 // The command line of andyx-bench, parsed. Values.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,7 +14,15 @@
 
 namespace andyx::bench {
 
-enum class BenchCommand : std::uint8_t { kLimit, kProduce, kConsume, kEndToEnd, kSubscriptions };
+enum class BenchCommand : std::uint8_t {
+  kLimit,
+  kProduce,
+  kConsume,
+  kEndToEnd,
+  kSubscriptions,
+  kRun,
+  kPlot
+};
 
 enum class SuitePart : std::uint8_t { kShared, kManySubscriptions, kManyPartitions, kBacklog };
 
@@ -24,6 +34,25 @@ struct SuiteOptions {
   std::uint64_t backlog_bytes = 1u << 30;  // of payloads
   std::vector<SuitePart> parts = {SuitePart::kShared, SuitePart::kManySubscriptions,
                                   SuitePart::kManyPartitions, SuitePart::kBacklog};
+};
+
+// Of `run`, besides what producing takes. What is given here wins over the file.
+struct WorkloadOptions {
+  std::string file;
+  std::optional<double> rate;  // messages/s; 0: the highest sustained
+  bool closed_loop = false;    // the next message as soon as the client takes it
+  std::optional<double> warmup_s;
+  double search_seconds = 5;                     // how long each rate is tried
+  std::uint32_t replication_factor = 0;          // of the topics; 0: as the server decides
+  std::optional<client::SubscriptionType> type;  // empty: unique, or failover for several consumers
+  std::uint32_t connections = 0;   // of producers, and as many of consumers; 0: up to 8
+  std::uint32_t threads = 0;       // that send; 0: one for each core
+  std::vector<pid_t> server_pids;  // empty: found by the ports of the nodes
+};
+
+struct PlotOptions {
+  std::string out_file;
+  std::vector<std::string> files;  // reports of `run --json`
 };
 
 struct Options {
@@ -52,6 +81,8 @@ struct Options {
   std::string limit_file;          // a report of `limit --json`
   std::string limit_directory;     // run limit there, before and after
   SuiteOptions suite;
+  WorkloadOptions workload;
+  PlotOptions plot;
 
   double seconds_or_default() const { return seconds.value_or(10); }
 };

@@ -1,0 +1,211 @@
+// NATS JetStream, by its text protocol. Publishes are asynchronous: each names the same inbox for
+// its acknowledgement, and a stream acknowledges in order. Reading is by an ordered consumer:
+// pushed, without acknowledgements, with flow control.
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "tools/compare_load/peer.h"
+
+namespace andyx::compare {
+namespace {
+
+constexpr std::string_view kEnd = "\r\n";
+// Messages are told apart by the subscription: what a consumer is sent keeps its own subject.
+struct Inbox {
+  std::string_view subject, id;
+};
+constexpr Inbox kAcks{"_INBOX.compare.acks", "1"};
+constexpr Inbox kReplies{"_INBOX.compare.replies", "2"};
+constexpr Inbox kDelivered{"_INBOX.compare.delivered", "3"};
+
+std::unexpected<Error> refused(std::string_view words) {
+  return fail(ErrorCode::kInternal, "NATS: " + std::string(words.substr(0, 400)));
+}
+
+// "MSG subject sid [reply] bytes" or "HMSG subject sid [reply] header-bytes bytes", cut into words.
+struct Frame {
+  std::string_view subscription, reply, headers, payload;
+};
+
+class Nats final : public Peer {
+ public:
+  Nats(Connection connection, const PeerOptions& options)
+      : Peer(std::move(connection)), stream_(options.name), subject_(options.name + ".messages") {}
+
+  Status connect() {
+    connection_.out() +=
+        "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":false,\"headers\":true,"
+        "\"no_responders\":true,\"protocol\":1,\"name\":\"compare\",\"lang\":\"c++\","
+        "\"version\":\"1\"}\r\n";
+    for (const auto& [subject, id] : {kAcks, kReplies, kDelivered}) {
+      connection_.out().append("SUB ").append(subject).append(" ").append(id).append(kEnd);
+    }
+    return {};
+  }
+
+  Status create() override {
+    const nlohmann::json config{{"name", stream_},
+                                {"subjects", {subject_}},
+                                {"storage", "file"},
+                                {"retention", "limits"},
+                                {"num_replicas", 1}};
+    const auto reply = ask("$JS.API.STREAM.CREATE." + stream_, config.dump());
+    return reply ? Status{} : std::unexpected(reply.error());
+  }
+
+  Status put(std::string_view payload) override {
+    publish(subject_, kAcks.subject, payload);
+    return {};
+  }
+
+  Result<std::uint64_t> take_acknowledged() override {
+    std::uint64_t count = 0;
+    Frame frame;
+    while (true) {
+      const Result<bool> there = next(frame);
+      if (!there) return std::unexpected(there.error());
+      if (!*there) return count;
+      if (frame.subscription != kAcks.id) continue;
+      if (!frame.headers.empty() || frame.payload.find("\"error\"") != std::string_view::npos) {
+        return refused(frame.payload.empty() ? frame.headers : frame.payload);
+      }
+      ++count;
+    }
+  }
+
+  Result<std::uint64_t> stored() override {
+    const auto info = ask("$JS.API.STREAM.INFO." + stream_, "");
+    if (!info) return std::unexpected(info.error());
+    return (*info)["state"]["messages"].get<std::uint64_t>();
+  }
+
+  Result<std::uint64_t> consume(std::uint64_t messages) override {
+    const nlohmann::json request{{"stream_name", stream_},
+                                 {"config",
+                                  {{"deliver_subject", kDelivered.subject},
+                                   {"deliver_policy", "all"},
+                                   {"ack_policy", "none"},
+                                   {"max_deliver", 1},
+                                   {"replay_policy", "instant"},
+                                   {"flow_control", true},
+                                   {"idle_heartbeat", 5'000'000'000}}}};
+    const auto made = ask("$JS.API.CONSUMER.CREATE." + stream_, request.dump());
+    if (!made) return std::unexpected(made.error());
+    std::uint64_t count = 0, bytes = 0;
+    Frame frame;
+    while (count < messages) {
+      const Result<bool> there = next(frame);
+      if (!there) return std::unexpected(there.error());
+      if (!*there) {
+        if (Status done = connection_.exchange(true); !done) return std::unexpected(done.error());
+        continue;
+      }
+      if (frame.subscription != kDelivered.id) continue;
+      if (!frame.headers.empty()) {
+        answer_flow_control(frame);
+        continue;
+      }
+      ++count;
+      bytes += frame.payload.size();
+    }
+    return bytes;
+  }
+
+ private:
+  void publish(std::string_view subject, std::string_view reply, std::string_view payload) {
+    std::string& out = connection_.out();
+    char size[24];
+    const auto end = std::to_chars(size, size + sizeof size, payload.size()).ptr;
+    out.append("PUB ").append(subject).append(" ");
+    if (!reply.empty()) out.append(reply).append(" ");
+    out.append(size, end).append(kEnd).append(payload).append(kEnd);
+  }
+
+  // A status message: a request of flow control has a reply subject; a heartbeat of a stalled
+  // consumer names it in a header.
+  void answer_flow_control(const Frame& frame) {
+    static constexpr std::string_view kStalled = "Nats-Consumer-Stalled: ";
+    std::string_view reply = frame.reply;
+    if (const auto at = frame.headers.find(kStalled); reply.empty() && at != reply.npos) {
+      reply = frame.headers.substr(at + kStalled.size());
+      reply = reply.substr(0, reply.find(kEnd));
+    }
+    if (!reply.empty()) publish(reply, "", "");
+  }
+
+  Result<nlohmann::json> ask(const std::string& subject, const std::string& body) {
+    publish(subject, kReplies.subject, body);
+    Frame frame;
+    while (true) {
+      const Result<bool> there = next(frame);
+      if (!there) return std::unexpected(there.error());
+      if (*there && frame.subscription == kReplies.id) break;
+      if (*there) continue;
+      if (Status done = connection_.exchange(true); !done) return std::unexpected(done.error());
+    }
+    auto json = nlohmann::json::parse(frame.payload, nullptr, false);
+    if (!json.is_object() || json.contains("error")) {
+      return refused(frame.payload.empty() ? frame.headers : frame.payload);
+    }
+    return json;
+  }
+
+  // The next message that has arrived whole, valid until more is read; false: none. Answers pings.
+  Result<bool> next(Frame& frame) {
+    while (true) {
+      const std::string_view in = connection_.in();
+      const std::size_t line_end = in.find(kEnd);
+      if (line_end == in.npos) return false;
+      const std::string_view line = in.substr(0, line_end);
+      if (line.starts_with("MSG ") || line.starts_with("HMSG ")) {
+        return message(frame, line, in.substr(line_end + kEnd.size()));
+      }
+      if (line.starts_with("-ERR")) return refused(line);
+      if (line.starts_with("PING")) connection_.out() += "PONG\r\n";
+      connection_.take(line_end + kEnd.size());  // INFO, PONG, +OK
+    }
+  }
+
+  Result<bool> message(Frame& frame, std::string_view line, std::string_view rest) {
+    std::string_view words[6];
+    std::size_t count = 0;
+    for (std::string_view left = line; count < 6;) {
+      const std::size_t blank = left.find(' ');
+      words[count++] = left.substr(0, blank);
+      if (blank == left.npos) break;
+      left.remove_prefix(blank + 1);
+    }
+    const std::size_t sizes = words[0] == "HMSG" ? 2 : 1;
+    std::size_t total = 0, headers = 0;
+    if (count < 3 + sizes || !number(words[count - 1], total) ||
+        (sizes == 2 && !number(words[count - 2], headers)) || headers > total) {
+      return refused(line);
+    }
+    if (rest.size() < total + kEnd.size()) return false;
+    frame = {.subscription = words[2],
+             .reply = count == 4 + sizes ? words[3] : std::string_view(),
+             .headers = rest.substr(0, headers),
+             .payload = rest.substr(headers, total - headers)};
+    connection_.take(line.size() + total + 2 * kEnd.size());
+    return true;
+  }
+
+  static bool number(std::string_view word, std::size_t& value) {
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    return error == std::errc{} && end == word.data() + word.size();
+  }
+
+  std::string stream_, subject_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Peer>> open_nats(const PeerOptions& options) {
+  Result<Connection> connection = Connection::open(options.port);
+  if (!connection) return std::unexpected(connection.error());
+  auto nats = std::make_unique<Nats>(std::move(*connection), options);
+  if (Status connected = nats->connect(); !connected) return std::unexpected(connected.error());
+  return nats;
+}
+
+}  // namespace andyx::compare
