@@ -63,6 +63,7 @@ class ClusterParts {
   std::vector<KnownNode> written_;
   std::atomic<std::uint64_t> heard_ms_{0};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> beat_posted_{false};
 };
 
 }  // namespace andyx::server

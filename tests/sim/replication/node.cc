@@ -174,10 +174,10 @@ void Node::follow() {
   replica_->follow(image_.record.main_epoch, image_.record.main, world_.schedule().now_ms());
 }
 
-void Node::fetch(const FetchEntry& entry) {
+void Node::fetch(const FetchEntry& entry, bool at_once) {
   if (main_) {
     const std::uint64_t now = world_.schedule().now_ms();
-    main_->fetch(entry, now + 400, now);
+    main_->fetch(entry, at_once ? now : now + 400, now);
     return act();
   }
   FetchAnswer refused{.kind = FetchAnswer::Kind::kRefused, .main_epoch = entry.main_epoch};

@@ -50,7 +50,7 @@ class Node {
   void deliver(std::function<void()> what);
   // What may arrive.
   void told(const KnownImage& image, Time asked);
-  void fetch(const FetchEntry& entry);
+  void fetch(const FetchEntry& entry, bool at_once);
   void fetched(const FetchAnswer& answer, const std::vector<Batch>& batches);
   using Reply = std::function<void(ProduceAnswer)>;
   void produce(Batch batch, protocol::Acks acks, Reply reply);

@@ -36,8 +36,8 @@ void Node::act_on(const MainAction& action) {
 
 void Node::act_on(const ReplicaAction& action) {
   if (const auto* send = std::get_if<SendFetch>(&action))
-    world_.network().send(id_, send->main, [&to = world_.node(send->main), entry = send->entry] {
-      to.deliver([&to, entry] { to.fetch(entry); });
+    world_.network().send(id_, send->main, [&to = world_.node(send->main), send = *send] {
+      to.deliver([&to, send] { to.fetch(send.entry, send.at_once); });
     });
   if (const auto* store = std::get_if<StoreBatches>(&action)) {
     for (const Batch& batch : arrived_) {
