@@ -65,7 +65,9 @@ void ClusterParts::set_controller(Controller& controller) {
   replication_ = std::make_unique<NodeReplication>(
       controller, [this] { return heard_ms_.load(std::memory_order_relaxed); },
       [this] {
+        if (beat_posted_.exchange(true)) return;  // for thousands of partitions at a time
         loop_.post([this] {
+          beat_posted_ = false;
           if (heartbeats_) heartbeats_->beat_now();
         });
       });

@@ -69,6 +69,7 @@ class ClusterParts {
   std::atomic<std::uint64_t> heard_ms_{0};
   std::atomic<bool> stopping_{false}, may_stop_{false};
   std::unique_ptr<net::Loop::Timer> leaving_;
+  std::atomic<bool> beat_posted_{false};
 };
 
 }  // namespace andyx::server

@@ -68,6 +68,7 @@ void ClusterCore::follow() {
 void ClusterCore::image(std::shared_ptr<const Image> image, std::int64_t now_ms) {
   image_ = std::move(image);
   divergence_.published(image_->position, image_->hash());
+  arranged_.reset();
   if (active()) follow_nodes(now_ms);
 }
 
@@ -252,13 +253,24 @@ void ClusterCore::replace_if_unreachable(TopicId topic, const PartitionRecord& p
           now_ms);
 }
 
-void ClusterCore::arrange(std::int64_t now_ms) {
-  if (now_ms < next_round_ms_) return;
-  next_round_ms_ = now_ms + kRoundMs;
+// Takes the next steps towards the wanted copies; whether there were any. An image in which there
+// was nothing to do, while all nodes are well, is not gone through again: it may have very many
+// partitions.
+bool ClusterCore::converge_now(std::int64_t now_ms) {
+  const bool all_well = view_.ailing.empty() && view_.lost_since.empty();
+  if (all_well && image_ == arranged_) return false;
   Convergence round = converge(*image_, view_, now_ms, limits::kMaxClusterActions);
   moving_ = round.moving;
   const bool busy = !round.steps.empty();
   for (Wish& step : round.steps) propose(std::move(step), now_ms);
+  arranged_ = all_well && !busy ? image_ : nullptr;
+  return busy;
+}
+
+void ClusterCore::arrange(std::int64_t now_ms) {
+  if (now_ms < next_round_ms_) return;
+  next_round_ms_ = now_ms + kRoundMs;
+  const bool busy = converge_now(now_ms);
   if (moving_ > 0) moved_ms_ = now_ms;
   if (now_ms < next_look_ms_) return;
   next_look_ms_ = now_ms + kSpreadMs;

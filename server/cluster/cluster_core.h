@@ -108,6 +108,7 @@ class ClusterCore {
   void replace_unreachable_mains(std::int64_t now_ms);
   void replace_if_unreachable(TopicId topic, const PartitionRecord& partition,
                               const std::vector<NodeId>& reporters, std::int64_t now_ms);
+  bool converge_now(std::int64_t now_ms);
   void arrange(std::int64_t now_ms);
   void spread(bool allowed, std::int64_t now_ms);
   void propose(Wish wish, std::int64_t now_ms);
@@ -115,6 +116,7 @@ class ClusterCore {
   const ClusterOptions options_;
   bool leading_ = false;
   std::shared_ptr<const Image> image_;
+  std::shared_ptr<const Image> arranged_;  // nothing was to be done in it
   std::map<NodeId, Session> sessions_;  // of the nodes that are alive in the image
   std::map<PartitionId, Suspect> suspects_;
   std::map<std::string, Tried> tried_;  // at most limits::kMaxClusterActions open, and refused ones

@@ -1,8 +1,15 @@
 #include "server/cluster/node_replication.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace andyx::server {
+namespace {
+
+constexpr std::size_t kMaxReportedFailing = 1'024;
+
+}  // namespace
 
 NodeReplication::NodeReplication(Controller& controller, std::function<std::uint64_t()> heard_ms,
                                  std::function<void()> turned_bad)
@@ -11,7 +18,20 @@ NodeReplication::NodeReplication(Controller& controller, std::function<std::uint
 // What these come to is seen in the image; a main asks again until it is.
 void NodeReplication::propose_in_sync(TopicId topic, std::uint32_t index,
                                       const SetProposal& proposal) {
-  controller_.change_in_sync(topic, index, proposal, [](const Status&) {});
+  const auto which = std::pair(topic, index);
+  {
+    const std::lock_guard lock(asked_->mutex);
+    const auto [open, is_new] = asked_->open.try_emplace(which, proposal);
+    if (!is_new && open->second == proposal) return;
+    open->second = proposal;
+  }
+  controller_.change_in_sync(topic, index, proposal,
+                             [asked = asked_, which, proposal](const Status&) {
+                               const std::lock_guard lock(asked->mutex);
+                               const auto open = asked->open.find(which);
+                               if (open != asked->open.end() && open->second == proposal)
+                                 asked->open.erase(open);
+                             });
 }
 
 void NodeReplication::ask_new_epoch(TopicId topic, std::uint32_t index, MainEpoch epoch) {
@@ -32,7 +52,8 @@ void NodeReplication::pulls_failing(PartitionId partition, bool failing) {
 
 std::vector<PartitionId> NodeReplication::failing() const {
   const std::lock_guard lock(mutex_);
-  return {failing_.begin(), failing_.end()};
+  const auto count = std::min(failing_.size(), kMaxReportedFailing);
+  return {failing_.begin(), std::next(failing_.begin(), static_cast<std::ptrdiff_t>(count))};
 }
 
 }  // namespace andyx::server

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <memory>
 #include <mutex>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "server/metadata/controller.h"
@@ -24,7 +27,9 @@ class NodeReplication final : public ReplicationControl {
   void pulls_failing(PartitionId partition, bool failing) override;
   std::uint64_t heard_controller_ms() const override { return heard_ms_(); }
 
-  std::vector<PartitionId> failing() const;  // for heartbeats
+  // For heartbeats: some of them, where there are many. What the controller hears of is replaced,
+  // and then the others have their turn.
+  std::vector<PartitionId> failing() const;
 
  private:
   Controller& controller_;
@@ -32,6 +37,13 @@ class NodeReplication final : public ReplicationControl {
   const std::function<void()> turned_bad_;
   mutable std::mutex mutex_;
   std::set<PartitionId> failing_;  // at most the partitions of this node
+  // Proposals for sets that the controller has not answered yet: a main asks again twice a second,
+  // which would bury a controller that has thousands to decide. Shared with who waits for answers.
+  struct Asked {
+    std::mutex mutex;
+    std::map<std::pair<TopicId, std::uint32_t>, SetProposal> open;
+  };
+  const std::shared_ptr<Asked> asked_ = std::make_shared<Asked>();
 };
 
 }  // namespace andyx::server

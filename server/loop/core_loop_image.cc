@@ -9,6 +9,16 @@
 #include "server/partition/partition.h"
 
 namespace andyx::server {
+namespace {
+
+// What a partition has from its topic, beside its own record.
+bool is_same_for_partitions(const Topic& before, const Topic& topic) {
+  return before.effective == topic.effective &&
+         before.subscriptions.is_same_as(topic.subscriptions) &&
+         before.fences.is_same_as(topic.fences);
+}
+
+}  // namespace
 
 Status CoreLoop::open_partitions(std::shared_ptr<const Image> image) {
   image_ = std::move(image);
@@ -135,8 +145,17 @@ void CoreLoop::main_lost(TopicId topic, std::uint32_t partition, const Error& re
   });
 }
 
+// Of a topic of thousands of partitions mostly one has changed, and it is all that is looked at.
 void CoreLoop::change_topic(const Topic& before, const std::shared_ptr<const Topic>& topic) {
-  open_topic(topic);
+  if (is_same_for_partitions(before, *topic)) {
+    PartitionList::each_difference(before.partitions(), topic->partitions(),
+                                   [&](const PartitionRecord*, const PartitionRecord* record) {
+                                     if (&node_.loop_of(record->partition_id) == this)
+                                       change_partition(topic, *record);
+                                   });
+  } else {
+    open_topic(topic);
+  }
   if (before.effective.tenant_active && !topic->effective.tenant_active) {
     end_attached(*topic,
                  {ErrorCode::kTenantInactive, topic->name.path() + ": its tenant was deactivated"});

@@ -73,10 +73,8 @@ Result<FoundPartition> find_partition(const Image& image, TopicId topic, std::ui
 }
 
 void put_partition(Image& image, const Topic& topic, PartitionRecord partition) {
-  std::vector<PartitionRecord> partitions = topic.partitions();
-  partitions[partition.index] = std::move(partition);
   Topic changed = topic;
-  changed.set_partitions(std::move(partitions));
+  changed.put_partition(std::move(partition));
   put_topic(image, std::move(changed));
 }
 

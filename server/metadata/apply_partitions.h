@@ -17,7 +17,7 @@ template <typename Touches, typename Change>
 void change_partitions(Image& image, Touches touches, Change change) {
   std::vector<std::shared_ptr<const Topic>> changed_topics;
   for (auto it = image.topics_by_id.begin(); it != image.topics_by_id.end(); ++it) {
-    std::vector<PartitionRecord> changed;  // empty: none of them yet
+    std::shared_ptr<Topic> changed;  // null: none of them yet
     for (const PartitionRecord& partition : it->partitions()) {
       if (!touches(partition)) continue;
       ReplicationRecord record = replication_record(image, partition);
@@ -25,13 +25,10 @@ void change_partitions(Image& image, Touches touches, Change change) {
       PartitionRecord stored = partition;
       store_record(record, stored);
       if (stored == partition) continue;
-      if (changed.empty()) changed = it->partitions();
-      changed[partition.index] = std::move(stored);
+      if (!changed) changed = std::make_shared<Topic>(*it);
+      changed->put_partition(std::move(stored));
     }
-    if (changed.empty()) continue;
-    auto topic = std::make_shared<Topic>(*it);
-    topic->set_partitions(std::move(changed));
-    changed_topics.push_back(std::move(topic));
+    if (changed) changed_topics.push_back(std::move(changed));
   }
   put_topics(image, std::move(changed_topics));
 }

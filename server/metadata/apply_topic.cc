@@ -100,13 +100,13 @@ Status check_create(const Image& image, const wire::CreateTopic& command, const 
                           command.replication_factor(), *command.placement());
 }
 
-// Numbered after those that `partitions` holds; of `topic`.
-void add_partitions(Image& image, const Topic& topic, std::vector<PartitionRecord>& partitions,
-                    std::uint32_t count, std::uint32_t factor, const Placement& placement) {
+// Numbered after those that `topic` has.
+void add_partitions(Image& image, Topic& topic, std::uint32_t count, std::uint32_t factor,
+                    const Placement& placement) {
   for (std::uint32_t i = 0; i < count; ++i) {
     PartitionRecord partition;
     partition.partition_id = image.next_partition_id++;
-    partition.index = static_cast<std::uint32_t>(partitions.size());
+    partition.index = static_cast<std::uint32_t>(topic.partitions().size());
     const auto* nodes = placement.data() + std::size_t{i} * factor;
     partition.replicas.assign(nodes, nodes + factor);
     partition.main = partition.replicas.front();
@@ -117,7 +117,7 @@ void add_partitions(Image& image, const Topic& topic, std::vector<PartitionRecor
       partition.in_sync = partition.replicas;
     }
     partition.min_in_sync = std::min(topic.wanted_min_in_sync(), factor);
-    partitions.push_back(std::move(partition));
+    topic.put_partition(std::move(partition));
   }
   image.partition_count += count;
 }
@@ -132,14 +132,17 @@ Status check_alter(const Image& image, const Topic& topic, const wire::AlterTopi
                           command.replication_factor(), *command.placement());
 }
 
-void change_min_in_sync(const Image& image, PartitionRecord& partition, std::uint32_t wanted) {
-  ReplicationRecord record = replication_record(image, partition);
-  want_min_in_sync(record, wanted);
-  PartitionRecord changed = partition;
-  store_record(record, changed);
-  if (changed == partition) return;
-  ++changed.version;
-  partition = std::move(changed);
+void change_min_in_sync(const Image& image, Topic& topic) {
+  const PartitionList before = topic.partitions();
+  for (const PartitionRecord& partition : before) {
+    ReplicationRecord record = replication_record(image, partition);
+    want_min_in_sync(record, topic.wanted_min_in_sync());
+    PartitionRecord changed = partition;
+    store_record(record, changed);
+    if (changed == partition) continue;
+    ++changed.version;
+    topic.put_partition(std::move(changed));
+  }
 }
 
 // `index` with some of its items replaced by others of the same keys, in their order.
@@ -158,9 +161,7 @@ void replace(SharedIndex<T, KeyOf>& index, const std::vector<std::shared_ptr<con
 // Before `topic` takes the place of its earlier state.
 void recount(Image& image, const Topic& topic) {
   const auto before = image.topics_by_id.find(topic.id);
-  if (before && &before->partitions() == &topic.partitions()) return;
-  if (before) image.loads.remove(before->partitions());
-  image.loads.add(topic.partitions());
+  image.loads.changed(before ? before->partitions() : PartitionList{}, topic.partitions());
 }
 
 void put_shared(Image& image, const std::shared_ptr<const Topic>& topic) {
@@ -201,10 +202,8 @@ Outcome apply_command(Image& image, const wire::CreateTopic& command, TimeUs tim
   topic.created_us = time_us;
   topic.replication_factor = std::max(command.wanted_factor(), command.replication_factor());
   topic.async = command.async();
-  std::vector<PartitionRecord> partitions;
-  add_partitions(image, topic, partitions, command.partitions(), command.replication_factor(),
+  add_partitions(image, topic, command.partitions(), command.replication_factor(),
                  *command.placement());
-  topic.set_partitions(std::move(partitions));
   topic.effective = effective_settings(image, topic);
   const TopicId id = topic.id;
   put_topic(image, std::move(topic));
@@ -219,17 +218,13 @@ Outcome apply_command(Image& image, const wire::AlterTopic& command, TimeUs) {
   }
   if (auto status = check_alter(image, *topic, command); !status) return {.status = status};
   Topic changed = *topic;
-  std::vector<PartitionRecord> partitions = topic->partitions();
   if (command.wanted_factor() != 0) {
     changed.replication_factor = command.wanted_factor();
-    for (PartitionRecord& partition : partitions) {
-      change_min_in_sync(image, partition, changed.wanted_min_in_sync());
-    }
+    change_min_in_sync(image, changed);
   }
   const std::uint32_t factor = std::max(command.replication_factor(), 1u);
-  add_partitions(image, changed, partitions, command.placement()->size() / factor, factor,
+  add_partitions(image, changed, command.placement()->size() / factor, factor,
                  *command.placement());
-  changed.set_partitions(std::move(partitions));
   put_topic(image, std::move(changed));
   return {.status = {}, .result = topic->id};
 }
@@ -241,7 +236,7 @@ Outcome apply_command(Image& image, const wire::DeleteTopic& command, TimeUs) {
                    "there is no topic with id " + std::to_string(command.topic_id()));
   }
   image.partition_count -= topic->partitions().size();
-  image.loads.remove(topic->partitions());
+  image.loads.changed(topic->partitions(), {});
   image.subscription_count -= topic->subscriptions.size();
   image.topics.erase(topic->name);
   image.topics_by_id.erase(topic->id);

@@ -9,7 +9,7 @@ namespace {
 enum Kind : std::uint64_t {
   kImage = 1,
   kTopic,
-  kPartitions,
+  kPartition,
   kSubscription,
   kNode,
   kCommand,
@@ -26,31 +26,6 @@ void hash_nodes(ContentHash& hash, const std::vector<NodeId>& nodes) {
   for (const NodeId node : nodes) hash.number(node);
 }
 
-// Of those records only that say more than the first version of the program knew: partitions of an
-// older snapshot keep their hash.
-void hash_replication(ContentHash& hash, const std::vector<PartitionRecord>& partitions) {
-  for (const PartitionRecord& p : partitions) {
-    if (!p.says_more_than_set()) continue;
-    hash.number(kReplication).number(p.index).number(p.min_in_sync);
-    hash.number(p.joining).number(p.moving_from);
-    hash_nodes(hash, p.eligible);
-    hash_nodes(hash, p.observers);
-  }
-}
-
-std::uint64_t hash_partitions(const std::vector<PartitionRecord>& partitions) {
-  ContentHash hash;
-  hash.number(kPartitions).number(partitions.size());
-  for (const PartitionRecord& p : partitions) {
-    hash.number(p.partition_id).number(p.index).number(p.main);
-    hash.number(p.main_epoch).number(p.version);
-    hash_nodes(hash, p.replicas);
-    hash_nodes(hash, p.in_sync);
-  }
-  hash_replication(hash, partitions);
-  return hash.finish();
-}
-
 void hash_own(ContentHash& hash, const OwnSettings& own) {
   hash.number(own.values.size());
   for (const auto& [key, value] : own.values) hash.text(key).text(value);
@@ -63,15 +38,21 @@ void hash_own(ContentHash& hash, const OwnSettings& own) {
 
 }  // namespace
 
-void Topic::set_partitions(std::vector<PartitionRecord> partitions) {
-  partitions_hash_ = hash_partitions(partitions);
-  partitions_ = std::make_shared<const std::vector<PartitionRecord>>(std::move(partitions));
+std::uint64_t hash_content(const PartitionRecord& p) {
+  ContentHash hash;
+  hash.number(kPartition).number(p.partition_id).number(p.index).number(p.main);
+  hash.number(p.main_epoch).number(p.version).number(p.min_in_sync);
+  hash.number(p.joining).number(p.moving_from);
+  for (const auto* nodes : {&p.replicas, &p.in_sync, &p.eligible, &p.observers})
+    hash_nodes(hash, *nodes);
+  return hash.finish();
 }
 
 std::uint64_t hash_content(const Topic& topic) {
   ContentHash hash;
   hash.number(kTopic).number(topic.id).text(topic.name.path());
-  hash.number(static_cast<std::uint64_t>(topic.created_us)).number(topic.partitions_hash());
+  hash.number(static_cast<std::uint64_t>(topic.created_us));
+  hash.number(topic.partitions().size()).number(topic.partitions().content_hash());
   hash.number(topic.subscriptions.size()).number(topic.subscriptions.content_hash());
   hash_own(hash, topic.own);
   // Only where there are any: a topic of an older snapshot keeps its hash.

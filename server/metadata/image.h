@@ -13,7 +13,7 @@
 #include "protocol/base/ids.h"
 #include "protocol/base/names.h"
 #include "server/metadata/node_loads.h"
-#include "server/metadata/partition_record.h"
+#include "server/metadata/partition_list.h"
 #include "server/metadata/scope.h"
 #include "server/metadata/settings.h"
 #include "server/metadata/shared_index.h"
@@ -135,14 +135,15 @@ struct Topic {
     return async ? 1 : default_min_in_sync(replication_factor);
   }
 
-  const std::vector<PartitionRecord>& partitions() const { return *partitions_; }
-  void set_partitions(std::vector<PartitionRecord> partitions);  // index i at place i
-  std::uint64_t partitions_hash() const { return partitions_hash_; }
+  const PartitionList& partitions() const { return partitions_; }
+  void set_partitions(std::vector<PartitionRecord> partitions) {  // index i at place i
+    partitions_ = PartitionList(std::move(partitions));
+  }
+  // In place of the one with its index, or as the last one.
+  void put_partition(PartitionRecord partition) { partitions_.put(std::move(partition)); }
 
  private:
-  std::shared_ptr<const std::vector<PartitionRecord>> partitions_ =
-      std::make_shared<const std::vector<PartitionRecord>>();
-  std::uint64_t partitions_hash_ = 0;
+  PartitionList partitions_;
 };
 
 inline const TopicName& ByTopicName::key(const Topic& t) { return t.name; }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "protocol/base/ids.h"
-#include "server/metadata/partition_record.h"
+#include "server/metadata/partition_list.h"
 
 namespace andyx::server {
 
@@ -21,16 +21,16 @@ struct NodeLoad {
 
 class NodeLoads {
  public:
-  void add(const std::vector<PartitionRecord>& partitions);
-  void remove(const std::vector<PartitionRecord>& partitions);  // that were added before
+  // The partitions of a topic become others; what both lists share is not looked at. An empty list
+  // where there was no such topic, or is none any more.
+  void changed(const PartitionList& before, const PartitionList& after);
 
   NodeLoad of(NodeId node) const;
   // In the order of their ids; nodes without a copy may be missing.
   const std::vector<NodeLoad>& all() const { return *loads_; }
 
  private:
-  template <typename Change>
-  void each(const std::vector<PartitionRecord>& partitions, Change change);
+  NodeLoad& load_of(NodeId node);
 
   std::shared_ptr<std::vector<NodeLoad>> loads_ = std::make_shared<std::vector<NodeLoad>>();
 };

@@ -27,10 +27,36 @@ bool worth_another_try(ErrorCode code) {
 
 }  // namespace
 
+// Before a change of its state, and after it.
+void ProposalRelay::unlist(std::uint64_t ticket, const Open& open) {
+  tries_.erase({open.next_try_ms, ticket});
+  deadlines_.erase({open.deadline_ms, ticket});
+  answered_.erase({open.answer.version, ticket});
+}
+
+// What the controller has answered is done, and waited for as long as it takes to read it here; but
+// not for ever. What the core has it answers itself.
+void ProposalRelay::list(std::uint64_t ticket, const Open& open) {
+  if (open.state == State::kWaiting) tries_.emplace(open.next_try_ms, ticket);
+  if (open.state == State::kAnswered) answered_.emplace(open.answer.version, ticket);
+  if (open.state != State::kWithCore && open.deadline_ms != kNever)
+    deadlines_.emplace(open.deadline_ms, ticket);
+}
+
+void ProposalRelay::close(OpenAt at) {
+  unlist(at->first, at->second);
+  open_.erase(at);
+}
+
+void ProposalRelay::forget(std::uint64_t ticket) {
+  if (const auto at = open_.find(ticket); at != open_.end()) close(at);
+}
+
 void ProposalRelay::hand_on(Proposal proposal, std::uint64_t now_ms) {
   const std::uint64_t ticket = proposal.ticket;
   const auto [at, is_new] = open_.try_emplace(ticket);
   Open& open = at->second;
+  unlist(ticket, open);
   open.state = State::kWaiting;
   open.proposal = std::move(proposal);
   open.next_try_ms = is_new ? now_ms : now_ms + retry_ms_;  // again: the core could not, either
@@ -38,6 +64,7 @@ void ProposalRelay::hand_on(Proposal proposal, std::uint64_t now_ms) {
     const bool lasting = std::erase(lasting_, ticket) != 0;
     open.deadline_ms = lasting ? kNever : now_ms + patience_ms_;
   }
+  list(ticket, open);
 }
 
 void ProposalRelay::on_answer(std::uint64_t ticket, Result<ProposalAnswer> answer,
@@ -45,30 +72,33 @@ void ProposalRelay::on_answer(std::uint64_t ticket, Result<ProposalAnswer> answe
   const auto at = open_.find(ticket);
   if (at == open_.end() || at->second.state != State::kSent) return;
   Open& open = at->second;
+  if (!answer && !worth_another_try(answer.error().code)) {
+    refused_.push_back({.ticket = ticket, .status = std::unexpected(std::move(answer.error()))});
+    return close(at);
+  }
+  unlist(ticket, open);
   if (answer) {
     open.state = State::kAnswered;
     open.answer = *answer;
-    return;
+  } else {
+    open.state = State::kWaiting;
+    // At once only where another node is named than the last time: two that name each other would
+    // be asked for ever.
+    const NodeId named = answer.error().node;
+    const bool news = named != 0 && named != open.try_node;
+    open.try_node = named;
+    open.next_try_ms = news ? now_ms : now_ms + retry_ms_;
+    open.last_error = std::move(answer.error());
   }
-  if (!worth_another_try(answer.error().code)) {
-    refused_.push_back({.ticket = ticket, .status = std::unexpected(std::move(answer.error()))});
-    open_.erase(at);
-    return;
-  }
-  open.state = State::kWaiting;
-  // At once only where another node is named than the last time: two that name each other would
-  // be asked for ever.
-  const NodeId named = answer.error().node;
-  const bool news = named != 0 && named != open.try_node;
-  open.try_node = named;
-  open.next_try_ms = news ? now_ms : now_ms + retry_ms_;
-  open.last_error = std::move(answer.error());
+  list(ticket, open);
 }
 
 void ProposalRelay::on_leader_changed() {
+  tries_.clear();
   for (auto& [ticket, open] : open_) {
     open.next_try_ms = 0;
     open.try_node = 0;
+    if (open.state == State::kWaiting) tries_.emplace(0, ticket);
   }
 }
 
@@ -78,12 +108,28 @@ void ProposalRelay::stop(const Error& reason) {
     refused_.push_back({.ticket = ticket, .status = std::unexpected(reason)});
   }
   open_.clear();
+  tries_.clear();
+  deadlines_.clear();
+  answered_.clear();
 }
 
-// What the controller has answered is done, and waited for as long as it takes to read it here; but
-// not for ever.
-bool ProposalRelay::give_up(const Open& open, std::uint64_t now_ms) const {
-  return open.state != State::kWithCore && open.deadline_ms <= now_ms;
+void ProposalRelay::complete_answered(const std::shared_ptr<const Image>& image, Actions& actions) {
+  while (!answered_.empty() && answered_.begin()->first <= image->position) {
+    const auto at = open_.find(answered_.begin()->second);
+    actions.completions.push_back(
+        {.ticket = at->first, .status = {}, .result = at->second.answer.result, .image = image});
+    close(at);
+  }
+}
+
+void ProposalRelay::give_up(std::uint64_t now_ms, const std::shared_ptr<const Image>& image,
+                            Actions& actions) {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= now_ms) {
+    const auto at = open_.find(deadlines_.begin()->second);
+    actions.completions.push_back(
+        {.ticket = at->first, .status = std::unexpected(why_given_up(at->second)), .image = image});
+    close(at);
+  }
 }
 
 // That no node could be reached is not what the caller asked of any: it is that nobody decides.
@@ -98,6 +144,7 @@ Error ProposalRelay::why_given_up(const Open& open) {
 
 void ProposalRelay::try_now(std::uint64_t ticket, Open& open, std::uint64_t now_ms,
                             LogLeader leader, Actions& actions) {
+  unlist(ticket, open);
   if (leader.here) {
     open.state = State::kWithCore;
     actions.propose.push_back(open.proposal);
@@ -108,6 +155,7 @@ void ProposalRelay::try_now(std::uint64_t ticket, Open& open, std::uint64_t now_
   } else {
     open.next_try_ms = now_ms + retry_ms_;
   }
+  list(ticket, open);
 }
 
 ProposalRelay::Actions ProposalRelay::turn(std::uint64_t now_ms, LogLeader leader,
@@ -115,26 +163,14 @@ ProposalRelay::Actions ProposalRelay::turn(std::uint64_t now_ms, LogLeader leade
   Actions actions;
   actions.completions = std::exchange(refused_, {});
   for (auto& completion : actions.completions) completion.image = image;
-  for (auto at = open_.begin(); at != open_.end();) {
-    auto& [ticket, open] = *at;
-    if (open.state == State::kAnswered && open.answer.version <= image->position) {
-      actions.completions.push_back(
-          {.ticket = ticket, .status = {}, .result = open.answer.result, .image = image});
-      at = open_.erase(at);
-      continue;
-    }
-    if (give_up(open, now_ms)) {
-      Error error = why_given_up(open);
-      actions.completions.push_back(
-          {.ticket = ticket, .status = std::unexpected(std::move(error)), .image = image});
-      at = open_.erase(at);
-      continue;
-    }
-    if (open.state == State::kWaiting && open.next_try_ms <= now_ms) {
-      try_now(ticket, open, now_ms, leader, actions);
-    }
-    ++at;
+  complete_answered(image, actions);
+  give_up(now_ms, image, actions);
+  std::vector<std::uint64_t> due;
+  for (const auto& [when_ms, ticket] : tries_) {
+    if (when_ms > now_ms) break;
+    due.push_back(ticket);
   }
+  for (const std::uint64_t ticket : due) try_now(ticket, open_.at(ticket), now_ms, leader, actions);
   return actions;
 }
 

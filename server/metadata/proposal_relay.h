@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "server/metadata/controller_core.h"
@@ -35,7 +37,7 @@ class ProposalRelay {
   // Before it is handed on: goes on until it is stopped.
   void never_give_up(std::uint64_t ticket) { lasting_.push_back(ticket); }
   void hand_on(Proposal proposal, std::uint64_t now_ms);
-  void forget(std::uint64_t ticket) { open_.erase(ticket); }  // completed without the relay
+  void forget(std::uint64_t ticket);  // completed without the relay
   void on_answer(std::uint64_t ticket, Result<ProposalAnswer> answer, std::uint64_t now_ms);
   // All that waits is tried at once.
   void on_leader_changed();
@@ -57,8 +59,13 @@ class ProposalRelay {
     ProposalAnswer answer;
   };
 
-  bool give_up(const Open& open, std::uint64_t now_ms) const;
   static Error why_given_up(const Open& open);
+  using OpenAt = std::map<std::uint64_t, Open>::iterator;
+  void list(std::uint64_t ticket, const Open& open);
+  void unlist(std::uint64_t ticket, const Open& open);
+  void close(OpenAt at);
+  void complete_answered(const std::shared_ptr<const Image>& image, Actions& actions);
+  void give_up(std::uint64_t now_ms, const std::shared_ptr<const Image>& image, Actions& actions);
   void try_now(std::uint64_t ticket, Open& open, std::uint64_t now_ms, LogLeader leader,
                Actions& actions);
 
@@ -67,6 +74,10 @@ class ProposalRelay {
   const bool can_send_;
   std::vector<std::uint64_t> lasting_;
   std::map<std::uint64_t, Open> open_;  // by ticket; bounded by the controller
+  // What a turn has to look at, so that it does not look at everything that is open: (when or
+  // version, ticket) of those that wait for a try, that may be given up, that were answered.
+  using Listed = std::set<std::pair<std::uint64_t, std::uint64_t>>;
+  Listed tries_, deadlines_, answered_;
   std::vector<ControllerCompletion> refused_;
 };
 

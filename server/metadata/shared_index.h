@@ -73,6 +73,8 @@ class SharedIndex {
   std::size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
   std::uint64_t content_hash() const { return content_hash_; }
+  // True: nothing was put or erased between the two. False says nothing.
+  bool is_same_as(const SharedIndex& other) const { return spine_ == other.spine_; }
 
   // In the order of keys. Valid as long as this index, or a copy of it, lives unchanged.
   Iterator begin() const { return Iterator(&*spine_, 0, 0); }

@@ -11,7 +11,8 @@
 namespace andyx::server {
 namespace {
 
-constexpr std::uint32_t kSnapshotVersion = 3;
+constexpr std::uint32_t kSnapshotVersion = 4;
+constexpr std::uint32_t kFirstWithThisHash = 4;      // those before are of another hash
 constexpr std::uint32_t kOldestSnapshotVersion = 2;  // of before there were clusters
 
 using flatbuffers::FlatBufferBuilder;
@@ -43,7 +44,7 @@ std::uint32_t append(std::vector<NodeId>& to, const std::vector<NodeId>& nodes) 
   return static_cast<std::uint32_t>(nodes.size());
 }
 
-PartitionVectors write(FlatBufferBuilder& out, const std::vector<PartitionRecord>& records) {
+PartitionVectors write(FlatBufferBuilder& out, const PartitionList& records) {
   std::vector<wire::PartitionSnapshot> partitions;
   std::vector<wire::ReplicationSnapshot> replication;
   std::vector<NodeId> nodes, replication_nodes;
@@ -274,7 +275,7 @@ bool read_topics(const wire::ImageSnapshot& from, Image& image) {
     if (!read_producers(*t, *topic)) return false;
     image.partition_count += topic->partitions().size();
     image.subscription_count += topic->subscriptions.size();
-    image.loads.add(topic->partitions());
+    image.loads.changed({}, topic->partitions());
     topics.push_back(std::move(topic));
   }
   return fill(image.topics, topics) && fill(image.topics_by_id, topics);
@@ -300,7 +301,8 @@ bool read_image(const wire::ImageSnapshot& from, Image& image) {
   }
   return fill(image.nodes, std::move(nodes)) && read_scopes(from, image) &&
          read_topics(from, image) && fill(image.commands, commands) &&
-         fill(image.commands_by_position, commands) && image.hash() == from.state_hash();
+         fill(image.commands_by_position, commands) &&
+         (from.version() < kFirstWithThisHash || image.hash() == from.state_hash());
 }
 
 }  // namespace

@@ -76,7 +76,7 @@ void MainCore::fetch(const FetchEntry& entry, std::uint64_t deadline_ms, std::ui
   }
   peer.matched = true;
   reached(peer, entry.durable, now_ms);
-  if (!answer_if_news(peer, entry, false))
+  if (!answer_if_news(peer, entry, deadline_ms <= now_ms))
     peer.parked = Parked{.entry = entry, .deadline_ms = deadline_ms};
 }
 

@@ -24,9 +24,8 @@ frame::OutFrame refusal_of(PartitionId partition, bool internal, const FetchEntr
 
 // ---- Out ----
 
-void PullSessions::send_fetch(NodeId main, PartitionId partition, bool internal,
-                              const FetchEntry& entry) {
-  fetches_[main].push_back({partition, internal, entry});
+void PullSessions::send_fetch(PartitionId partition, bool internal, const SendFetch& fetch) {
+  fetches_[fetch.main].push_back({partition, internal, fetch.at_once, fetch.entry});
   flush_later();
 }
 
@@ -49,34 +48,53 @@ void PullSessions::flush() {
 }
 
 // What asks for more waits while the disk is behind with what came before; what only says how much
-// is durable does not.
+// is durable does not. What a full link does not take waits, too. Where there is no link nothing
+// waits: on_up() asks again.
 void PullSessions::flush_fetches() {
   if (loop_.draining()) return fetches_.clear();
   const bool room = has_room();
   for (auto& [main, all] : std::exchange(fetches_, {})) {
-    std::vector<Outgoing> held;
+    Fetches held;
+    if (!room) {
+      const auto asking = std::stable_partition(
+          all.begin(), all.end(), [](const Outgoing& out) { return out.entry.progress_only; });
+      held.assign(asking, all.end());
+      all.erase(asking, all.end());
+    }
+    std::size_t sent = 0;
+    while (sent < all.size()) {
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>(sent);
+      const auto limit =
+          first + static_cast<std::ptrdiff_t>(std::min(kFetchesOfFrame, all.size() - sent));
+      const auto end = std::find_if(
+          first, limit, [&](const Outgoing& out) { return out.at_once != first->at_once; });
+      if (!tell_fetches(main, {first, end})) break;
+      sent = static_cast<std::size_t>(end - all.begin());
+    }
+    if (up_.contains(main))
+      held.insert(held.end(), all.begin() + static_cast<std::ptrdiff_t>(sent), all.end());
+    if (!held.empty()) fetches_[main] = std::move(held);
+  }
+}
+
+// All of one kind: answered at once, or not. False: the link does not take them.
+bool PullSessions::tell_fetches(NodeId main, std::span<const Outgoing> fetches) {
+  if (links_ == nullptr) return true;
+  return links_->tell(main, [&](flatbuffers::FlatBufferBuilder& builder) {
     std::vector<protocol::ReplicaFetchEntry> entries;
-    for (Outgoing& out : all) {
-      if (!room && !out.entry.progress_only) {
-        held.push_back(out);
-        continue;
-      }
+    entries.reserve(fetches.size());
+    for (const Outgoing& out : fetches) {
       const FetchEntry& e = out.entry;
       entries.emplace_back(out.partition, out.internal, e.progress_only, e.main_epoch, e.last_epoch,
                            e.request, e.fetch_offset, e.durable);
     }
-    if (!held.empty()) fetches_[main] = std::move(held);  // until a short tick
-    if (entries.empty() || links_ == nullptr) continue;
-    const NodeId self = loop_.node().config.node_id;
-    // Not sent while the link is being made: on_up() asks again.
-    links_->tell(main, [&](flatbuffers::FlatBufferBuilder& builder) {
-      const auto vector = builder.CreateVectorOfStructs(entries);
-      const auto body =
-          protocol::CreateReplicaFetch(builder, self, loop_.node().incarnation, kMaxWaitMs,
-                                       static_cast<std::uint32_t>(kMaxAnswerBytes), vector);
-      return frame::Body{static_cast<std::uint8_t>(protocol::Body::ReplicaFetch), body.Union()};
-    });
-  }
+    const auto vector = builder.CreateVectorOfStructs(entries);
+    const auto body =
+        protocol::CreateReplicaFetch(builder, loop_.node().config.node_id, loop_.node().incarnation,
+                                     fetches.front().at_once ? 0 : kMaxWaitMs,
+                                     static_cast<std::uint32_t>(kMaxAnswerBytes), vector);
+    return frame::Body{static_cast<std::uint8_t>(protocol::Body::ReplicaFetch), body.Union()};
+  });
 }
 
 bool PullSessions::has_room() const {
@@ -110,7 +128,7 @@ void PullSessions::start_reads(const std::shared_ptr<ReplicaLink>& link) {
 // ---- The clock ----
 
 void PullSessions::watch(PartitionId partition) {
-  if (std::ranges::find(watched_, partition) == watched_.end()) watched_.push_back(partition);
+  if (is_watched_.insert(partition).second) watched_.push_back(partition);
   wake(partition);
 }
 
@@ -130,7 +148,7 @@ void PullSessions::short_tick() {
   if (ticks_ % kTicksOfLively == 0) {
     for (const PartitionId partition : std::exchange(lively_, {})) tick(partition);
   }
-  // A share of the others, so that each has its turn once a second.
+  // A share of the others, so that each has its turn once in a sweep.
   const std::size_t share = watched_.size() / kTicksOfSweep + 1;
   for (std::size_t i = 0; i < share && !watched_.empty(); ++i) {
     if (sweep_at_ >= watched_.size()) {
@@ -140,6 +158,7 @@ void PullSessions::short_tick() {
     const PartitionId partition = watched_[sweep_at_];
     const Partition* found = loop_.find_copy(partition);
     if (found == nullptr || !found->replicated()) {
+      is_watched_.erase(partition);
       watched_[sweep_at_] = watched_.back();
       watched_.pop_back();
       continue;
@@ -162,6 +181,11 @@ void PullSessions::on_push(NodeId from, NodeFrame frame) {
 }
 
 void PullSessions::on_up(NodeId node) {
+  up_.insert(node);
+  ask_again(node);
+}
+
+void PullSessions::ask_again(NodeId node) {
   for (const auto& [id, partition] : loop_.partitions()) {
     for (const bool internal : {false, true})
       partition->replicated_log(internal).main_unreachable(node);
@@ -169,6 +193,10 @@ void PullSessions::on_up(NodeId node) {
 }
 
 // Polls that were parked there are lost with the link.
-void PullSessions::on_down(NodeId node, const Error&) { on_up(node); }
+void PullSessions::on_down(NodeId node, const Error&) {
+  up_.erase(node);
+  fetches_.erase(node);
+  ask_again(node);
+}
 
 }  // namespace andyx::server

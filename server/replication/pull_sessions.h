@@ -1,7 +1,8 @@
 // The pull sessions of one loop. As replica: the fetches of all its partitions in one turn become
 // one frame for each main's node, and pushed answers find their partition. As main: answers leave
 // together, and reads of the disk for replicas that are behind are bounded. And the clock of both:
-// partitions with something under way are looked at every 100 ms, the others once a second.
+// partitions with something under way are looked at every 100 ms, the others every 10 s, so that
+// thousands of idle ones cost next to nothing.
 //
 // Thread: its loop. Owned by CoreLoop.
 #pragma once
@@ -10,6 +11,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <span>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -18,6 +20,7 @@
 #include "protocol/frame/frame_writer.h"
 #include "server/cluster/node_links.h"
 #include "server/replication/fetch.h"
+#include "server/replication/replica_core.h"
 
 namespace andyx::server {
 
@@ -43,11 +46,14 @@ class PullSessions final : public NodeLinks::Events {
   explicit PullSessions(CoreLoop& loop) : loop_(loop) {}
 
   // Null where the node has no cluster. Before anything is pulled.
-  void set_links(std::unique_ptr<NodeLinks> links) { links_ = std::move(links); }
+  void set_links(std::unique_ptr<NodeLinks> links) {
+    links_ = std::move(links);
+    up_.clear();
+  }
   NodeLinks* links() { return links_.get(); }
 
   // ---- As replica.
-  void send_fetch(NodeId main, PartitionId partition, bool internal, const FetchEntry& entry);
+  void send_fetch(PartitionId partition, bool internal, const SendFetch& fetch);
 
   // ---- As main.
   // At the end of the turn, with what else goes there.
@@ -67,20 +73,26 @@ class PullSessions final : public NodeLinks::Events {
   void on_up(NodeId node) override;
   void on_down(NodeId node, const Error& reason) override;
 
-  static constexpr std::uint32_t kMaxWaitMs = 3'000;  // of a poll
-  static constexpr std::uint64_t kAnswerTimeoutMs = 5'000;
+  // Of a poll that may wait: long, because the link says when it is lost. Its deadline is seen by
+  // the sweep, some 10 s late; it is asked again when that has not happened, either.
+  static constexpr std::uint32_t kMaxWaitMs = 30'000;
+  static constexpr std::uint64_t kParkedTimeoutMs = 45'000;
+  static constexpr std::uint64_t kAnswerTimeoutMs = 5'000;  // of one that may not wait
   static constexpr std::size_t kMaxAnswerBytes = 1 * limits::kMiB;
 
  private:
   static constexpr std::size_t kReadsAtOnce = 4;
-  static constexpr std::uint32_t kTicksOfSweep = 50;  // short ones: a second
-  static constexpr std::uint32_t kTicksOfLively = 5;  // 100 ms
+  static constexpr std::uint32_t kTicksOfSweep = 500;  // short ones: 10 s
+  static constexpr std::uint32_t kTicksOfLively = 5;   // 100 ms
+  static constexpr std::size_t kFetchesOfFrame = 4'096;
 
   struct Outgoing {
     PartitionId partition = 0;
     bool internal = false;
+    bool at_once = false;
     FetchEntry entry;
   };
+  using Fetches = std::vector<Outgoing>;
   struct Reads {
     std::size_t under_way = 0;
     std::deque<Read> waiting;
@@ -88,18 +100,22 @@ class PullSessions final : public NodeLinks::Events {
 
   void flush_later();
   void flush();
+  void ask_again(NodeId node);
   void flush_fetches();
+  bool tell_fetches(NodeId main, std::span<const Outgoing> fetches);
   void start_reads(const std::shared_ptr<ReplicaLink>& link);
   void tick(PartitionId partition);
   bool has_room() const;
 
   CoreLoop& loop_;
   std::unique_ptr<NodeLinks> links_;
-  std::unordered_map<NodeId, std::vector<Outgoing>> fetches_;
+  std::unordered_map<NodeId, Fetches> fetches_;
+  std::unordered_set<NodeId> up_;  // links
   std::unordered_map<std::shared_ptr<ReplicaLink>, std::vector<frame::OutFrame>> answers_;
   std::unordered_map<std::shared_ptr<ReplicaLink>, Reads> reads_;
   std::unordered_set<PartitionId> lively_;
   std::vector<PartitionId> watched_;
+  std::unordered_set<PartitionId> is_watched_;
   std::size_t sweep_at_ = 0;
   std::uint32_t ticks_ = 0;
   bool flush_scheduled_ = false;

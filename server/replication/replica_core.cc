@@ -29,7 +29,7 @@ void ReplicaCore::follow(MainEpoch epoch, NodeId main, std::uint64_t now_ms) {
   retry_at_ms_.reset();
   first_current_ = next_request_;
   if (!cutting_) cut_.reset();  // what the old main wanted cut, the new one may not
-  good_ms_ = now_ms;
+  doubt_since_ms_ = now_ms;
   if (failing_ && another) failing_ = false;
   if (planted(PlantedBug::kTruncatesToCommitted) && copy_.committed < copy_.end && !cutting_)
     cut({.from = copy_.committed, .restart_at = std::nullopt});
@@ -48,7 +48,7 @@ FetchEntry ReplicaCore::entry() const {
 
 void ReplicaCore::pull(std::uint64_t now_ms) {
   if (main_ == 0 || cut_ || waiting_) return;
-  actions_.emplace_back(SendFetch{.main = main_, .entry = entry()});
+  actions_.emplace_back(SendFetch{.main = main_, .entry = entry(), .at_once = in_doubt()});
   ++next_request_;
   waiting_ = true;
   fetched_ms_ = now_ms;
@@ -100,17 +100,18 @@ Status ReplicaCore::answered(const FetchAnswer& answer, std::span<const BatchSpa
     case FetchAnswer::Kind::kRefused:
       waiting_ = false;
       retry_at_ms_ = now_ms + options_.refused_retry_ms;
+      doubt(now_ms);
       return {};
     case FetchAnswer::Kind::kDiverged:
     case FetchAnswer::Kind::kReset:
-      good_answer(now_ms);
+      good_answer();
       diverged(answer);
       return {};
     case FetchAnswer::Kind::kMatched:
       break;
   }
   if (auto ok = check_batches(answer, batches); !ok) return ok;
-  good_answer(now_ms);
+  good_answer();
   matched_ = true;
   store(batches);
   take_offsets(answer);
@@ -118,9 +119,13 @@ Status ReplicaCore::answered(const FetchAnswer& answer, std::span<const BatchSpa
   return {};
 }
 
-void ReplicaCore::good_answer(std::uint64_t now_ms) {
+void ReplicaCore::doubt(std::uint64_t since_ms) {
+  if (!in_doubt()) doubt_since_ms_ = since_ms;
+}
+
+void ReplicaCore::good_answer() {
   waiting_ = false;
-  good_ms_ = now_ms;
+  doubt_since_ms_.reset();
   if (!failing_) return;
   failing_ = false;
   actions_.emplace_back(PullsFailing{.epoch = epoch_, .failing = false});
@@ -175,6 +180,7 @@ void ReplicaCore::log_cut(std::uint64_t now_ms) {
   }
   first_current_ = next_request_;
   waiting_ = false;
+  doubt(now_ms);
   pull(now_ms);
 }
 
@@ -222,9 +228,15 @@ void ReplicaCore::store_refused(Offset from, std::uint64_t now_ms) {
 
 void ReplicaCore::tick(std::uint64_t now_ms) {
   if (main_ == 0) return;
-  if (waiting_ && now_ms - fetched_ms_ >= options_.answer_timeout_ms) waiting_ = false;
+  const std::uint64_t timeout_ms =
+      in_doubt() ? options_.answer_timeout_ms : options_.parked_timeout_ms;
+  if (waiting_ && now_ms - fetched_ms_ >= timeout_ms) {
+    waiting_ = false;
+    doubt(now_ms);
+  }
   if (!waiting_ && (!retry_at_ms_ || now_ms >= *retry_at_ms_)) pull(now_ms);
-  if (cut_ || failing_ || now_ms - good_ms_ < options_.failing_after_ms) return;
+  if (cut_ || failing_ || !in_doubt() || now_ms - *doubt_since_ms_ < options_.failing_after_ms)
+    return;
   failing_ = true;
   actions_.emplace_back(PullsFailing{.epoch = epoch_, .failing = true});
 }

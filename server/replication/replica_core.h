@@ -22,6 +22,7 @@ namespace andyx::server {
 
 struct ReplicaOptions {
   std::uint64_t answer_timeout_ms = 1'000;  // a fetch without an answer is sent again
+  std::uint64_t parked_timeout_ms = 1'000;  // the same of one that may wait for something new
   std::uint64_t refused_retry_ms = 50;      // after a refusal
   std::uint64_t failing_after_ms = 1'000;   // without a good answer: tell the controller (6)
 };
@@ -29,6 +30,8 @@ struct ReplicaOptions {
 struct SendFetch {
   NodeId main = 0;
   FetchEntry entry;
+  // To be answered even if there is nothing new: it is not known whether the main hears.
+  bool at_once = false;
 };
 // Hand the batches that came with the answer to storage, [from, to) of the log.
 struct StoreBatches {
@@ -85,6 +88,8 @@ class ReplicaCore {
   NodeId main() const { return main_; }
   std::uint64_t next_request() const { return next_request_; }
   bool matched() const { return matched_; }  // the main has said so in this epoch
+  // Whether the main hears, and hears of this log as it is now.
+  bool in_doubt() const { return doubt_since_ms_.has_value(); }
 
  private:
   struct Cut {
@@ -102,7 +107,8 @@ class ReplicaCore {
   void cut_when_idle();
   void take_offsets(const FetchAnswer& answer);
   void advance_committed();
-  void good_answer(std::uint64_t now_ms);
+  void doubt(std::uint64_t since_ms);
+  void good_answer();
 
   NodeId self_;
   Incarnation incarnation_;
@@ -120,7 +126,9 @@ class ReplicaCore {
   std::optional<std::uint64_t> retry_at_ms_;
   std::optional<Cut> cut_;  // waits for writes under way, or is being done
   bool cutting_ = false;
-  std::uint64_t good_ms_ = 0;
+  // Without a good answer since then, though there should be one: from the first refusal or
+  // unanswered fetch on, and from the beginning of an epoch.
+  std::optional<std::uint64_t> doubt_since_ms_;
   bool failing_ = false;
   std::vector<ReplicaAction> actions_;
 };

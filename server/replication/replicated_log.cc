@@ -107,6 +107,7 @@ void ReplicatedLog::follow(const ReplicationRecord& record) {
     replica_ = std::make_unique<ReplicaCore>(
         loop_.node().config.node_id, loop_.node().incarnation, copy_, next_request_,
         ReplicaOptions{.answer_timeout_ms = PullSessions::kAnswerTimeoutMs,
+                       .parked_timeout_ms = PullSessions::kParkedTimeoutMs,
                        .failing_after_ms = PullSessions::kAnswerTimeoutMs});
   }
   replica_->follow(record.main_epoch, record.main, replication_now_ms());
@@ -243,13 +244,18 @@ void ReplicatedLog::written(Offset from, Offset to, ErrorCode error) {
 
 bool ReplicatedLog::lively() const {
   if (main_) {
+    // Somebody who is there and not in sync may join: but not while nothing is heard of him.
     const ReplicationRecord& record = main_->record();
-    const auto counted = std::ranges::count(record.replicas, false, &ReplicaMember::observer);
+    const auto may_join = [&](const ReplicaMember& member) {
+      return !member.observer && member.alive && !record.is_in_sync(member.node) &&
+             main_->durable_of(member.node);
+    };
     return copy_.committed < copy_.end || main_->pending() || !main_->serving() ||
-           record.in_sync.size() < static_cast<std::size_t>(counted);
+           std::ranges::any_of(record.replicas, may_join);
   }
-  return replica_ && (!replica_->matched() || copy_.durable < copy_.end || cutting_ ||
-                      replication_now_ms() < lively_until_ms_);
+  if (!replica_) return false;
+  const bool asks = replica_->main() != 0 && (!replica_->matched() || replica_->in_doubt());
+  return asks || copy_.durable < copy_.end || cutting_ || replication_now_ms() < lively_until_ms_;
 }
 
 bool ReplicatedLog::tick() {

@@ -90,7 +90,7 @@ void ReplicatedLog::act_on(const MainAction& action) {
 
 void ReplicatedLog::act_on(const ReplicaAction& action) {
   if (const auto* send = std::get_if<SendFetch>(&action))
-    loop_.pulls().send_fetch(send->main, partition_, internal_, send->entry);
+    loop_.pulls().send_fetch(partition_, internal_, *send);
   if (const auto* batches = std::get_if<StoreBatches>(&action)) store(*batches);
   if (const auto* log = std::get_if<CutLog>(&action)) cut(*log);
   if (const auto* moved = std::get_if<ReplicaCommittedMoved>(&action))
@@ -118,7 +118,9 @@ void ReplicatedLog::fetch(const FetchEntry& entry, const std::shared_ptr<Replica
     const std::uint64_t now_ms = replication_now_ms();
     heard_controller();
     main_->fetch(entry, now_ms + max_wait_ms, now_ms);
-    return act();
+    act();
+    if (main_ && lively()) loop_.pulls().wake(partition_);
+    return;
   }
   if (!entry.progress_only)
     loop_.pulls().send_answer(link, refusal_of(partition_, internal_, entry));

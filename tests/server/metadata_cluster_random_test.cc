@@ -50,7 +50,7 @@ void check_partition(const Image& image, const Topic& topic, const PartitionReco
 void check_image(const Image& before, const Image& image) {
   NodeLoads loads;
   for (const Topic& topic : image.topics) {
-    loads.add(topic.partitions());
+    loads.changed({}, topic.partitions());
     for (const PartitionRecord& p : topic.partitions()) {
       check_partition(image, topic, p);
       const PartitionRecord* was = before.find_partition(topic.id, p.index);

@@ -314,15 +314,17 @@ TEST_CASE("each new field of the records counts in the hash, and comes through a
   const auto with_partition = [&](auto edit) {
     Image image = base;
     Topic topic = *base.find_topic(TopicId{1});
-    auto partitions = topic.partitions();
+    auto partitions = topic.partitions().records();
     edit(partitions[1]);
     topic.set_partitions(partitions);
     const auto shared = std::make_shared<const Topic>(topic);
     image.topics.put(shared);
     image.topics_by_id.put(shared);
     check(image);
-    CHECK((*decode_snapshot(encode_snapshot(image)))->find_topic(TopicId{1})->partitions() ==
-          partitions);
+    CHECK((*decode_snapshot(encode_snapshot(image)))
+              ->find_topic(TopicId{1})
+              ->partitions()
+              .records() == partitions);
   };
   with_partition([](PartitionRecord& p) { p.eligible = {2}; });
   with_partition([](PartitionRecord& p) { p.observers = {2}; });

@@ -124,6 +124,18 @@ TEST_CASE("a parked poll is answered by records, by the committed offset, and at
   CHECK(f.answer().from == 11);
 }
 
+TEST_CASE("a poll that may not wait is answered at once, with nothing") {
+  Fixture f;
+  f.all_follow();
+  f.fetch(2, 10, 4, 10);  // told what is committed
+  f.take();
+  f.core().fetch(f.entry(2, 10, 4, 10), f.now, f.now);
+  const FetchAnswer answer = f.answer();
+  CHECK(answer.kind == FetchAnswer::Kind::kMatched);
+  CHECK(answer.from == 10);
+  CHECK(answer.to == 10);
+}
+
 TEST_CASE("a duplicate is answered when its original is as durable as asked") {
   Fixture f;
   f.all_follow();

@@ -52,7 +52,7 @@ struct Fixture {
   }
 
   LocalCopy copy;
-  ReplicaCore core{2, 20, copy, 1};
+  ReplicaCore core{2, 20, copy, 1, {.parked_timeout_ms = 10'000}};
   std::uint64_t now = 5'000;
   FetchEntry last;
   std::vector<SendFetch> fetches;
@@ -239,6 +239,47 @@ TEST_CASE("a main that cannot be pulled from is reported after a second, and whe
   CHECK(f.fetches.size() == 1);
   REQUIRE(f.take_answer(f.answer(Kind::kMatched)));
   CHECK(f.failing == false);
+}
+
+TEST_CASE("a poll waits as long as the main has been heard, and then asks for an answer at once") {
+  Fixture f;
+  f.follow(4, 1);
+  CHECK(f.fetches.at(0).at_once);  // nothing is known of this epoch
+  REQUIRE(f.take_answer(f.answer(Kind::kMatched)));
+  CHECK_FALSE(f.fetches.at(0).at_once);
+  f.now += 9'999;
+  f.core.tick(f.now);
+  f.take();
+  CHECK(f.fetches.empty());
+  CHECK_FALSE(f.failing);
+  f.now += 1;  // the main should have answered, if only that there is nothing new
+  f.core.tick(f.now);
+  f.take();
+  CHECK(f.fetches.at(0).at_once);
+  CHECK_FALSE(f.failing);
+  f.now += 1'000;
+  f.core.tick(f.now);
+  f.take();
+  CHECK(f.failing == true);
+  REQUIRE(f.take_answer(f.answer(Kind::kMatched)));
+  CHECK(f.failing == false);
+  CHECK_FALSE(f.fetches.at(0).at_once);
+}
+
+TEST_CASE("after a refusal the main is in doubt until it answers well, however long it is quiet") {
+  Fixture f;
+  f.follow(4, 1);
+  REQUIRE(f.take_answer(f.answer(Kind::kMatched)));
+  f.now += 5'000;
+  REQUIRE(f.take_answer(f.answer(Kind::kRefused)));
+  CHECK(f.core.in_doubt());
+  f.now += 50;
+  f.core.tick(f.now);
+  f.take();
+  CHECK(f.fetches.at(0).at_once);
+  CHECK_FALSE(f.failing);  // since 50 ms only
+  REQUIRE(f.take_answer(f.answer(Kind::kMatched)));
+  CHECK_FALSE(f.core.in_doubt());
 }
 
 TEST_CASE("retention follows the main, and not over what is committed here") {

@@ -163,9 +163,9 @@ void ReplicaLog::retain(Offset from) {
 
 // ---- From other nodes ----
 
-void ReplicaLog::fetch(const FetchEntry& entry) {
+void ReplicaLog::fetch(const FetchEntry& entry, bool at_once) {
   if (main_) {
-    main_->fetch(entry, now_ms() + (internal_ ? 900 : 400), now_ms());
+    main_->fetch(entry, now_ms() + (at_once ? 0 : internal_ ? 900 : 400), now_ms());
     return act();
   }
   FetchAnswer refused{.kind = FetchAnswer::Kind::kRefused, .main_epoch = entry.main_epoch};
@@ -218,8 +218,9 @@ void ReplicaLog::act_on(const MainAction& action) {
 
 void ReplicaLog::act_on(const ReplicaAction& action) {
   if (const auto* send = std::get_if<SendFetch>(&action))
-    node_.send(send->main, [entry = send->entry, at = owner_.partition(), internal = internal_](
-                               Node& to) { to.copy(at).log(internal).fetch(entry); });
+    node_.send(send->main, [send = *send, at = owner_.partition(), internal = internal_](Node& to) {
+      to.copy(at).log(internal).fetch(send.entry, send.at_once);
+    });
   if (const auto* arrived = std::get_if<StoreBatches>(&action)) {
     for (const Batch& batch : arrived_) {
       if (batch.header.base_offset >= arrived->from && batch.header.end_offset() <= arrived->to)

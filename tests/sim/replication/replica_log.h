@@ -56,7 +56,7 @@ class ReplicaLog {
   void retain(Offset from);
 
   // From other nodes.
-  void fetch(const FetchEntry& entry);
+  void fetch(const FetchEntry& entry, bool at_once);
   void fetched(const FetchAnswer& answer, const std::vector<Batch>& batches);
 
  private:
