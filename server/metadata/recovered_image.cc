@@ -88,7 +88,7 @@ std::shared_ptr<const Image> recovered_image(const Image& from, const RecoveredG
       partitions.push_back(recovered(partition, from, as));
     topic->set_partitions(std::move(partitions));
     raise_producers(*topic);
-    image->loads.add(topic->partitions());
+    image->loads.changed({}, topic->partitions());
     image->topics.put(topic);
     image->topics_by_id.put(topic);
   }

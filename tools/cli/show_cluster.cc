@@ -134,7 +134,7 @@ std::string balance_text(const client::ClusterStatus& cluster) {
 
 std::string balance_report(const client::ClusterStatus& cluster) {
   std::string out = balance_text(cluster) + '\n';
-  if (cluster.controller == 0) return out + note_line(cluster);
+  if (cluster.controller == 0) return out + note_line(cluster.note);
   out += "mains are spread by " + measures_text(cluster, false) + ", copies by " +
          measures_text(cluster, true) + '\n';
   if (cluster.uneven.empty()) out += "no node is off the average by more than 20 %\n";
