@@ -2,6 +2,7 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -107,17 +108,32 @@ Result<std::size_t> receive_what_arrived(int fd, std::span<std::uint8_t> buffer)
   return filled;
 }
 
-Status receive_and_write(int fd, RawFile& file, const LimitOptions& options, std::uint64_t& syncs) {
+// Writes `bytes`, and as many of them again as the write factor asks for, so that
+// `written_bytes` is that factor times what was received.
+Status write_times(RawFile& file, std::span<const std::uint8_t> bytes, double factor,
+                   std::uint64_t received_bytes, std::uint64_t& written_bytes) {
+  const auto wanted = static_cast<std::uint64_t>(static_cast<double>(received_bytes) * factor);
+  do {
+    const auto part = bytes.first(std::min<std::uint64_t>(bytes.size(), wanted - written_bytes));
+    if (Status done = file.append(part); !done) return done;
+    written_bytes += part.size();
+  } while (written_bytes < wanted);
+  return {};
+}
+
+Status receive_and_write(int fd, RawFile& file, const LimitOptions& options, LimitResult& result) {
   std::vector<std::uint8_t> buffer(options.window_bytes);
   std::uint64_t durable_bytes = 0;
   while (true) {
     const Result<std::size_t> filled = receive_what_arrived(fd, buffer);
     if (!filled) return std::unexpected(filled.error());
     if (*filled == 0) return {};
-    if (Status done = file.append({buffer.data(), *filled}); !done) return done;
+    const Status written = write_times(file, {buffer.data(), *filled}, options.write_factor,
+                                       durable_bytes + *filled, result.written_bytes);
+    if (!written) return written;
     if (options.sync) {
       if (Status done = file.sync(); !done) return done;
-      ++syncs;
+      ++result.syncs;
     }
     durable_bytes += *filled;
     std::uint8_t ack[sizeof durable_bytes];
@@ -134,6 +150,9 @@ Status check(const LimitOptions& options) {
   if (options.batch_bytes > options.window_bytes) {
     return fail(ErrorCode::kBadArgument, "the window should hold at least one batch");
   }
+  if (!(options.write_factor >= 1)) {
+    return fail(ErrorCode::kBadArgument, "the write factor is at least 1: each byte is written");
+  }
   return {};
 }
 
@@ -149,7 +168,7 @@ Result<LimitResult> run_limit(const LimitOptions& options) {
   Sender sender(sockets->sender.get(), options);
   std::thread sending([&sender] { sender.run(); });
   LimitResult result;
-  const Status received = receive_and_write(sockets->receiver.get(), *file, options, result.syncs);
+  const Status received = receive_and_write(sockets->receiver.get(), *file, options, result);
   if (!received) ::shutdown(sockets->receiver.get(), SHUT_RDWR);  // wakes the sender
   sending.join();
   if (!received) return std::unexpected(received.error());

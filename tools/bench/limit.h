@@ -21,6 +21,7 @@ struct LimitOptions {
   std::uint64_t messages = 0;                    // 0: until `seconds` have passed
   double seconds = 5;                            // with messages: ignored
   bool sync = true;                              // fdatasync before each acknowledgement
+  double write_factor = 1;                       // bytes written for each byte received; at least 1
   std::function<void(std::uint64_t acked_bytes)> on_progress;  // called after each acknowledgement
 };
 
@@ -29,7 +30,8 @@ struct LimitResult {
   std::uint64_t bytes = 0;     // of these messages
   std::uint64_t batches = 0;
   std::uint64_t syncs = 0;
-  double elapsed_s = 0;  // first send to last acknowledgement
+  std::uint64_t written_bytes = 0;  // to the file
+  double elapsed_s = 0;             // first send to last acknowledgement
 };
 
 // kIo (the directory, the file, the socket), kDiskFull, kBadArgument.

@@ -3,6 +3,7 @@
 #include <cstdio>
 
 #include "tools/bench/options.h"
+#include "tools/bench/plot/plot.h"
 #include "tools/bench/run.h"
 #include "tools/bench/run_suite.h"
 #include "tools/bench/workload/run_workload.h"
@@ -74,6 +75,12 @@ tools::ExitStatus finish_workload(const Options& options, const Result<WorkloadR
 tools::ExitStatus run(const Options& options) {
   std::signal(SIGPIPE, SIG_IGN);
   if (options.command == BenchCommand::kLimit) return finish(options, run_limit_command(options));
+  if (options.command == BenchCommand::kPlot) {
+    const Status drawn = run_plot(options.plot.out_file, options.plot.files);
+    if (drawn) return tools::kDone;
+    tools::print_error(kProgram, drawn.error());
+    return tools::kWrongUsage;
+  }
   client::ClientOptions client_options;
   client_options.servers = {options.server};
   client_options.name = kProgram;

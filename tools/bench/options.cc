@@ -48,6 +48,13 @@ void add_json(CLI::App& app, Options& options) {
       ->type_name("FILE");
 }
 
+void add_replication_factor(CLI::App& app, std::uint32_t& target) {
+  add_number<std::uint32_t>(app, "--replication-factor", target, "N",
+                            "copies of each partition of a topic that is created here (default: as "
+                            "the server decides)",
+                            1, limits::kMaxReplicationFactor);
+}
+
 void add_connection(CLI::App& app, Options& options) {
   app.add_option("TOPIC", options.topic, "NAME or andyx://tenant/product/component/NAME")
       ->required()
@@ -55,6 +62,7 @@ void add_connection(CLI::App& app, Options& options) {
   add_number<std::uint32_t>(app, "--partitions", options.partitions, "N",
                             "of a topic that is missing, and so is created (default 4)", 1,
                             limits::kMaxPartitionsPerTopic);
+  add_replication_factor(app, options.replication_factor);
 }
 
 // How messages are sent, whatever decides their number.
@@ -65,13 +73,6 @@ void add_sending(CLI::App& app, Options& options) {
   add_batch(app, options);
   add_number<std::uint32_t>(app, "--linger", options.linger_ms, "MS",
                             "how long a batch waits for more messages (default 2)", 0, 60'000);
-}
-
-void add_replication_factor(CLI::App& app, std::uint32_t& target) {
-  add_number<std::uint32_t>(app, "--replication-factor", target, "N",
-                            "copies of each partition of a topic that is created here (default: as "
-                            "the server decides)",
-                            1, limits::kMaxReplicationFactor);
 }
 
 void add_producing(CLI::App& app, Options& options) {
@@ -93,6 +94,12 @@ void add_consuming(CLI::App& app, Options& options) {
   add_choice(app, "--mode", options.mode, tools::mode_choices(), "(default nonresilient)");
 }
 
+void add_write_factor(CLI::App& app, Options& options, const std::string& what) {
+  app.add_option("--write-factor", options.write_factor, what)
+      ->type_name("F")
+      ->check(CLI::Range(1.0, 100.0));
+}
+
 void add_limit_share(CLI::App& app, Options& options) {
   CLI::Option* file = app.add_option("--limit-file", options.limit_file,
                                      "compare with this report of `limit --json`")
@@ -103,6 +110,9 @@ void add_limit_share(CLI::App& app, Options& options) {
          "server's disk")
       ->type_name("DIRECTORY")
       ->excludes(file);
+  add_write_factor(app, options,
+                   "with --with-limit: compare also with a `limit` that writes so many bytes for "
+                   "each byte of payload, as the server does");
 }
 
 void add_limit(CLI::App& app, Options& options) {
@@ -121,6 +131,7 @@ void add_limit(CLI::App& app, Options& options) {
                   "where the file is written; use the server's disk")
       ->capture_default_str()
       ->type_name("DIRECTORY");
+  add_write_factor(limit, options, "bytes to the disk for each byte of payload (default 1)");
   add_json(limit, options);
 }
 
@@ -219,7 +230,7 @@ void add_workload(CLI::App& app, Options& options) {
   run.add_option("FILE", target.file, "YAML")->required()->type_name("");
   add_workload_times(run, options);
   add_sending(run, options);
-  add_replication_factor(run, target.replication_factor);
+  add_replication_factor(run, options.replication_factor);
   add_choice(run, "--type", target.type, tools::type_choices(),
              "of subscriptions (default unique, failover where they have several consumers)");
   add_choice(run, "--mode", options.mode, tools::mode_choices(), "(default nonresilient)");
@@ -305,6 +316,8 @@ std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* con
   add_size(produce, options, 0);
   add_size(end_to_end, options, kMinStampedBytes);
   for (CLI::App* command : {&produce, &end_to_end}) add_producing(*command, options);
+  produce.add_flag("--one-at-a-time", options.one_at_a_time,
+                   "each message waits for the acknowledgement of the one before, without linger");
   for (CLI::App* command : {&consume, &end_to_end}) add_consuming(*command, options);
   for (CLI::App* command : {&produce, &consume, &end_to_end}) {
     if (command != &consume) add_limit_share(*command, options);

@@ -65,21 +65,24 @@ struct Options {
   std::uint64_t size_bytes = 100;  // of a payload
   std::uint32_t producers = 1;     // each with a connection and threads of its own
   std::uint32_t consumers = 1;
-  std::uint64_t rate = 0;  // messages/s of all producers together; 0: as fast as possible
+  bool one_at_a_time = false;  // each message waits for the acknowledgement of the one before
+  std::uint64_t rate = 0;      // messages/s of all producers together; 0: as fast as possible
   client::Acks acks = client::Acks::kMain;
   client::Compression compression = client::Compression::kNone;
   std::uint64_t batch_bytes = 64 * 1024;
   std::uint32_t linger_ms = 2;
-  std::uint32_t partitions = 4;  // of a topic that is created because it is missing
-  std::string subscription;      // empty: one of its own, deleted at the end
+  std::uint32_t partitions = 4;          // of a topic that is created because it is missing
+  std::uint32_t replication_factor = 0;  // likewise; 0: as the server decides
+  std::string subscription;              // empty: one of its own, deleted at the end
   client::SubscriptionType type = client::SubscriptionType::kUnique;
   client::SubscriptionMode mode = client::SubscriptionMode::kNonresilient;
   std::string json_file;  // empty: none; "-": stdout, instead of the text
   // limit, and the comparison with it.
   std::string directory = ".";
-  std::uint64_t window_bytes = 0;  // 0: what a producer has in flight
-  std::string limit_file;          // a report of `limit --json`
-  std::string limit_directory;     // run limit there, before and after
+  std::uint64_t window_bytes = 0;      // 0: what a producer has in flight
+  std::string limit_file;              // a report of `limit --json`
+  std::string limit_directory;         // run limit there, before and after
+  std::optional<double> write_factor;  // of limit: bytes to the disk for each byte of payload
   SuiteOptions suite;
   WorkloadOptions workload;
   PlotOptions plot;

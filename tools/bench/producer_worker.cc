@@ -58,7 +58,7 @@ Status ProducerWorker::connect(const Options& options) {
   producer_options.topic = options.topic;
   producer_options.acks = options.acks;
   producer_options.compression = options.compression;
-  producer_options.linger_ms = options.linger_ms;
+  producer_options.linger_ms = options.one_at_a_time ? 0 : options.linger_ms;
   producer_options.batch_bytes = options.batch_bytes;
   producer_options.delivery_timeout_ms = options.timeout_ms;
   producer_options.on_batch = [this](const client::BatchOutcome& outcome) { on_batch(outcome); };
@@ -75,6 +75,7 @@ void ProducerWorker::on_batch(const client::BatchOutcome& outcome) {
     return;
   }
   last_ack_ns_ = net::monotonic_ns();
+  if (work_.one_at_a_time) return;  // its thread measures more exactly
   const auto now_us = static_cast<std::int64_t>(last_ack_ns_ / 1000) + wall_minus_monotonic_us_;
   const std::int64_t waited_us = std::max<std::int64_t>(0, now_us - outcome.first_time_us);
   ack_latency_.add(static_cast<std::uint64_t>(waited_us) * 1000);
@@ -89,7 +90,7 @@ void ProducerWorker::run() {
     error_ = acked.error();
   } else if (!sent) {
     error_ = sent.error();
-    ++failed_;
+    if (!work_.one_at_a_time) ++failed_;  // there it was counted with its batch
   }
 }
 
@@ -114,7 +115,7 @@ Status ProducerWorker::send_all() {
       if (Status sent = send(due_ns); !sent) return sent;
       continue;
     }
-    if (sent_ % kClockEvery == 0) {
+    if (sent_ % kClockEvery == 0 || work_.one_at_a_time) {
       while (held_.load(std::memory_order_relaxed) && !stopped_.load(std::memory_order_relaxed)) {
         std::this_thread::sleep_for(std::chrono::nanoseconds(kMaxSleepNs));
       }
@@ -134,7 +135,11 @@ Status ProducerWorker::send(std::uint64_t sent_ns) {
   message.payload = payload_;
   message.time_us = static_cast<std::int64_t>(sent_ns / 1000) + wall_minus_monotonic_us_;
   ++sent_;
-  return producer_->send(message);
+  if (!work_.one_at_a_time) return producer_->send(message);
+  const client::SendOutcome outcome = producer_->send_and_wait(message);
+  if (!outcome) return std::unexpected(outcome.error());
+  one_at_a_time_latency_.add(net::monotonic_ns() - sent_ns);
+  return {};
 }
 
 }  // namespace andyx::bench

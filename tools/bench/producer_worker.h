@@ -27,7 +27,8 @@ class ProducerWorker {
   struct Work {
     std::uint64_t messages = 0;
     double seconds = 0;
-    double rate = 0;  // messages/s; 0: no limit
+    double rate = 0;             // messages/s; 0: no limit
+    bool one_at_a_time = false;  // each waits for the acknowledgement of the one before
     std::optional<std::uint64_t> run;
   };
 
@@ -47,7 +48,9 @@ class ProducerWorker {
   std::uint64_t last_ack_ns() const { return last_ack_ns_; }
   std::uint64_t failed() const { return failed_; }
   const std::optional<Error>& error() const { return error_; }
-  const Histogram& ack_latency() const { return ack_latency_; }
+  const Histogram& ack_latency() const {
+    return work_.one_at_a_time ? one_at_a_time_latency_ : ack_latency_;
+  }
 
  private:
   ProducerWorker(const Options& options, const Work& work);
@@ -62,6 +65,7 @@ class ProducerWorker {
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> held_ = false;
   std::uint64_t sent_ = 0;
+  Histogram one_at_a_time_latency_;
   std::uint64_t started_ns_ = 0;
   std::int64_t wall_minus_monotonic_us_ = 0;
   std::optional<Error> error_;

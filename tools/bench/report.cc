@@ -48,6 +48,11 @@ std::string to_text(const Report& report) {
     append_line(out, "  %.2f of limit (%s messages/s)", *report.limit_share,
                 tools::short_count(*report.limit_messages_per_s).c_str());
   }
+  if (report.limit_of_writes_share && report.limit_of_writes_messages_per_s) {
+    append_line(out, "  %.2f of limit that writes %.2f times the bytes (%s messages/s)",
+                *report.limit_of_writes_share, report.write_factor.value_or(1),
+                tools::short_count(*report.limit_of_writes_messages_per_s).c_str());
+  }
   if (const Histogram& latency = report.latency; latency.count() != 0) {
     append_line(out, "  %s, ms: p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  max %.3f",
                 report.latency_of.c_str(), ms(latency.quantile_ns(0.5)),
@@ -78,15 +83,23 @@ std::string to_json(const Report& report) {
   json["fsync"] = report.fsync ? Json(*report.fsync) : Json();
   if (report.limit_share) json["limit_share"] = *report.limit_share;
   if (report.limit_messages_per_s) json["limit_messages_per_s"] = *report.limit_messages_per_s;
+  if (report.write_factor) json["write_factor"] = *report.write_factor;
+  if (report.limit_of_writes_share) {
+    json["limit_of_writes_share"] = *report.limit_of_writes_share;
+    json["limit_of_writes_messages_per_s"] = report.limit_of_writes_messages_per_s.value_or(0);
+  }
   if (const Histogram& latency = report.latency; latency.count() != 0) {
     json["latency_ms"] = Json{{"of", report.latency_of},
                               {"count", latency.count()},
                               {"min", ms(latency.min_ns())},
                               {"mean", latency.mean_ns() / 1e6},
                               {"p50", ms(latency.quantile_ns(0.5))},
+                              {"p75", ms(latency.quantile_ns(0.75))},
                               {"p90", ms(latency.quantile_ns(0.9))},
+                              {"p95", ms(latency.quantile_ns(0.95))},
                               {"p99", ms(latency.quantile_ns(0.99))},
                               {"p99_9", ms(latency.quantile_ns(0.999))},
+                              {"p99_99", ms(latency.quantile_ns(0.9999))},
                               {"max", ms(latency.max_ns())}};
   }
   for (const auto& [name, value] : report.details) json[name] = value;

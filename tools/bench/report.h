@@ -25,6 +25,9 @@ struct Report {
   std::optional<bool> fsync;          // of the server; unknown for none
   std::optional<double> limit_share;  // of messages_per_s in that of `limit`
   std::optional<double> limit_messages_per_s;
+  // The same beside `limit` that writes each byte `write_factor` times; of `limit`: its own.
+  std::optional<double> write_factor;
+  std::optional<double> limit_of_writes_share, limit_of_writes_messages_per_s;
   Histogram latency;       // empty: not measured
   std::string latency_of;  // what it is the latency of
   // What was asked for and other numbers, in this order.

@@ -21,7 +21,8 @@ Result<RunResult> run_consume(const Options& options, client::Client& control);
 Result<RunResult> run_end_to_end(const Options& options, client::Client& control);
 
 // messages/s of `limit` with the batches and the window of these producers, in --with-limit's
-// directory.
-Result<double> measure_limit(const Options& options, std::uint32_t partitions);
+// directory; writing each byte as often as `write_factor` says.
+Result<double> measure_limit(const Options& options, std::uint32_t partitions,
+                             std::optional<double> write_factor);
 
 }  // namespace andyx::bench

@@ -24,6 +24,7 @@ Result<RunResult> run_limit_command(const Options& options) {
                            : kPartitions * kBatchesInFlight * limit.batch_bytes;
   limit.messages = options.messages;
   limit.seconds = options.seconds_or_default();
+  limit.write_factor = options.write_factor.value_or(1);
   limit.on_progress = [&progress](std::uint64_t bytes) {
     progress.update([bytes] {
       return "limit: " + tools::short_bytes(static_cast<double>(bytes)) + " written and synced";
@@ -37,16 +38,20 @@ Result<RunResult> run_limit_command(const Options& options) {
   report.messages_acked = found->messages;
   report.bytes = found->bytes;
   report.elapsed_s = found->elapsed_s;
+  report.write_factor = limit.write_factor;
   report.details = {{"message_bytes", limit.message_bytes},
                     {"batch_bytes", limit.batch_bytes},
                     {"window_bytes", limit.window_bytes},
                     {"batches", found->batches},
-                    {"syncs", found->syncs}};
+                    {"syncs", found->syncs},
+                    {"written_bytes", found->written_bytes}};
   return result;
 }
 
-Result<double> measure_limit(const Options& options, std::uint32_t partitions) {
+Result<double> measure_limit(const Options& options, std::uint32_t partitions,
+                             std::optional<double> write_factor) {
   Options limit = options;
+  limit.write_factor = write_factor;
   limit.directory = options.limit_directory;
   limit.messages = 0;
   limit.seconds = kSecondsBesideARun;

@@ -11,6 +11,17 @@ std::string count_text(const char* what, std::uint64_t count) {
   return std::string(what) + ' ' + tools::short_count(static_cast<double>(count)) + " messages";
 }
 
+// The machine writing as many bytes as the server does for the same messages.
+Status add_limit_of_writes(Report& report, const Options& options, std::uint32_t partitions) {
+  if (!options.write_factor) return {};
+  const auto limit = measure_limit(options, partitions, options.write_factor);
+  if (!limit) return std::unexpected(limit.error());
+  report.write_factor = options.write_factor;
+  report.limit_of_writes_share = report.messages_per_s() / *limit;
+  report.limit_of_writes_messages_per_s = *limit;
+  return {};
+}
+
 void set_limit(Report& report, double limit_messages_per_s) {
   report.limit_messages_per_s = limit_messages_per_s;
   report.limit_share = report.messages_per_s() / limit_messages_per_s;
@@ -27,16 +38,19 @@ Result<RunResult> beside_limit(const Options& options, std::uint32_t partitions,
   }
   const bool measured = !options.limit_directory.empty();
   if (measured) {
-    const auto before = measure_limit(options, partitions);
+    const auto before = measure_limit(options, partitions, std::nullopt);
     if (!before) return std::unexpected(before.error());
     limit = *before;
   }
   Result<RunResult> result = load();
   if (!result) return result;
   if (measured) {
-    const auto after = measure_limit(options, partitions);
+    const auto after = measure_limit(options, partitions, std::nullopt);
     if (!after) return std::unexpected(after.error());
     limit = (limit + *after) / 2;
+    if (Status added = add_limit_of_writes(result->report, options, partitions); !added) {
+      return std::unexpected(added.error());
+    }
   }
   if (limit > 0) set_limit(result->report, limit);
   return result;

@@ -21,7 +21,9 @@ void add_error(RunResult& result, std::uint64_t count, const std::optional<Error
 Result<std::uint32_t> ensure_topic(const Options& options, client::Client& control) {
   auto topic = control.admin().describe_topic(options.topic);
   if (!topic && topic.error().code == ErrorCode::kUnknownTopic) {
-    topic = control.admin().create_topic(options.topic, options.partitions);
+    topic = control.admin().create_topic(
+        options.topic, client::TopicSpec{.partitions = options.partitions,
+                                         .replication_factor = options.replication_factor});
   }
   if (!topic) return std::unexpected(topic.error());
   return static_cast<std::uint32_t>(topic->partitions.size());
@@ -34,6 +36,7 @@ Result<Producers> open_producers(const Options& options, std::optional<std::uint
     work.run = run;
     work.rate = static_cast<double>(options.rate) / options.producers;
     work.seconds = options.seconds_or_default();
+    work.one_at_a_time = options.one_at_a_time;
     if (options.messages != 0) {
       work.messages =
           options.messages / options.producers + (i < options.messages % options.producers ? 1 : 0);
@@ -63,7 +66,8 @@ void add_producers(RunResult& result, const Producers& producers, const Options&
     add_error(result, producer->failed(), producer->error());
     report.latency.merge(producer->ack_latency());
   }
-  report.latency_of = "first message of a batch to its acknowledgement";
+  report.latency_of = options.one_at_a_time ? "a message to its acknowledgement"
+                                            : "first message of a batch to its acknowledgement";
   report.acks = tools::acks_choices().word_of(options.acks);
   report.bytes = report.messages_acked * options.size_bytes;
   if (last_ack_ns > started_ns) {

@@ -37,7 +37,7 @@ Result<nlohmann::ordered_json> run(const Arguments& arguments) {
   nlohmann::ordered_json json{{"peer", arguments.peer}, {"action", arguments.action}};
   if (arguments.action == "publish") {
     if (Status made = (*peer)->create(); !made) return std::unexpected(made.error());
-    const auto published = publish(**peer, arguments.publish);
+    const auto published = publish([&] { return open(arguments); }, arguments.publish);
     if (!published) return std::unexpected(published.error());
     json["messages"] = published->messages;
     json["elapsed_s"] = published->elapsed_s;
@@ -81,7 +81,8 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--window", arguments.publish.window, "messages sent and not acknowledged")
       ->check(CLI::PositiveNumber);
-  app.add_option("--seconds", arguments.publish.seconds, "publishes no longer than that");
+  app.add_option("--connections", arguments.publish.connections, "that publish")
+      ->check(CLI::Range(1, 256));
   CLI11_PARSE(app, argc, argv);
   const auto json = compare::run(arguments);
   if (!json) {

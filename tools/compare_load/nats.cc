@@ -1,6 +1,9 @@
 // NATS JetStream, by its text protocol. Publishes are asynchronous: each names the same inbox for
 // its acknowledgement, and a stream acknowledges in order. Reading is by an ordered consumer:
 // pushed, without acknowledgements, with flow control.
+#include <unistd.h>
+
+#include <atomic>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
@@ -11,12 +14,18 @@ namespace {
 
 constexpr std::string_view kEnd = "\r\n";
 // Messages are told apart by the subscription: what a consumer is sent keeps its own subject.
-struct Inbox {
-  std::string_view subject, id;
-};
-constexpr Inbox kAcks{"_INBOX.compare.acks", "1"};
-constexpr Inbox kReplies{"_INBOX.compare.replies", "2"};
-constexpr Inbox kDelivered{"_INBOX.compare.delivered", "3"};
+constexpr std::string_view kAcks = "1", kReplies = "2", kDelivered = "3";
+
+// An inbox of one connection: others get nothing of what is sent to it.
+std::string inbox(std::uint32_t connection, std::string_view subscription) {
+  return "_INBOX.compare." + std::to_string(::getpid()) + '-' + std::to_string(connection) + '.' +
+         std::string(subscription);
+}
+
+std::uint32_t next_connection() {
+  static std::atomic<std::uint32_t> last = 0;
+  return ++last;
+}
 
 std::unexpected<Error> refused(std::string_view words) {
   return fail(ErrorCode::kInternal, "NATS: " + std::string(words.substr(0, 400)));
@@ -37,8 +46,13 @@ class Nats final : public Peer {
         "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":false,\"headers\":true,"
         "\"no_responders\":true,\"protocol\":1,\"name\":\"compare\",\"lang\":\"c++\","
         "\"version\":\"1\"}\r\n";
-    for (const auto& [subject, id] : {kAcks, kReplies, kDelivered}) {
-      connection_.out().append("SUB ").append(subject).append(" ").append(id).append(kEnd);
+    for (const std::string_view id : {kAcks, kReplies, kDelivered}) {
+      connection_.out()
+          .append("SUB ")
+          .append(inbox(number_, id))
+          .append(" ")
+          .append(id)
+          .append(kEnd);
     }
     return {};
   }
@@ -54,7 +68,7 @@ class Nats final : public Peer {
   }
 
   Status put(std::string_view payload) override {
-    publish(subject_, kAcks.subject, payload);
+    publish(subject_, acks_inbox_, payload);
     return {};
   }
 
@@ -65,7 +79,7 @@ class Nats final : public Peer {
       const Result<bool> there = next(frame);
       if (!there) return std::unexpected(there.error());
       if (!*there) return count;
-      if (frame.subscription != kAcks.id) continue;
+      if (frame.subscription != kAcks) continue;
       if (!frame.headers.empty() || frame.payload.find("\"error\"") != std::string_view::npos) {
         return refused(frame.payload.empty() ? frame.headers : frame.payload);
       }
@@ -82,7 +96,7 @@ class Nats final : public Peer {
   Result<std::uint64_t> consume(std::uint64_t messages) override {
     const nlohmann::json request{{"stream_name", stream_},
                                  {"config",
-                                  {{"deliver_subject", kDelivered.subject},
+                                  {{"deliver_subject", inbox(number_, kDelivered)},
                                    {"deliver_policy", "all"},
                                    {"ack_policy", "none"},
                                    {"max_deliver", 1},
@@ -100,7 +114,7 @@ class Nats final : public Peer {
         if (Status done = connection_.exchange(true); !done) return std::unexpected(done.error());
         continue;
       }
-      if (frame.subscription != kDelivered.id) continue;
+      if (frame.subscription != kDelivered) continue;
       if (!frame.headers.empty()) {
         answer_flow_control(frame);
         continue;
@@ -134,12 +148,12 @@ class Nats final : public Peer {
   }
 
   Result<nlohmann::json> ask(const std::string& subject, const std::string& body) {
-    publish(subject, kReplies.subject, body);
+    publish(subject, inbox(number_, kReplies), body);
     Frame frame;
     while (true) {
       const Result<bool> there = next(frame);
       if (!there) return std::unexpected(there.error());
-      if (*there && frame.subscription == kReplies.id) break;
+      if (*there && frame.subscription == kReplies) break;
       if (*there) continue;
       if (Status done = connection_.exchange(true); !done) return std::unexpected(done.error());
     }
@@ -196,6 +210,8 @@ class Nats final : public Peer {
   }
 
   std::string stream_, subject_;
+  std::uint32_t number_ = next_connection();
+  std::string acks_inbox_ = inbox(number_, kAcks);
 };
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <random>
+#include <thread>
+#include <vector>
 
 #include "protocol/net/loop.h"
 #include "tools/bench/workload/due_queue.h"
@@ -17,19 +19,15 @@ std::string make_payload(std::size_t size_bytes) {
   return payload;
 }
 
-}  // namespace
-
-Result<Published> publish(Peer& peer, const PublishOptions& options) {
+Result<Published> publish_over(Peer& peer, const PublishOptions& options) {
   const std::string payload = make_payload(options.message_bytes);
   Connection& connection = peer.connection();
   Published published;
   bench::DueQueue sent_at;
   std::uint64_t sent = 0;
-  const std::uint64_t begin_ns = net::monotonic_ns();
-  std::uint64_t now_ns = begin_ns;
-  std::uint64_t wanted = options.messages;
-  while (published.messages < wanted) {
-    const std::uint64_t most = std::min(wanted, published.messages + options.window);
+  std::uint64_t now_ns = net::monotonic_ns();
+  while (published.messages < options.messages) {
+    const std::uint64_t most = std::min(options.messages, published.messages + options.window);
     if (sent < most && !connection.out_is_full()) {
       while (sent < most && !connection.out_is_full()) {
         if (Status put = peer.put(payload); !put) return std::unexpected(put.error());
@@ -49,11 +47,45 @@ Result<Published> publish(Peer& peer, const PublishOptions& options) {
       published.latency.add(now_ns - sent_at.pop());
     }
     published.messages += *acknowledged;
-    const double elapsed_s = static_cast<double>(now_ns - begin_ns) / 1e9;
-    if (options.seconds > 0 && elapsed_s >= options.seconds) wanted = std::min(wanted, sent);
   }
-  published.elapsed_s = static_cast<double>(now_ns - begin_ns) / 1e9;
   return published;
+}
+
+// Part `index` of `count` parts of `whole`; the first ones take what is left over.
+std::uint64_t part(std::uint64_t whole, std::uint32_t index, std::uint32_t count) {
+  return whole / count + (index < whole % count ? 1 : 0);
+}
+
+}  // namespace
+
+Result<Published> publish(const OpenPeer& open, const PublishOptions& options) {
+  std::vector<std::unique_ptr<Peer>> peers;
+  for (std::uint32_t i = 0; i < options.connections; ++i) {
+    auto peer = open();
+    if (!peer) return std::unexpected(peer.error());
+    peers.push_back(std::move(*peer));
+  }
+  std::vector<Result<Published>> parts(peers.size());
+  const std::uint64_t begin_ns = net::monotonic_ns();
+  {
+    std::vector<std::jthread> threads;
+    for (std::uint32_t i = 0; i < peers.size(); ++i) {
+      threads.emplace_back([&, i] {
+        PublishOptions own = options;
+        own.messages = part(options.messages, i, options.connections);
+        own.window = std::max<std::uint64_t>(part(options.window, i, options.connections), 1);
+        parts[i] = publish_over(*peers[i], own);
+      });
+    }
+  }
+  Published all;
+  all.elapsed_s = static_cast<double>(net::monotonic_ns() - begin_ns) / 1e9;
+  for (const Result<Published>& one : parts) {
+    if (!one) return std::unexpected(one.error());
+    all.messages += one->messages;
+    all.latency.merge(one->latency);
+  }
+  return all;
 }
 
 }  // namespace andyx::compare

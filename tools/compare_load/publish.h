@@ -1,7 +1,9 @@
-// Publishing to a peer with a window of unacknowledged messages, and what came of it. One thread.
+// Publishing to a peer with a window of unacknowledged messages, and what came of it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 
 #include "tools/bench/histogram.h"
 #include "tools/compare_load/peer.h"
@@ -12,7 +14,7 @@ struct PublishOptions {
   std::uint64_t messages = 0;
   std::size_t message_bytes = 100;
   std::uint64_t window = 10'000;  // sent and not acknowledged; 1: one at a time
-  double seconds = 0;             // over 0: ends then at the latest
+  std::uint32_t connections = 1;  // each with a thread, and a part of the messages and the window
 };
 
 struct Published {
@@ -21,6 +23,9 @@ struct Published {
   bench::Histogram latency;    // send to acknowledgement
 };
 
-Result<Published> publish(Peer& peer, const PublishOptions& options);
+using OpenPeer = std::function<Result<std::unique_ptr<Peer>>()>;
+
+// To a stream that is there. The first error ends one connection, and is what comes of it all.
+Result<Published> publish(const OpenPeer& open, const PublishOptions& options);
 
 }  // namespace andyx::compare

@@ -40,7 +40,8 @@ std::uint64_t LoadCounts::backlog(std::uint32_t subscriptions) const {
   return due > received ? due - received : 0;
 }
 
-LiveWorkload::LiveWorkload(const Options& options, const Workload& workload, client::Client& control)
+LiveWorkload::LiveWorkload(const Options& options, const Workload& workload,
+                           client::Client& control)
     : options_(options),
       workload_(workload),
       control_(control),
@@ -82,7 +83,7 @@ Status LiveWorkload::make_topics() {
     topics_.push_back(name);  // before the request: it may be done although its answer is lost
     const auto made = control_.admin().create_topic(
         name, client::TopicSpec{.partitions = workload_.partitions_per_topic,
-                                .replication_factor = options_.workload.replication_factor});
+                                .replication_factor = options_.replication_factor});
     if (!made) return std::unexpected(made.error());
   }
   for (const std::string& topic : topics_) {

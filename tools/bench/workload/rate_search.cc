@@ -19,6 +19,8 @@ std::optional<double> RateSearch::next() const {
 
 void RateSearch::tried(bool sustained) {
   ++tries_;
+  again_ = !sustained && !again_;
+  if (again_) return;
   (sustained ? sustained_ : refused_) = next_;
   if (sustained_ && refused_) {
     next_ = std::sqrt(*sustained_ * *refused_);

@@ -1,5 +1,6 @@
 // Finds the highest rate that is sustained: up in large steps until one is not, then between the
-// highest that was and the lowest that was not, geometrically. Pure. One thread.
+// highest that was and the lowest that was not, geometrically. A rate is given up when it fails
+// twice: one may have been disturbed. Pure. One thread.
 #pragma once
 
 #include <cstdint>
@@ -28,6 +29,7 @@ class RateSearch {
 
   double next_;
   std::uint32_t tries_ = 0;
+  bool again_ = false;  // next_ has failed once
   std::optional<double> sustained_, refused_;
 };
 
