@@ -212,10 +212,10 @@ void ReplicatedLog::written(Offset from, Offset to, ErrorCode error) {
       copy_.durable = std::max(copy_.durable, to);
       if (leads_) {
         copy_.committed = copy_.durable;
-        return owner_.committed_moved(copy_.committed);
+        owner_.committed_moved(copy_.committed);
       }
     }
-    return act();
+    return settle();
   }
   if (error == ErrorCode::kStorageFailed) {  // its owner tells everybody
     failed_ = true;
@@ -232,12 +232,19 @@ void ReplicatedLog::written(Offset from, Offset to, ErrorCode error) {
     copy_.end = from;
     copy_.epochs.truncate(from);
   }
-  if (writes_under_way_ == 0 && refused_from_) {
+  settle();
+}
+
+// A refused write is over with the last one under way, which may have been stored: what storage
+// refuses at once is answered before what it has taken.
+void ReplicatedLog::settle() {
+  const bool refusal_ends = writes_under_way_ == 0 && refused_from_;
+  if (refusal_ends) {
     if (replica_) replica_->store_refused(*refused_from_, replication_now_ms());
     refused_from_.reset();
   }
   act();
-  if (settled()) owner_.settled();
+  if (refusal_ends && settled()) owner_.settled();
 }
 
 // ---- Time ----

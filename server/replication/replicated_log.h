@@ -139,6 +139,7 @@ class ReplicatedLog {
   storage::StatePut epochs_row() const;
   Status search_epochs();
   void stood_down();
+  void settle();
 
   // Pulls (replicated_log_pulls.cc).
   void act_on(const MainAction& action);

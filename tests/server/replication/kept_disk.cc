@@ -39,6 +39,10 @@ class KeptDisk::Face {
       if (each->is_for(observer)) relay = each.get();
     }
     if (relay == nullptr) relay = relays_.emplace_back(std::make_unique<Relay>(observer)).get();
+    if (full_) {
+      ++refused_;
+      return fail(ErrorCode::kDiskFull, "the test's disk is full");
+    }
     if (!held_) return shard_.submit(std::move(group), *relay);
     waiting_.emplace_back(std::move(group), relay);
     return {};
@@ -54,6 +58,14 @@ class KeptDisk::Face {
       if (!shard_.submit(std::move(group), *relay)) std::abort();
     }
   }
+  void fill(bool full) {
+    const std::lock_guard lock(mutex_);
+    full_ = full;
+  }
+  std::size_t refused() {
+    const std::lock_guard lock(mutex_);
+    return refused_;
+  }
   void end() {
     const std::lock_guard lock(mutex_);
     waiting_.clear();
@@ -64,7 +76,8 @@ class KeptDisk::Face {
 
  private:
   std::mutex mutex_;
-  bool held_ = false;
+  bool held_ = false, full_ = false;
+  std::size_t refused_ = 0;
   std::vector<std::pair<storage::WriteGroup, Relay*>> waiting_;
   std::vector<std::unique_ptr<Relay>> relays_;
 };
@@ -153,6 +166,10 @@ std::unique_ptr<storage::StorageShard> KeptDisk::open() {
   face_ = face;
   return std::make_unique<OpenDisk<Face>>(std::move(face));
 }
+
+void KeptDisk::fill(bool full) { face_->fill(full); }
+
+std::size_t KeptDisk::refused() { return face_->refused(); }
 
 void KeptDisk::hold() { face_->hold(); }
 

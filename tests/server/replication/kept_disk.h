@@ -24,6 +24,9 @@ class KeptDisk {
   // Until release(), or for ever when the node is killed meanwhile.
   void hold();
   void release();
+  // While it is full it refuses at once whatever is submitted; what is held back is taken already.
+  void fill(bool full);
+  std::size_t refused();  // groups, since it was opened
   storage::StorageShard& shard() { return *shard_; }
 
  private:

@@ -265,6 +265,23 @@ TEST_CASE_TEMPLATE("an observer pulls, and nobody waits for it", Disk, ANDYX_DIS
   CHECK(cluster.proposals() == 0);
 }
 
+TEST_CASE_TEMPLATE("what storage refuses while earlier writes are under way is fetched again", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(2, {.replicas = {1, 2}, .in_sync = {1}, .observers = {2}}, Disk::kKind);
+  REQUIRE(cluster.until_serving(1));
+  produce_all(cluster, 1, 0, 5);
+  REQUIRE(same_log(cluster, 1, 2));
+  cluster.disk(2).hold();
+  produce_all(cluster, 1, 5, 6);
+  REQUIRE(andyx::test::wait_until([&] { return cluster.copy(2).end == 6; }));
+  cluster.disk(2).fill(true);
+  produce_all(cluster, 1, 6, 7);
+  REQUIRE(andyx::test::wait_until([&] { return cluster.disk(2).refused() > 0; }));
+  cluster.disk(2).fill(false);
+  cluster.disk(2).release();  // the write before the refused one succeeds after it
+  CHECK(same_log(cluster, 1, 2));
+}
+
 TEST_CASE_TEMPLATE("copies come to a partition that had one, go, and come again", Disk,
                    ANDYX_DISKS) {
   TestCluster cluster(2, {.replicas = {1}, .in_sync = {1}, .observers = {}}, Disk::kKind);
