@@ -99,6 +99,25 @@ TEST_CASE("limit counts every message of every batch, syncs, and leaves no file 
   CHECK(std::filesystem::is_empty(directory.path()));
 }
 
+TEST_CASE("limit writes as many bytes as it is told to, whatever arrives at a time") {
+  const TemporaryDirectory directory;
+  bench::LimitOptions options;
+  options.directory = directory.path();
+  options.batch_bytes = 1000;
+  options.window_bytes = 4000;
+  options.messages = 500;
+  for (const double factor : {1.0, 1.5, 3.25}) {
+    CAPTURE(factor);
+    options.write_factor = factor;
+    const auto result = bench::run_limit(options);
+    REQUIRE(result.has_value());
+    CHECK(result->bytes == 50'000);
+    CHECK(result->written_bytes == static_cast<std::uint64_t>(50'000 * factor));
+  }
+  options.write_factor = 0.5;
+  CHECK(bench::run_limit(options).error().code == ErrorCode::kBadArgument);
+}
+
 TEST_CASE("limit says what is wrong with its directory, batch and window") {
   bench::LimitOptions options;
   options.directory = "/nonexistent/directory";
