@@ -75,12 +75,12 @@ TEST_CASE("the state of the cluster is told with its nodes") {
       const std::vector<flatbuffers::Offset<protocol::ClusterNode>> nodes{
           protocol::CreateClusterNodeDirect(b, 2, "b.example", 6540, 6541, kRoleBroker, "online",
                                             true, false, true, true, false, 77, 90, 3, 5, 11, 12,
-                                            13, 14, 15, 16, 17)};
+                                            13, 14, "astray", 15, 16, 17)};
       const std::vector<flatbuffers::Offset<protocol::NodeUnevenness>> uneven{
           protocol::CreateNodeUnevenness(b, 2, true, 150, 100, 200)};
       return protocol::CreateClusterStatusReplyDirect(b, "c", "partially-online", 2, 8, 91, &voters,
                                                       &nodes, 6, 1, 2, true, 4, "one voter is off",
-                                                      false, true, &uneven);
+                                                      0, false, true, &uneven);
     });
     return true;
   });
@@ -109,6 +109,7 @@ TEST_CASE("the state of the cluster is told with its nodes") {
   CHECK(node.in_rate == 15);
   CHECK(node.out_rate == 16);
   CHECK(node.stored_bytes == 17);
+  CHECK(node.note == "astray");
   CHECK_FALSE(status->by_traffic);
   CHECK(status->by_disk);
   REQUIRE(status->uneven.size() == 1);
