@@ -10,7 +10,7 @@
 namespace andyx::server::sim {
 namespace {
 
-constexpr std::uint64_t kCounted = 40;   // seeds of each bug
+constexpr std::uint64_t kCounted = 12;   // seeds of each bug
 constexpr std::uint64_t kSeeds = 6'000;  // at most, where none of these has caught it
 
 struct Caught {
