@@ -29,6 +29,24 @@ void Consumer::begin() {
   attach_later();
 }
 
+std::string Consumer::describe() const {
+  std::string out =
+      name_ + " of " + plan_.name + " (" + protocol::EnumNameSubscriptionType(plan_.type) + ", " +
+      protocol::EnumNameSubscriptionMode(plan_.mode) + ")" + (connection_ == 0 ? " down" : "") +
+      (attaching_ ? " attaching" : "") + " attached at node " + std::to_string(coordinator_) +
+      " under " + std::to_string(attach_epoch_) + ", refused " + std::to_string(refusals_);
+  for (const auto& [partition, epoch] : grants_)
+    out += ", granted " + std::to_string(partition) + " under " + std::to_string(epoch);
+  for (const auto& [partition, stream] : streams_)
+    out += ", stream " + std::to_string(stream.number) + " of " + std::to_string(partition) +
+           " at node " + std::to_string(stream.node);
+  return out;
+}
+
+void Consumer::push(std::function<void()> arrival) {
+  world_.network().send_in_order(arrived_, std::move(arrival));
+}
+
 void Consumer::handle(std::uint64_t connection, std::function<void()> what) {
   if (connection != connection_) return;
   if (world_.schedule().now() >= paused_until_) return what();
@@ -100,9 +118,8 @@ void Consumer::attach() {
                                  .take_over = rng_.one_in(8)};
   const std::uint64_t attempt = ++attempt_;
   attaching_ = true;
-  const auto reply = [this, attempt, at = connection_,
-                      node = coordinator_](const SubscribeAnswer& answer) {
-    world_.network().send(node, kClients, [this, attempt, at, answer] {
+  const auto reply = [this, attempt, at = connection_](const SubscribeAnswer& answer) {
+    push([this, attempt, at, answer] {
       handle(at, [this, attempt, answer] { subscribed(attempt, answer); });
     });
   };
@@ -169,7 +186,7 @@ void Consumer::open(const PartitionGrant& grant) {
   const auto ask = [this, node, request, partition = grant.partition](std::uint64_t connection) {
     const auto reply = [this, node, connection, partition,
                         number = request.stream](ErrorCode code) {
-      world_.network().send(node, kClients, [this, connection, partition, number, code] {
+      push([this, connection, partition, number, code] {
         handle(connection, [this, partition, number, code] { opened(partition, number, code); });
       });
     };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "server/metadata/image.h"
@@ -29,10 +30,13 @@ class Consumer {
   Consumer(std::uint32_t index, const SubscriptionPlan& plan, World& world);
 
   void begin();
+  std::string describe() const;
   void crash();  // and comes back after a while
   void pause(Time until) { paused_until_ = until; }
   void node_lost(NodeId node);  // its connection to it
 
+  // A connection keeps the order of what nodes send: what `arrival` does comes behind the rest.
+  void push(std::function<void()> arrival);
   // What may arrive, for one of its connections.
   void assigned(std::uint64_t connection, const Assignment& assignment);
   void detached(std::uint64_t connection, std::uint64_t attach_epoch, ErrorCode reason);
@@ -67,6 +71,7 @@ class Consumer {
   std::uint64_t session_ = 0;
   std::uint64_t connection_ = 0;  // 0: it is down
   Time paused_until_ = 0;
+  Time arrived_ = 0;
   std::uint64_t attempt_ = 0;  // of attaching; answers to others are dropped
   bool attaching_ = false;     // asked, and not answered yet
   std::uint64_t attach_epoch_ = 0;

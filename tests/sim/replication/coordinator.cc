@@ -51,9 +51,8 @@ void SimCoordinator::connection_lost(std::uint64_t connection) {
 
 void SimCoordinator::detach_all() {
   for (const auto& [epoch, place] : std::exchange(places_, {})) {
-    copy_.node().world().network().send(copy_.node().id(), kClients, [place, epoch] {
-      place.consumer->detached(place.connection, epoch, ErrorCode::kNotMain);
-    });
+    place.consumer->push(
+        [place, epoch] { place.consumer->detached(place.connection, epoch, ErrorCode::kNotMain); });
   }
 }
 
@@ -61,8 +60,7 @@ void SimCoordinator::run(CoordinatorCore::Actions actions) {
   check_holders();
   for (const auto& ended : actions.ended) {
     const auto place = places_.extract(ended.consumer.attach_epoch);
-    copy_.node().world().network().send(
-        copy_.node().id(), kClients,
+    place.mapped().consumer->push(
         [place = place.mapped(), epoch = place.key(), code = ended.reason.code] {
           place.consumer->detached(place.connection, epoch, code);
         });
@@ -80,10 +78,9 @@ void SimCoordinator::assign(std::uint64_t attach_epoch) {
   if (place == places_.end()) return;
   Assignment assignment{
       .attach_epoch = attach_epoch, .version = ++version_, .grants = core_.grants(attach_epoch)};
-  copy_.node().world().network().send(copy_.node().id(), kClients,
-                                      [place = place->second, assignment = std::move(assignment)] {
-                                        place.consumer->assigned(place.connection, assignment);
-                                      });
+  place->second.consumer->push([place = place->second, assignment = std::move(assignment)] {
+    place.consumer->assigned(place.connection, assignment);
+  });
 }
 
 // A partition goes to another consumer when the one that has it has drained it, or is gone.

@@ -122,8 +122,7 @@ void SimSubscription::open_stream(const StreamOpen& open, Done reply) {
 void SimSubscription::end_stream(StreamId id) {
   const Stream stream = streams_.at(id);
   streams_.erase(id);
-  World& world = copy_.node().world();
-  world.network().send(copy_.node().id(), kClients, [stream, at = copy_.partition()] {
+  stream.from.consumer->push([stream, at = copy_.partition()] {
     stream.from.consumer->stream_closed(stream.from.connection, at, stream.number);
   });
 }
@@ -215,13 +214,11 @@ void SimSubscription::pump() {
       const OffsetRange range{each.first, each.last};
       world.subscriptions().delivered(copy_, *record_, stream.attach_epoch, stream.from.connection,
                                       range);
-      world.network().send(
-          copy_.node().id(), kClients,
-          [from = stream.from, by = copy_.node().id(),
-           delivery =
-               Delivery{.partition = copy_.partition(), .stream = stream.number, .range = range}] {
-            from.consumer->delivered(from.connection, by, delivery);
-          });
+      const Delivery delivery{
+          .partition = copy_.partition(), .stream = stream.number, .range = range};
+      stream.from.consumer->push([from = stream.from, by = copy_.node().id(), delivery] {
+        from.consumer->delivered(from.connection, by, delivery);
+      });
     }
   }
   note_changes();

@@ -187,6 +187,7 @@ std::string World::describe() const {
   }
   for (const auto& node : nodes_) out += "\n  " + node->describe();
   for (const Producer& producer : producers_) out += "\n  " + producer.describe();
+  for (const Consumer& consumer : consumers_) out += "\n  " + consumer.describe();
   return out + "\n" + nemesis_->history();
 }
 
