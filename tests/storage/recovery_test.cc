@@ -151,7 +151,7 @@ TEST_CASE("a directory in use, of a newer format, or with a damaged format file 
     CHECK(open_error(options) == ErrorCode::kCorrupt);
   }
   // The second line is the XXH3-64 of the first.
-  std::ofstream(format) << "andyx storage format 3\n" << "4a8e9416695fe0f6\nanything else";
+  std::ofstream(format) << "andyx storage format 4\n" << "204e368f65d81e21\nanything else";
   CHECK(open_error(options) == ErrorCode::kDataDirVersion);
   // An older one becomes one of this version, so that no older program opens it again.
   std::ofstream(format) << "andyx storage format 1\n" << "4d78f4e2f019bcb3\n";

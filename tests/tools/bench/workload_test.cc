@@ -59,7 +59,7 @@ TEST_CASE("a workload file of the OpenMessaging Benchmark is read as it is") {
 
 TEST_CASE("a key that is not known is named, with its line and what is known") {
   const std::string message = error_of(std::string(kExample) + "producersRate: 7\n");
-  CHECK(has(message, "line 16"));
+  CHECK(has(message, "line 15"));
   CHECK(has(message, "'producersRate'"));
   CHECK(has(message, "producerRate"));
 }
