@@ -1,6 +1,7 @@
 // andyx-cli cluster against a server that is a cluster by itself, and tools/cluster with one node.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <string>
 
 #include "tests/integration/support/cluster_tool.h"
@@ -214,8 +215,14 @@ TEST_CASE("any node passes questions on to the controller, and says so when that
   const Cli first(nodes.address(1)), second(nodes.address(2));
   first.ok({"topic", "create", "spread", "--partitions", "4", "--replication-factor", "1"});
 
-  // What only the controller knows: how the other one is.
-  const Json status = second.json({"cluster", "status"});
+  // What only the controller knows: how the other one is, once it has told.
+  Json status;
+  REQUIRE(wait_until([&] {
+    status = second.json({"cluster", "status"});
+    const Json& nodes_told = status.at("nodes");
+    return std::ranges::all_of(nodes_told,
+                               [](const Json& node) { return !node.at("version").is_null(); });
+  }));
   CHECK(status.at("status") == "online");
   CHECK(status.at("controller") == 1);
   CHECK(status.at("controller_epoch") > 0);
