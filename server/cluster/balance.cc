@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "protocol/base/limits.h"
 
@@ -35,7 +36,9 @@ std::vector<Main> movable_mains(const Image& image, const Scores& mains) {
       list.push_back({topic.id, &p, mains.share(p.main, p.partition_id)});
     }
   }
-  std::ranges::stable_sort(busiest, std::ranges::greater{}, &Main::share);
+  std::ranges::sort(busiest, {}, [](const Main& main) {
+    return std::pair(-main.share, main.partition->partition_id);
+  });
   busiest.insert(busiest.end(), others.begin(), others.end());
   return busiest;
 }

@@ -1,6 +1,7 @@
 #include "server/cluster/scores.h"
 
 #include <algorithm>
+#include <utility>
 #include <cmath>
 
 #include "server/metadata/placement.h"
@@ -65,7 +66,7 @@ bool Scores::uneven() const {
 std::vector<NodeId> Scores::lightest_first() const {
   std::vector<NodeId> nodes;
   for (const auto& [node, carried] : carried_) nodes.push_back(node);
-  std::ranges::stable_sort(nodes, {}, [this](NodeId node) { return of(node); });
+  std::ranges::sort(nodes, {}, [this](NodeId node) { return std::pair(of(node), node); });
   return nodes;
 }
 

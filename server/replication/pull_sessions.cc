@@ -56,10 +56,9 @@ void PullSessions::flush_fetches() {
   for (auto& [main, all] : std::exchange(fetches_, {})) {
     Fetches held;
     if (!room) {
-      const auto asking = std::stable_partition(
-          all.begin(), all.end(), [](const Outgoing& out) { return out.entry.progress_only; });
-      held.assign(asking, all.end());
-      all.erase(asking, all.end());
+      Fetches told;
+      for (Outgoing& out : all) (out.entry.progress_only ? told : held).push_back(std::move(out));
+      all = std::move(told);
     }
     std::size_t sent = 0;
     while (sent < all.size()) {

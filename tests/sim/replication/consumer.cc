@@ -184,8 +184,7 @@ void Consumer::open(const PartitionGrant& grant) {
   streams_[grant.partition] = {.number = number, .node = node, .epoch = grant.epoch};
   const StreamOpen request{.from = {this, connection_}, .stream = number, .epoch = grant.epoch};
   const auto ask = [this, node, request, partition = grant.partition](std::uint64_t connection) {
-    const auto reply = [this, node, connection, partition,
-                        number = request.stream](ErrorCode code) {
+    const auto reply = [this, connection, partition, number = request.stream](ErrorCode code) {
       push([this, connection, partition, number, code] {
         handle(connection, [this, partition, number, code] { opened(partition, number, code); });
       });

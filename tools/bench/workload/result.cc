@@ -16,6 +16,11 @@ double average(const std::vector<Period>& periods, double Period::* rate) {
   return from_s > 0 ? sum / from_s : 0;
 }
 
+void line(std::string& out, const char* text) {
+  out += text;
+  out += '\n';
+}
+
 template <typename... Values>
 void line(std::string& out, const char* format, Values... values) {
   char text[512];
