@@ -1,8 +1,8 @@
 #include "server/cluster/scores.h"
 
 #include <algorithm>
-#include <utility>
 #include <cmath>
+#include <utility>
 
 #include "server/metadata/placement.h"
 
