@@ -80,7 +80,32 @@ Result<std::shared_ptr<Segments>> Segments::open(std::shared_ptr<rocksdb::FileSy
     return std::unexpected(listed.error());
   if (Status listed = segments->list(segments->kept_, true); !listed)
     return std::unexpected(listed.error());
+  if (Status synced = segments->sync_all(); !synced) return std::unexpected(synced.error());
   return segments;
+}
+
+// What a process left behind that was killed, or whose last sync failed, may be in the kernel's
+// cache only. RocksDB writes the rows of what it recovers into tables of their own; the batches
+// stay where they are.
+Status Segments::sync_all() {
+  const rocksdb::IOOptions io;
+  bool any = false;
+  for (const auto& [number, file] : files_) {
+    if (file.kept) continue;
+    any = true;
+    const std::string path = database_ + "/" + name_of(number);
+    std::unique_ptr<rocksdb::FSWritableFile> opened;
+    auto status = target()->ReopenWritableFile(path, rocksdb::FileOptions(), &opened, nullptr);
+    if (status.ok()) status = opened->Fsync(io, nullptr);
+    if (status.ok()) status = opened->Close(io, nullptr);
+    if (!status.ok()) return rocksdb_error(status, "sync " + path);
+  }
+  if (!any) return {};
+  std::unique_ptr<rocksdb::FSDirectory> directory;
+  auto status = target()->NewDirectory(database_, io, &directory, nullptr);
+  if (status.ok()) status = directory->Fsync(io, nullptr);
+  if (!status.ok()) return rocksdb_error(status, "sync the directory " + database_);
+  return {};
 }
 
 Status Segments::list(const std::string& directory, bool kept) {

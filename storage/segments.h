@@ -72,6 +72,7 @@ class Segments final : public rocksdb::FileSystemWrapper {
   Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept);
 
   Status list(const std::string& directory, bool kept);
+  Status sync_all();
   FileNumber wal_number(const std::string& path) const;  // 0: it is none
   std::string kept_path(FileNumber file) const;
   Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> reader(FileNumber file);
