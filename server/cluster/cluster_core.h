@@ -117,7 +117,7 @@ class ClusterCore {
   bool leading_ = false;
   std::shared_ptr<const Image> image_;
   std::shared_ptr<const Image> arranged_;  // nothing was to be done in it
-  std::map<NodeId, Session> sessions_;  // of the nodes that are alive in the image
+  std::map<NodeId, Session> sessions_;     // of the nodes that are alive in the image
   std::map<PartitionId, Suspect> suspects_;
   std::map<std::string, Tried> tried_;  // at most limits::kMaxClusterActions open, and refused ones
   ClusterView view_;
