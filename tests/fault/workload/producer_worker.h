@@ -27,7 +27,7 @@ struct ProducerPlan {
   std::uint32_t linger_ms = 0;
   std::uint32_t every_ms = 10;            // one message
   std::uint32_t max_payload_bytes = 200;  // its size is random up to this
-  std::uint32_t max_in_flight = 2'000;    // then it waits
+  std::uint32_t max_in_flight = 500;      // then it waits
 };
 
 // Shared by all of a workload; outlives its workers.
@@ -50,7 +50,8 @@ class ProducerWorker {
   ProducerWorker(Stage& stage, ProducerPlan plan, std::uint64_t seed);
   ~ProducerWorker();
 
-  void stop();  // no more sends; waits until all is answered, within the client's patience
+  void wind_down() { stopping_ = true; }  // no more sends; does not wait
+  void stop();  // likewise; waits until all is answered, within the client's patience
   std::uint64_t sent() const { return sent_; }
 
  private:

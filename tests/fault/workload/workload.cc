@@ -114,6 +114,7 @@ bool Workload::committed_since(std::uint32_t time_ms) const {
 }
 
 void Workload::stop_producers() {
+  for (ProducerWorker& producer : producers_) producer.wind_down();
   for (ProducerWorker& producer : producers_) producer.stop();
 }
 
