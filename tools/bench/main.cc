@@ -81,6 +81,15 @@ tools::ExitStatus run(const Options& options) {
     tools::print_error(kProgram, drawn.error());
     return tools::kWrongUsage;
   }
+  Workload workload;
+  if (options.command == BenchCommand::kRun) {
+    auto loaded = load_workload(options.workload.file);
+    if (!loaded) {
+      tools::print_error(kProgram, loaded.error());
+      return tools::kWrongUsage;
+    }
+    workload = std::move(*loaded);
+  }
   client::ClientOptions client_options;
   client_options.servers = {options.server};
   client_options.name = kProgram;
@@ -99,7 +108,7 @@ tools::ExitStatus run(const Options& options) {
     case BenchCommand::kSubscriptions:
       return finish_suite(options, run_suite(options, *control));
     case BenchCommand::kRun:
-      return finish_workload(options, run_workload(options, *control));
+      return finish_workload(options, run_workload(options, std::move(workload), *control));
     default:
       return finish(options, run_end_to_end(options, *control));
   }

@@ -9,6 +9,7 @@
 namespace andyx::bench {
 
 // An error is what kept it from running at all; errors while it ran are in the result.
-Result<WorkloadResult> run_workload(const Options& options, client::Client& control);
+Result<WorkloadResult> run_workload(const Options& options, Workload workload,
+                                    client::Client& control);
 
 }  // namespace andyx::bench
