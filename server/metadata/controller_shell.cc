@@ -25,10 +25,19 @@ void Controller::Shell::start(StatusDone ready) {
   relay_timer_ = loop_.timer();
   follow_log();
   core_.start();
-  if (!options_.bootstrap_cluster.is_zero()) {
-    propose_on_loop(Uuid::random(), BootstrapCommand{options_.bootstrap_cluster},
-                    {[](ControllerCompletion) {}}, true);
-  }
+  if (options_.bootstrap_cluster.is_zero()) return enlist(std::move(ready));
+  // What waits for a leader is tried again each at its own time: only what is done comes first.
+  auto shared = std::make_shared<StatusDone>(std::move(ready));
+  propose_on_loop(Uuid::random(), BootstrapCommand{options_.bootstrap_cluster},
+                  {[this, shared](ControllerCompletion c) {
+                    if (!c.status && c.status.error().code == ErrorCode::kShuttingDown)
+                      return (*shared)(std::move(c.status));
+                    loop_.post([this, shared] { enlist(std::move(*shared)); });
+                  }},
+                  true);
+}
+
+void Controller::Shell::enlist(StatusDone ready) {
   propose_on_loop(
       Uuid::random(), register_command(options_.node),
       {[ready = std::move(ready)](ControllerCompletion c) mutable { ready(std::move(c.status)); }},

@@ -39,6 +39,7 @@ struct Controller::Shell {
   ~Shell() { *alive_ = nullptr; }
 
   void start(StatusDone ready);
+  void enlist(StatusDone ready);  // registers this node
   void follow_log();
   void stop(std::move_only_function<void()> stopped);
   void propose(Wish wish, OnCompletion done);
