@@ -1,10 +1,14 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <condition_variable>
 #include <future>
+#include <mutex>
 #include <thread>
+#include <vector>
 
 #include "server/metadata/controller.h"
+#include "server/metadata/memory_metadata_log.h"
 #include "storage/storage_shard.h"
 #include "tests/server/running_controller.h"
 
@@ -107,6 +111,97 @@ TEST_CASE("reserved producer ids never overlap") {
     }
   }
   for (std::size_t i = 1; i < firsts.size(); ++i) CHECK(firsts[i] == firsts[i - 1] + 100);
+}
+
+// A log that says only later who leads; all else is its twin's.
+class LateLeader final : public MetadataLog {
+ public:
+  void lead() { changed_({.here = true, .node = 0}); }
+
+  void campaign(NodeId node, std::uint32_t ttl_ms, LogDone<Result<ControllerEpoch>> done) override {
+    log_->campaign(node, ttl_ms, std::move(done));
+  }
+  void append(Position expected, ControllerEpoch epoch, std::vector<EntryBytes> entries,
+              LogDone<AppendResult> done) override {
+    log_->append(expected, epoch, std::move(entries), std::move(done));
+  }
+  void read(Position from, std::size_t max_bytes,
+            LogDone<Result<std::vector<LogEntry>>> done) override {
+    log_->read(from, max_bytes, std::move(done));
+  }
+  void tail(LogDone<Result<Position>> done) override { log_->tail(std::move(done)); }
+  void put_snapshot(ImageSnapshotBytes snapshot, LogDone<Status> done) override {
+    log_->put_snapshot(std::move(snapshot), std::move(done));
+  }
+  void get_snapshot(LogDone<Result<std::optional<ImageSnapshotBytes>>> done) override {
+    log_->get_snapshot(std::move(done));
+  }
+  void trim(Position before, LogDone<Status> done) override { log_->trim(before, std::move(done)); }
+  void watch(std::function<void(Position tail)> hint) override { log_->watch(std::move(hint)); }
+  void on_leader(std::function<void(LogLeader)> changed) override {
+    changed_ = std::move(changed);
+    changed_({});
+  }
+
+ private:
+  std::unique_ptr<MetadataLog> log_ =
+      open_memory_metadata_log(std::make_shared<MemoryMetadataStore>());
+  std::function<void(LogLeader)> changed_;
+};
+
+// Other nodes, which answer when they are told to.
+class HeldPeer final : public ControllerPeer {
+ public:
+  void propose(NodeId, const Uuid&, std::vector<std::uint8_t>, Done done) override {
+    const std::lock_guard lock(mutex_);
+    asked_.push_back(std::move(done));
+    changed_.notify_all();
+  }
+  void wait_asked() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !asked_.empty(); });
+  }
+  // Of what is open the newest, as by a node that knows of no leader.
+  void answer_newest() {
+    std::unique_lock lock(mutex_);
+    Done done = std::move(asked_.back());
+    asked_.pop_back();
+    lock.unlock();
+    done(fail(ErrorCode::kNoController, "nobody leads"));
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Done> asked_;
+};
+
+TEST_CASE("a node registers after the bootstrap of its cluster, whoever answers what meanwhile") {
+  auto loop = std::move(*net::Loop::create());
+  auto log = std::make_unique<LateLeader>();
+  LateLeader& late = *log;
+  HeldPeer peer;
+  ControllerOptions options;
+  options.node = {1, {1, 1}, 1, "127.0.0.1", 6540};
+  options.bootstrap_cluster = Uuid::random();
+  options.peer = &peer;
+  Controller controller(*loop, std::move(log), options);
+  std::thread thread([&] { loop->run(); });
+  std::promise<Status> ready;
+  controller.start([&](Status status) { ready.set_value(std::move(status)); });
+  peer.wait_asked();  // nobody leads yet
+  std::promise<void> all_asked;
+  loop->post([&] { late.lead(); });
+  loop->post([&] { all_asked.set_value(); });
+  all_asked.get_future().get();
+  peer.answer_newest();
+  const Status started = ready.get_future().get();
+  CHECK_MESSAGE(started.has_value(), started.error().message);
+  std::promise<void> stopped;
+  controller.stop([&] { stopped.set_value(); });
+  stopped.get_future().get();
+  loop->stop();
+  thread.join();
 }
 
 TEST_CASE("proposals after stop are refused") {
