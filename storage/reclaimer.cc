@@ -329,10 +329,10 @@ Status Reclaimer::delete_dead_files() {
 Status Reclaimer::delete_dead_segments() {
   const FileNumber settled = database_.segments().settled_below();
   const auto living = table_.generations();
+  auto next = living.begin();  // generations follow each other in the files, too
   for (const auto& [file, bytes] : database_.segments().kept()) {
-    const bool needed = std::ranges::any_of(living, [file](const auto& generation) {
-      return generation.second.first_file <= file && file <= generation.second.last_file;
-    });
+    while (next != living.end() && next->second.last_file < file) ++next;
+    const bool needed = next != living.end() && next->second.first_file <= file;
     if (needed || file >= settled) continue;
     if (Status removed = database_.segments().remove(file); !removed) return removed;
   }

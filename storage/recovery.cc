@@ -5,6 +5,7 @@
 #include "protocol/batch/batch_reader.h"
 #include "storage/rocksdb_error.h"
 #include "storage/rows.h"
+#include "storage/wal_layout.h"
 
 namespace andyx::storage {
 namespace {
@@ -134,7 +135,11 @@ Status Recovery::scan_batch(const BatchKey& key, const std::optional<Place>& pla
   bytes_ += bytes.size();
   if (place) {
     first_file_ = first_file_ == 0 ? place->file : std::min(first_file_, place->file);
+    if (place->file > last_file_) last_file_bytes_ = 0;
     last_file_ = std::max(last_file_, place->file);
+    const std::uint64_t end =
+        wal::record_end(place->record, std::uint64_t{place->at} + place->size);
+    if (place->file == last_file_) last_file_bytes_ = std::max(last_file_bytes_, end);
   }
   if (dropped_.contains(key.log)) return {};
 
@@ -317,8 +322,11 @@ Result<Round> Recovery::seal() {
   if (!listed) return std::unexpected(listed.error());
   const bool something_to_seal = batches_ > 0 || !losses_.empty();
   if (something_to_seal) {
-    const Sealed sealed{
-        .batches = batches_, .bytes = bytes_, .first_file = first_file_, .last_file = last_file_};
+    const Sealed sealed{.batches = batches_,
+                        .bytes = bytes_,
+                        .first_file = first_file_,
+                        .last_file = last_file_,
+                        .last_file_bytes = last_file_bytes_};
     rows.put_cut(table_.cut_logs(), round_.generation, sealed);
     for (const auto& [log, state] : scanned_) {
       if (!losses_.empty()) rows.put_head(log, state.head);

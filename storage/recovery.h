@@ -73,6 +73,7 @@ class Recovery {
   std::uint64_t batches_ = 0;  // in the open generation
   std::uint64_t bytes_ = 0;
   FileNumber first_file_ = 0, last_file_ = 0;  // that hold them; 0: none
+  std::uint64_t last_file_bytes_ = 0;          // at least
   Generation highest_generation_ = 0;          // found, beyond the open one
   std::vector<BatchKey> cut_;                  // batches behind a gap
   std::vector<std::pair<LogId, Run>> cut_runs_;

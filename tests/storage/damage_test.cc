@@ -219,6 +219,12 @@ TEST_CASE("a missing watermark, table or segment is not taken for an empty direc
   work = shard.fresh();
   std::filesystem::remove(files_in(work + "/segments", ".log").front());
   CHECK(outcome_of(work) == Outcome::kRefused);
+  {  // once accepted, what lies behind the hole is served
+    auto opened = open_or_fail(
+        {.directory = work, .accept_data_loss = true, .generation_bytes = kGeneration});
+    CHECK(opened->read(1, 0, 1).error().code == ErrorCode::kCorrupt);
+    CHECK(read_all(*opened, 1, Killed::kEnd - 20, kPayload) == Killed::kEnd);
+  }
   work = shard.fresh();
   const std::string cut_short = files_in(work + "/segments", ".log").front();
   std::filesystem::resize_file(cut_short, std::filesystem::file_size(cut_short) / 2);
