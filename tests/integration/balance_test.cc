@@ -48,7 +48,7 @@ class Traffic {
                                        .partition = partitions_[i % partitions_.size()]};
       if (!producer_.send(message)) continue;
       sent_bytes_ += payload.size();
-      std::this_thread::sleep_for(std::chrono::milliseconds(8));
+      std::this_thread::sleep_for(std::chrono::milliseconds(8));  // about 8 MB/s
     }
     (void)producer_.close();
   }

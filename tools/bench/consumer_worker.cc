@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "protocol/net/loop.h"
+#include "tools/bench/connect.h"
 #include "tools/bench/producer_worker.h"
 
 namespace andyx::bench {
@@ -29,11 +30,7 @@ Result<std::unique_ptr<ConsumerWorker>> ConsumerWorker::open(const Options& opti
 
 Status ConsumerWorker::connect(const Options& options, const std::string& subscription,
                                client::Start start) {
-  client::ClientOptions client_options;
-  client_options.servers = {options.server};
-  client_options.name = "andyx-bench";
-  client_options.request_timeout_ms = options.timeout_ms;
-  auto client = client::Client::connect(std::move(client_options));
+  auto client = bench::connect(options);
   if (!client) return std::unexpected(client.error());
   client_.emplace(std::move(*client));
 

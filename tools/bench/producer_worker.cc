@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "protocol/net/loop.h"
+#include "tools/bench/connect.h"
 
 namespace andyx::bench {
 namespace {
@@ -46,11 +47,7 @@ Result<std::unique_ptr<ProducerWorker>> ProducerWorker::open(const Options& opti
 }
 
 Status ProducerWorker::connect(const Options& options) {
-  client::ClientOptions client_options;
-  client_options.servers = {options.server};
-  client_options.name = "andyx-bench";
-  client_options.request_timeout_ms = options.timeout_ms;
-  auto client = client::Client::connect(std::move(client_options));
+  auto client = bench::connect(options);
   if (!client) return std::unexpected(client.error());
   client_.emplace(std::move(*client));
 

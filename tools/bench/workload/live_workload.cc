@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "protocol/net/loop.h"
+#include "tools/bench/connect.h"
 #include "tools/bench/workers.h"
 
 namespace andyx::bench {
@@ -19,14 +20,10 @@ std::uint32_t or_default(std::uint32_t asked, std::uint32_t most, std::uint32_t 
   return std::max(1u, std::min(asked != 0 ? asked : most, needed));
 }
 
-Result<std::vector<client::Client>> connect(const Options& options, std::uint32_t count) {
+Result<std::vector<client::Client>> connect_all(const Options& options, std::uint32_t count) {
   std::vector<client::Client> clients;
   for (std::uint32_t i = 0; i < count; ++i) {
-    client::ClientOptions client_options;
-    client_options.servers = {options.server};
-    client_options.name = "andyx-bench";
-    client_options.request_timeout_ms = options.timeout_ms;
-    auto client = client::Client::connect(std::move(client_options));
+    auto client = connect(options);
     if (!client) return std::unexpected(client.error());
     clients.push_back(std::move(*client));
   }
@@ -112,11 +109,13 @@ Status LiveWorkload::wait_in_sync(const std::string& topic) {
 
 Status LiveWorkload::open_clients() {
   const std::uint32_t asked = options_.workload.connections;
-  auto producing = connect(options_, or_default(asked, kMaxClients, workload_.total_producers()));
+  auto producing =
+      connect_all(options_, or_default(asked, kMaxClients, workload_.total_producers()));
   if (!producing) return std::unexpected(producing.error());
   producer_clients_ = std::move(*producing);
   if (workload_.total_consumers() == 0) return {};
-  auto consuming = connect(options_, or_default(asked, kMaxClients, workload_.total_consumers()));
+  auto consuming =
+      connect_all(options_, or_default(asked, kMaxClients, workload_.total_consumers()));
   if (!consuming) return std::unexpected(consuming.error());
   consumer_clients_ = std::move(*consuming);
   return {};
