@@ -2,6 +2,7 @@
 // nodes that hold messages only; and the copies of topics in a cluster of three.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -107,6 +108,35 @@ TEST_CASE("copies of topics: as many as asked for, and what an acknowledgement i
     const CommandResult produced = produce("behind");
     CHECK(copies(produced) == 1);
     CHECK(produced.err.find("quorum was one copy") != std::string::npos);
+  }
+  SUBCASE("an async copy never becomes main by itself, only by the command that says so") {
+    cli.ok({"topic", "create", "backed-up", "--partitions", "6", "--replication-factor", "2",
+            "--async"});
+    cli.ok({"produce", "backed-up"}, "0\n1\n2\n3\n4\n5\n");
+    // One that node 1, which is asked all this, neither leads nor has to be asked for.
+    const Json all = partitions_of(cli, "backed-up");
+    const auto away = std::ranges::find_if(all, [](const Json& p) { return p.at("main") != 1; });
+    REQUIRE(away != all.end());
+    const auto partition = away->at("partition").get<std::size_t>();
+    const NodeId main = away->at("main").get<NodeId>();
+    const NodeId observer = away->at("observers").at(0).get<NodeId>();
+    const auto now = [&] { return partitions_of(cli, "backed-up")[partition]; };
+    REQUIRE(wait_until([&] {
+      const Json offsets = now().at("replica_offsets");
+      return std::ranges::all_of(offsets, [](const Json& offset) { return offset == 1; });
+    }));
+
+    cluster.node(main).kill_now();
+    REQUIRE(wait_until([&] { return now().at("main") == 0; }));
+    const std::string index = std::to_string(partition), to = std::to_string(observer);
+    cli.refused(ErrorCode::kNotInSync, {"cluster", "elect", "backed-up", index, "--to", to});
+    CHECK(now().at("main") == 0);
+    cli.ok({"cluster", "elect", "backed-up", index, "--to", to, "--accept-data-loss"});
+    CHECK(wait_until([&] { return now().at("main") == observer; }));
+    CHECK(wait_until([&] {
+      const CommandResult read = cli.run({"read", "backed-up", "--partition", index});
+      return read.exit_code == kDone && std::ranges::count(read.out, '\n') == 1;
+    }));
   }
   SUBCASE("with two copies quorum may be one disk") {
     cli.ok({"topic", "create", "two", "--replication-factor", "2"});
