@@ -10,7 +10,8 @@ namespace {
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
 
 // Another node, or the same one a little later, may do it: whether this try did is told by the
-// command id.
+// command id. What has befallen the disk of the node that was asked says nothing of the proposal:
+// it leads no longer than its log goes on.
 bool worth_another_try(ErrorCode code) {
   switch (code) {
     case ErrorCode::kNotController:
@@ -19,6 +20,12 @@ bool worth_another_try(ErrorCode code) {
     case ErrorCode::kConnectionLost:
     case ErrorCode::kTimedOut:
     case ErrorCode::kShuttingDown:
+    case ErrorCode::kOverloaded:
+    case ErrorCode::kStorageFailed:
+    case ErrorCode::kDiskFull:
+    case ErrorCode::kIo:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kDataLoss:
       return true;
     default:
       return false;

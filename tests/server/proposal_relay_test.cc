@@ -67,6 +67,19 @@ TEST_CASE_FIXTURE(Fixture, "a leader that is not there, or another, is tried und
   CHECK(sends[0].to == 4);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a leader whose disk has failed decides nothing for the one who asks") {
+  relay.never_give_up(1);  // a node that registers
+  hand_on(1);
+  REQUIRE(turn(0).sends.size() == 1);
+  answer(1, {ErrorCode::kStorageFailed, "fdatasync: Input/output error"}, 10);
+  CHECK(turn(10).completions.empty());
+  relay.on_leader_changed();
+  leader.node = 3;
+  const auto sends = turn(20).sends;
+  REQUIRE(sends.size() == 1);
+  CHECK(sends[0].to == 3);
+}
+
 TEST_CASE_FIXTURE(Fixture, "a refusal of the proposal itself is final") {
   hand_on(1);
   turn(0);

@@ -43,7 +43,8 @@ bool ClusterView::complete(std::uint32_t factor) const {
 std::string ClusterView::text() const {
   if (!answered()) return "no node answers";
   std::string text =
-      "version " + std::to_string(version) + ", controller " + std::to_string(controller);
+      "version " + std::to_string(version) + ", controller " + std::to_string(controller) +
+                     ", voters " + std::to_string(voters);
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     text += ", partition " + std::to_string(i) + " main " + std::to_string(partitions[i].main) +
             " in sync";
@@ -71,6 +72,7 @@ ClusterView observe(const std::vector<net::Address>& nodes, const std::string& t
     if (reply == nullptr || reply->controller_epoch() < controller_epoch) continue;
     controller_epoch = reply->controller_epoch();
     view.controller = reply->controller();
+    view.voters = reply->voters() == nullptr ? 0 : reply->voters()->size();
   }
   return view;
 }

@@ -18,6 +18,7 @@ struct PartitionView {
 struct ClusterView {
   std::uint64_t version = 0;  // of the metadata; 0: nobody answered
   NodeId controller = 0;      // 0: none, or not known
+  std::uint32_t voters = 0;   // of the metadata
   std::vector<NodeId> nodes;
   std::vector<PartitionView> partitions;  // of the topic; empty while it is missing
 
