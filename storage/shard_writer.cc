@@ -42,7 +42,7 @@ ShardWriter::ShardWriter(Database& database, LogTable& table, Watermark& waterma
       round_(round) {}
 
 Status ShardWriter::submit(QueuedGroup queued) {
-  const std::lock_guard lock(queue_mutex_);
+  std::unique_lock lock(queue_mutex_);
   if (stopping_) return fail(ErrorCode::kShuttingDown, "the storage shard is closed");
   if (Status healthy = health_.check(); !healthy) return healthy;
   if (queued_bytes_ != 0 && queued_bytes_ + queued.charged_bytes > options_.queue_bytes) {
@@ -52,7 +52,9 @@ Status ShardWriter::submit(QueuedGroup queued) {
   if (Status reserved = table_.reserve(queued); !reserved) return reserved;
   queued_bytes_ += queued.charged_bytes;
   queue_.push_back(std::move(queued));
-  if (queue_.size() == 1) wake_.notify_all();
+  const bool first = queue_.size() == 1;
+  lock.unlock();  // else the writer wakes up only to wait for it
+  if (first) wake_.notify_all();
   return {};
 }
 

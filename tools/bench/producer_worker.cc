@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <future>
 #include <thread>
 
 #include "protocol/net/loop.h"
@@ -72,7 +73,7 @@ void ProducerWorker::on_batch(const client::BatchOutcome& outcome) {
     return;
   }
   last_ack_ns_ = net::monotonic_ns();
-  if (work_.one_at_a_time) return;  // its thread measures more exactly
+  if (work_.one_at_a_time) return;  // measured more exactly there
   const auto now_us = static_cast<std::int64_t>(last_ack_ns_ / 1000) + wall_minus_monotonic_us_;
   const std::int64_t waited_us = std::max<std::int64_t>(0, now_us - outcome.first_time_us);
   ack_latency_.add(static_cast<std::uint64_t>(waited_us) * 1000);
@@ -96,6 +97,7 @@ bool ProducerWorker::time_is_over(std::uint64_t now_ns) const {
 }
 
 Status ProducerWorker::send_all() {
+  if (work_.one_at_a_time) return send_one_at_a_time();
   std::uint64_t now_ns = started_ns_;
   while (work_.messages == 0 || sent_ < work_.messages) {
     if (stopped_.load(std::memory_order_relaxed)) break;
@@ -112,7 +114,7 @@ Status ProducerWorker::send_all() {
       if (Status sent = send(due_ns); !sent) return sent;
       continue;
     }
-    if (sent_ % kClockEvery == 0 || work_.one_at_a_time) {
+    if (sent_ % kClockEvery == 0) {
       while (held_.load(std::memory_order_relaxed) && !stopped_.load(std::memory_order_relaxed)) {
         std::this_thread::sleep_for(std::chrono::nanoseconds(kMaxSleepNs));
       }
@@ -124,7 +126,7 @@ Status ProducerWorker::send_all() {
   return {};
 }
 
-Status ProducerWorker::send(std::uint64_t sent_ns) {
+client::OutMessage ProducerWorker::message_of(std::uint64_t sent_ns) {
   if (work_.run) {
     std::memcpy(payload_.data() + offsetof(Stamp, sent_ns), &sent_ns, sizeof sent_ns);
   }
@@ -132,11 +134,28 @@ Status ProducerWorker::send(std::uint64_t sent_ns) {
   message.payload = payload_;
   message.time_us = static_cast<std::int64_t>(sent_ns / 1000) + wall_minus_monotonic_us_;
   ++sent_;
-  if (!work_.one_at_a_time) return producer_->send(message);
-  const client::SendOutcome outcome = producer_->send_and_wait(message);
-  if (!outcome) return std::unexpected(outcome.error());
-  one_at_a_time_latency_.add(net::monotonic_ns() - sent_ns);
-  return {};
+  return message;
+}
+
+Status ProducerWorker::send(std::uint64_t sent_ns) { return producer_->send(message_of(sent_ns)); }
+
+Status ProducerWorker::send_one_at_a_time() {
+  if (Status sent = send_next(); !sent) return sent;
+  return last_one_.get_future().get();
+}
+
+// The first one on the worker's thread, the others on the client's: in the callback of the one
+// before, so that no thread has to be woken up for the next one.
+Status ProducerWorker::send_next() {
+  const std::uint64_t sent_ns = net::monotonic_ns();
+  return producer_->try_send(message_of(sent_ns), [this, sent_ns](const client::SendOutcome& one) {
+    if (!one) return last_one_.set_value(std::unexpected(one.error()));
+    const std::uint64_t now_ns = net::monotonic_ns();
+    ack_latency_.add(now_ns - sent_ns);
+    const bool enough = work_.messages != 0 ? sent_ >= work_.messages : time_is_over(now_ns);
+    if (enough || stopped_.load(std::memory_order_relaxed)) return last_one_.set_value({});
+    if (Status next = send_next(); !next) last_one_.set_value(std::move(next));
+  });
 }
 
 }  // namespace andyx::bench

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <future>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,7 +29,7 @@ class ProducerWorker {
     std::uint64_t messages = 0;
     double seconds = 0;
     double rate = 0;             // messages/s; 0: no limit
-    bool one_at_a_time = false;  // each waits for the acknowledgement of the one before
+    bool one_at_a_time = false;  // each is sent by the acknowledgement of the one before
     std::optional<std::uint64_t> run;
   };
 
@@ -48,16 +49,17 @@ class ProducerWorker {
   std::uint64_t last_ack_ns() const { return last_ack_ns_; }
   std::uint64_t failed() const { return failed_; }
   const std::optional<Error>& error() const { return error_; }
-  const Histogram& ack_latency() const {
-    return work_.one_at_a_time ? one_at_a_time_latency_ : ack_latency_;
-  }
+  const Histogram& ack_latency() const { return ack_latency_; }
 
  private:
   ProducerWorker(const Options& options, const Work& work);
   Status connect(const Options& options);
   void on_batch(const client::BatchOutcome& outcome);
   Status send_all();
+  Status send_one_at_a_time();
   Status send(std::uint64_t sent_ns);
+  Status send_next();
+  client::OutMessage message_of(std::uint64_t sent_ns);
   bool time_is_over(std::uint64_t now_ns) const;
 
   Work work_;
@@ -65,7 +67,6 @@ class ProducerWorker {
   std::atomic<bool> stopped_ = false;
   std::atomic<bool> held_ = false;
   std::uint64_t sent_ = 0;
-  Histogram one_at_a_time_latency_;
   std::uint64_t started_ns_ = 0;
   std::int64_t wall_minus_monotonic_us_ = 0;
   std::optional<Error> error_;
@@ -74,6 +75,7 @@ class ProducerWorker {
   std::uint64_t last_ack_ns_ = 0;
   std::uint64_t failed_ = 0;
   Histogram ack_latency_;
+  std::promise<Status> last_one_;  // one at a time: there is no next one
 
   // Last, so that they end before what their callbacks use.
   std::optional<client::Client> client_;
