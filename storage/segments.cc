@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "storage/rocksdb_error.h"
+#include "storage/wal_file.h"
 #include "storage/wal_layout.h"
 
 namespace andyx::storage {
@@ -31,33 +32,6 @@ std::string name_of(FileNumber file) {
   std::snprintf(name, sizeof name, "%06llu.log", static_cast<unsigned long long>(file));
   return name;
 }
-
-// Counts what is appended.
-class CountedFile final : public rocksdb::FSWritableFileOwnerWrapper {
- public:
-  CountedFile(Segments& segments, FileNumber number, std::unique_ptr<rocksdb::FSWritableFile> file)
-      : FSWritableFileOwnerWrapper(std::move(file)), segments_(segments), number_(number) {}
-
-  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                           rocksdb::IODebugContext* debug) override {
-    return counted(data.size(), FSWritableFileOwnerWrapper::Append(data, options, debug));
-  }
-  rocksdb::IOStatus Append(const rocksdb::Slice& data, const rocksdb::IOOptions& options,
-                           const rocksdb::DataVerificationInfo& verification,
-                           rocksdb::IODebugContext* debug) override {
-    return counted(data.size(),
-                   FSWritableFileOwnerWrapper::Append(data, options, verification, debug));
-  }
-
- private:
-  rocksdb::IOStatus counted(std::size_t bytes, rocksdb::IOStatus status) {
-    if (status.ok()) segments_.appended(number_, bytes);
-    return status;
-  }
-
-  Segments& segments_;  // the file system that RocksDB writes through: it outlives its files
-  const FileNumber number_;
-};
 
 std::unexpected<Error> too_short(const Place& place) {
   return fail(ErrorCode::kCorrupt, "segment " + name_of(place.file) + " has no " +
@@ -146,7 +120,9 @@ rocksdb::IOStatus Segments::NewWritableFile(const std::string& path,
   auto status = target()->NewWritableFile(path, options, file, debug);
   const FileNumber number = wal_number(path);
   if (!status.ok() || number == 0) return status;
-  *file = std::make_unique<CountedFile>(*this, number, std::move(*file));
+  // This is the file system that RocksDB writes through: it outlives its files.
+  *file = std::make_unique<WalFile>(
+      std::move(*file), [this, number](std::uint64_t bytes) { appended(number, bytes); });
   const std::lock_guard lock(mutex_);
   files_[number] = {};
   return status;

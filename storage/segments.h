@@ -60,8 +60,6 @@ class Segments final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus DeleteFile(const std::string& path, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override;
 
-  void appended(FileNumber file, std::uint64_t bytes);  // of the file that NewWritableFile made
-
  private:
   struct File {
     std::uint64_t bytes = 0;
@@ -71,6 +69,7 @@ class Segments final : public rocksdb::FileSystemWrapper {
 
   Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept);
 
+  void appended(FileNumber file, std::uint64_t bytes);
   Status list(const std::string& directory, bool kept);
   Status sync_all();
   FileNumber wal_number(const std::string& path) const;  // 0: it is none

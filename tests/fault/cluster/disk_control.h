@@ -19,7 +19,8 @@ struct DiskControl {
 };
 struct SyncedFile {
   std::uint64_t inode = 0;
-  std::uint64_t size_bytes = 0;  // durable up to here
+  std::uint64_t size_bytes = 0;     // durable up to here
+  std::uint64_t written_bytes = 0;  // from here on it was zeros, which writes may replace
 };
 
 class Disk {
@@ -36,7 +37,8 @@ class Disk {
 
   void set(DiskMode mode, std::uint32_t delay_us = 0);
   // Only when no process uses `data_dir`: a random part of what was never synced goes, always from
-  // the end of a file. Files that are written in place keep all of it. Bytes lost.
+  // the end of a file, or of what was written over its zeros. Files that are written in place
+  // otherwise keep all of it. Bytes lost.
   std::uint64_t lose_power(const std::string& data_dir, std::mt19937_64& random) const;
 
  private:

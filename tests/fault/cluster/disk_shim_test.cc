@@ -61,6 +61,26 @@ TEST_CASE("what was appended after the last sync may go, what came before stays"
   CHECK(fixture.size("file") >= 5'000);
 }
 
+TEST_CASE("what was written over zeros after the last sync may turn to zeros again") {
+  Fixture fixture;
+  const std::string zeros = fixture.data + "/file";
+  // Data, zeros behind it, a sync; data over the zeros.
+  const std::string script =
+      "import os, sys\n"
+      "f = os.open(sys.argv[1], os.O_CREAT | os.O_RDWR)\n"
+      "os.pwrite(f, b'a' * 1000, 0); os.pwrite(f, bytes(9000), 1000); os.fdatasync(f)\n"
+      "os.pwrite(f, b'b' * 2000, 1000)\n";
+  Launch python{.argv = {"python3", "-c", script, zeros},
+                .environment = fixture.disk.environment()};
+  REQUIRE(run_command(std::move(python)).exit_code == 0);
+  std::mt19937_64 random(1);
+  const std::uint64_t lost = fixture.disk.lose_power(fixture.data, random);
+  CHECK(lost > 0);
+  const std::string bytes = read_file(zeros);
+  CHECK(bytes ==
+        std::string(1'000, 'a') + std::string(2'000 - lost, 'b') + std::string(7'000 + lost, '\0'));
+}
+
 TEST_CASE("a sync fails while it is told to") {
   Fixture fixture;
   fixture.disk.set(DiskMode::kFail);

@@ -19,22 +19,19 @@ class FaultWritableFile final : public rocksdb::FSWritableFileOwnerWrapper {
         kind_(kind_of(path_)) {}
 
   IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* debug) override {
-    if (IOStatus status = owner_.before_write(kind_); !status.ok()) return status;
-    switch (owner_.next_operation()) {
-      case FaultFileSystem::Fate::kDead:
-        return no_power();
-      case FaultFileSystem::Fate::kTorn: {
-        const std::size_t part = owner_.torn_size(data.size());
-        target()->Append(Slice(data.data(), part), options, debug).PermitUncheckedError();
-        owner_.note_append(path_, part);
-        return no_power();
-      }
-      case FaultFileSystem::Fate::kGo:
-        break;
-    }
-    IOStatus status = target()->Append(data, options, debug);
-    if (status.ok()) owner_.note_append(path_, data.size());
-    return status;
+    return write(data, [&](const Slice& part) {
+      IOStatus status = target()->Append(part, options, debug);
+      if (status.ok()) owner_.note_append(path_, part.size());
+      return status;
+    });
+  }
+  IOStatus PositionedAppend(const Slice& data, std::uint64_t offset, const IOOptions& options,
+                            IODebugContext* debug) override {
+    return write(data, [&](const Slice& part) {
+      IOStatus status = target()->PositionedAppend(part, offset, options, debug);
+      if (status.ok()) owner_.note_write_over_zeros(path_, offset, part.size());
+      return status;
+    });
   }
   IOStatus Append(const Slice& data, const IOOptions& options, const rocksdb::DataVerificationInfo&,
                   IODebugContext* debug) override {
@@ -54,6 +51,21 @@ class FaultWritableFile final : public rocksdb::FSWritableFileOwnerWrapper {
   }
 
  private:
+  template <typename Call>
+  IOStatus write(const Slice& data, Call&& call) {
+    if (IOStatus status = owner_.before_write(kind_); !status.ok()) return status;
+    switch (owner_.next_operation()) {
+      case FaultFileSystem::Fate::kDead:
+        return no_power();
+      case FaultFileSystem::Fate::kTorn:
+        call(Slice(data.data(), owner_.torn_size(data.size()))).PermitUncheckedError();
+        return no_power();
+      case FaultFileSystem::Fate::kGo:
+        break;
+    }
+    return call(data);
+  }
+
   template <typename Call>
   IOStatus sync(Call&& call) {
     if (IOStatus status = owner_.before_sync(kind_); !status.ok()) return status;

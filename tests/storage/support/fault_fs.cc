@@ -79,6 +79,13 @@ void FaultFileSystem::fail_syncs(FileKind kind, bool fail) {
 void FaultFileSystem::fail_writes(FileKind kind, std::optional<IOStatus> with) {
   const std::lock_guard lock(mutex_);
   failing_writes_[index(kind)] = std::move(with);
+  writes_left_[index(kind)] = 0;
+}
+
+void FaultFileSystem::fail_writes_after(FileKind kind, std::uint64_t writes) {
+  const std::lock_guard lock(mutex_);
+  failing_writes_[index(kind)] = rocksdb::IOStatus::NoSpace("injected");
+  writes_left_[index(kind)] = writes;
 }
 
 void FaultFileSystem::hang_syncs(FileKind kind) {
@@ -116,6 +123,10 @@ FaultFileSystem::Fate FaultFileSystem::next_operation() {
 
 IOStatus FaultFileSystem::before_write(FileKind kind) {
   const std::lock_guard lock(mutex_);
+  if (writes_left_[index(kind)] > 0) {
+    --writes_left_[index(kind)];
+    return IOStatus::OK();
+  }
   return failing_writes_[index(kind)].value_or(IOStatus::OK());
 }
 
@@ -148,6 +159,15 @@ void FaultFileSystem::note_append(const std::string& path, std::size_t bytes) {
   files_[path].size += bytes;
 }
 
+void FaultFileSystem::note_write_over_zeros(const std::string& path, std::uint64_t offset,
+                                            std::size_t bytes) {
+  written_[index(kind_of(path))] += bytes;
+  const std::lock_guard lock(mutex_);
+  FileState& state = files_[path];
+  state.size = std::max(state.size, offset + bytes);
+  state.over_zeros.emplace_back(offset, offset + bytes);
+}
+
 void FaultFileSystem::note_truncate(const std::string& path, std::uint64_t size) {
   const std::lock_guard lock(mutex_);
   FileState& state = files_[path];
@@ -159,6 +179,7 @@ void FaultFileSystem::note_sync(const std::string& path) {
   const std::lock_guard lock(mutex_);
   FileState& state = files_[path];
   state.synced = state.size;
+  state.over_zeros.clear();
   for (const PageWrite& write : state.pending) {
     write_at(state.durable, write.offset, write.bytes);
   }
@@ -346,6 +367,25 @@ void FaultFileSystem::lose_unsynced_bytes(const std::string& path, const FileSta
   if (zeros) end = std::max(state.synced, end - end % kSectorBytes);
   fs::resize_file(path, end);
   if (zeros) fs::resize_file(path, end + random_() % (state.size - end + 1));
+  lose_pages_over_zeros(path, state);
+}
+
+// Each page has reached the disk or not, in any order: all of them, none, or some.
+void FaultFileSystem::lose_pages_over_zeros(const std::string& path, const FileState& state) {
+  if (state.over_zeros.empty()) return;
+  const std::uint64_t size = fs::file_size(path);
+  const std::uint64_t lost_of_2 = random_() % 3;
+  std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+  for (auto [at, to] : state.over_zeros) {
+    for (to = std::min(to, size); at < to;) {
+      const std::uint64_t end = std::min(to, at + kPageBytes - at % kPageBytes);
+      if (random_() % 2 < lost_of_2) {
+        file.seekp(static_cast<std::streamoff>(at));
+        file << std::string(end - at, '\0');
+      }
+      at = end;
+    }
+  }
 }
 
 void FaultFileSystem::lose_power() {

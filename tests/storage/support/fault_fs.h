@@ -19,6 +19,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace andyx::storage::test {
@@ -44,6 +45,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   void lose_power();                          // now: what is unsynced goes
   void fail_syncs(FileKind kind, bool fail);  // EIO
   void fail_writes(FileKind kind, std::optional<rocksdb::IOStatus> with);
+  void fail_writes_after(FileKind kind, std::uint64_t writes);  // "no space left"
   void hang_syncs(FileKind kind);
   void delay_syncs(FileKind kind, std::uint64_t ms);
   void wait_until_hanging();
@@ -78,6 +80,8 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus before_sync(FileKind kind);
   std::size_t torn_size(std::size_t size);
   void note_append(const std::string& path, std::size_t bytes);
+  // Where there were zeros, or nothing.
+  void note_write_over_zeros(const std::string& path, std::uint64_t offset, std::size_t bytes);
   void note_truncate(const std::string& path, std::uint64_t size);
   void note_sync(const std::string& path);
   void note_page_write(const std::string& path, std::uint64_t offset, const std::string& bytes);
@@ -91,6 +95,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   struct FileState {
     std::uint64_t size = 0;
     std::uint64_t synced = 0;
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> over_zeros;  // not synced: from, to
     bool paged = false;  // written in place: the two below count, not the two above
     std::string durable;
     std::vector<PageWrite> pending;
@@ -106,6 +111,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   void put_state(const std::string& path, std::optional<FileState> state);
   std::string bury(const std::string& path);  // moves a file to the graveyard
   void lose_unsynced_bytes(const std::string& path, const FileState& state);
+  void lose_pages_over_zeros(const std::string& path, const FileState& state);
 
   const std::string graveyard_;
   std::array<std::atomic<std::uint64_t>, kFileKinds> written_{};
@@ -119,6 +125,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   std::uint64_t buried_ = 0;
   std::array<bool, kFileKinds> failing_syncs_{};
   std::array<std::optional<rocksdb::IOStatus>, kFileKinds> failing_writes_{};
+  std::array<std::uint64_t, kFileKinds> writes_left_{};  // before they fail
   std::array<bool, kFileKinds> hanging_syncs_{};
   std::array<std::uint64_t, kFileKinds> delay_ms_{};
   std::size_t hanging_ = 0;
