@@ -118,6 +118,29 @@ TEST_CASE("limit writes as many bytes as it is told to, whatever arrives at a ti
   CHECK(bench::run_limit(options).error().code == ErrorCode::kBadArgument);
 }
 
+TEST_CASE(
+    "limit times each round trip where one batch is under way at a time; loopback alone writes nothing") {
+  const TemporaryDirectory directory;
+  bench::LimitOptions options;
+  options.directory = directory.path();
+  options.message_bytes = options.batch_bytes = options.window_bytes = 100;
+  options.messages = 50;
+  auto result = bench::run_limit(options);
+  REQUIRE(result);
+  CHECK(result->round_trip.count() == 50);
+  CHECK(result->syncs == 50);
+  options.to_disk = false;
+  result = bench::run_limit(options);
+  REQUIRE(result);
+  CHECK(result->round_trip.count() == 50);
+  CHECK(result->syncs == 0);
+  CHECK(result->written_bytes == 0);
+  options.window_bytes = 200;
+  result = bench::run_limit(options);
+  REQUIRE(result);
+  CHECK(result->round_trip.count() == 0);
+}
+
 TEST_CASE("limit says what is wrong with its directory, batch and window") {
   bench::LimitOptions options;
   options.directory = "/nonexistent/directory";

@@ -36,6 +36,7 @@ class Sender {
 
   const Status& status() const { return status_; }
   std::uint64_t acked_bytes() const { return acked_bytes_; }
+  const Histogram& round_trip() const { return round_trip_; }
   double elapsed_s() const { return static_cast<double>(finished_ns_ - started_ns_) / 1e9; }
 
  private:
@@ -53,8 +54,12 @@ class Sender {
       if (sent_after > options_.window_bytes) {
         if (Status acked = wait_acked(sent_after - options_.window_bytes); !acked) return acked;
       }
+      const std::uint64_t sent_ns = net::monotonic_ns();
       if (Status sent = send_all(fd_, batch_); !sent) return sent;
       sent_bytes_ = sent_after;
+      if (2 * batch_.size() <= options_.window_bytes) continue;
+      if (Status acked = wait_acked(sent_bytes_); !acked) return acked;
+      round_trip_.add(net::monotonic_ns() - sent_ns);
     }
     return {};
   }
@@ -89,6 +94,7 @@ class Sender {
   std::uint64_t started_ns_ = 0;
   std::uint64_t finished_ns_ = 0;
   Status status_;
+  Histogram round_trip_;
 };
 
 // Everything that has arrived, until the buffer is full; 0 at the end of the stream.
@@ -128,10 +134,12 @@ Status receive_and_write(int fd, RawFile& file, const LimitOptions& options, Lim
     const Result<std::size_t> filled = receive_what_arrived(fd, buffer);
     if (!filled) return std::unexpected(filled.error());
     if (*filled == 0) return {};
-    const Status written = write_times(file, {buffer.data(), *filled}, options.write_factor,
-                                       durable_bytes + *filled, result.written_bytes);
-    if (!written) return written;
-    if (options.sync) {
+    if (options.to_disk) {
+      const Status written = write_times(file, {buffer.data(), *filled}, options.write_factor,
+                                         durable_bytes + *filled, result.written_bytes);
+      if (!written) return written;
+    }
+    if (options.to_disk && options.sync) {
       if (Status done = file.sync(); !done) return done;
       ++result.syncs;
     }
@@ -178,6 +186,7 @@ Result<LimitResult> run_limit(const LimitOptions& options) {
   result.messages = result.batches * (options.batch_bytes / options.message_bytes);
   result.bytes = result.messages * options.message_bytes;
   result.elapsed_s = sender.elapsed_s();
+  result.round_trip = sender.round_trip();
   return result;
 }
 

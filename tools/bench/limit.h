@@ -10,6 +10,7 @@
 #include <string>
 
 #include "protocol/base/error.h"
+#include "tools/bench/histogram.h"
 
 namespace andyx::bench {
 
@@ -21,6 +22,7 @@ struct LimitOptions {
   std::uint64_t messages = 0;                    // 0: until `seconds` have passed
   double seconds = 5;                            // with messages: ignored
   bool sync = true;                              // fdatasync before each acknowledgement
+  bool to_disk = true;                           // else nothing is written: loopback TCP alone
   double write_factor = 1;                       // bytes written for each byte received; at least 1
   std::function<void(std::uint64_t acked_bytes)> on_progress;  // called after each acknowledgement
 };
@@ -32,6 +34,7 @@ struct LimitResult {
   std::uint64_t syncs = 0;
   std::uint64_t written_bytes = 0;  // to the file
   double elapsed_s = 0;             // first send to last acknowledgement
+  Histogram round_trip;  // where the window holds one batch: from its send to its acknowledgement
 };
 
 // kIo (the directory, the file, the socket), kDiskFull, kBadArgument.

@@ -132,6 +132,10 @@ void add_limit(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->type_name("DIRECTORY");
   add_write_factor(limit, options, "bytes to the disk for each byte of payload (default 1)");
+  limit.add_flag("--one-at-a-time", options.one_at_a_time,
+                 "each message is sent by the acknowledgement of the one before");
+  limit.add_flag("--loopback-only", options.loopback_only,
+                 "nothing is written: loopback TCP alone");
   add_json(limit, options);
 }
 

@@ -65,6 +65,7 @@ struct Options {
   std::uint64_t size_bytes = 100;  // of a payload
   std::uint32_t producers = 1;     // each with a connection and threads of its own
   std::uint32_t consumers = 1;
+  bool loopback_only = false;  // of limit
   bool one_at_a_time = false;  // each message waits for the acknowledgement of the one before
   std::uint64_t rate = 0;      // messages/s of all producers together; 0: as fast as possible
   client::Acks acks = client::Acks::kMain;

@@ -22,12 +22,14 @@ Result<RunResult> run_limit_command(const Options& options) {
   limit.window_bytes = options.window_bytes != 0
                            ? options.window_bytes
                            : kPartitions * kBatchesInFlight * limit.batch_bytes;
+  if (options.one_at_a_time) limit.batch_bytes = limit.window_bytes = options.size_bytes;
+  limit.to_disk = !options.loopback_only;
   limit.messages = options.messages;
   limit.seconds = options.seconds_or_default();
   limit.write_factor = options.write_factor.value_or(1);
   limit.on_progress = [&progress](std::uint64_t bytes) {
     progress.update([bytes] {
-      return "limit: " + tools::short_bytes(static_cast<double>(bytes)) + " written and synced";
+      return "limit: " + tools::short_bytes(static_cast<double>(bytes)) + " acknowledged";
     });
   };
   const Result<LimitResult> found = run_limit(limit);
@@ -38,7 +40,11 @@ Result<RunResult> run_limit_command(const Options& options) {
   report.messages_acked = found->messages;
   report.bytes = found->bytes;
   report.elapsed_s = found->elapsed_s;
-  report.write_factor = limit.write_factor;
+  report.write_factor = limit.to_disk ? limit.write_factor : 0;
+  if (found->round_trip.count() > 0) {
+    report.latency_of = "a message to its acknowledgement";
+    report.latency = found->round_trip;
+  }
   report.details = {{"message_bytes", limit.message_bytes},
                     {"batch_bytes", limit.batch_bytes},
                     {"window_bytes", limit.window_bytes},
