@@ -51,27 +51,23 @@ std::unexpected<Error> missing(LogId log, const Run& run, Offset offset) {
                                        std::to_string(run.generation));
 }
 
-ByteSpan to_span(std::string_view bytes) {
-  return {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
-}
-
 // Reads the batches of rows, one after the other.
 class BatchSource {
  public:
   BatchSource(Segments& segments, std::size_t read_ahead_bytes)
       : segments_(segments), ahead_bytes_(std::min(read_ahead_bytes, kMostReadAheadBytes)) {}
 
-  // Good until the next call.
-  Result<ByteSpan> batch(std::string_view row, const std::optional<Place>& place) {
-    if (!place) return to_span(row);
+  Result<SharedBytes> batch(std::string_view row, const std::optional<Place>& place) {
+    if (!place) {  // earlier formats: the row is the batch
+      return SharedBytes::copy_of({reinterpret_cast<const std::uint8_t*>(row.data()), row.size()});
+    }
     if (ahead_bytes_ >= kLeastReadAheadBytes &&
         (place->file != ahead_file_ || place->record >= ahead_to_)) {
       segments_.read_ahead(*place, ahead_bytes_);
       ahead_file_ = place->file;
       ahead_to_ = place->record + ahead_bytes_;
     }
-    if (Status read = segments_.read(*place, bytes_); !read) return std::unexpected(read.error());
-    return to_span(bytes_);
+    return segments_.read(*place);
   }
 
  private:
@@ -79,7 +75,6 @@ class BatchSource {
   const std::size_t ahead_bytes_;
   FileNumber ahead_file_ = 0;
   std::uint64_t ahead_to_ = 0;
-  std::string bytes_;
 };
 
 }  // namespace
@@ -158,7 +153,7 @@ Status Database::visit_run(LogId log, const Run& run, Offset from, std::size_t r
     const auto read =
         source.batch(it->value().ToStringView(), decode_place(it->value().ToStringView()));
     if (!read) return std::unexpected(read.error());
-    const ByteSpan bytes = *read;
+    const ByteSpan bytes = read->span();
     auto header = batch::read_header(bytes);
     if (!key || !header || header->size_bytes != bytes.size() ||
         header->last_offset() != key->last_offset || !batch::verify_checksum(bytes, *header)) {
@@ -171,7 +166,7 @@ Status Database::visit_run(LogId log, const Run& run, Offset from, std::size_t r
       return missing(log, run, expected.value_or(from));
     }
     expected = header->end_offset();
-    if (!visit(*key, bytes)) return {};
+    if (!visit(*key, *read)) return {};
   }
   if (!it->status().ok()) {
     return rocksdb_error(it->status(), "read log " + std::to_string(log));

@@ -56,13 +56,13 @@ class Database {
 
   // Calls `visit` with each batch of `run` from the one that holds `from` on, until it answers
   // false. Each is checked (checksum, contiguity) before. kCorrupt when one is damaged or missing.
-  using BatchVisit = std::function<bool(const BatchKey& key, ByteSpan batch)>;
+  using BatchVisit = std::function<bool(const BatchKey& key, const SharedBytes& batch)>;
   Status visit_run(LogId log, const Run& run, Offset from, std::size_t read_ahead_bytes,
                    const BatchVisit& visit);
   // Calls `visit` with every batch from the first of `generation` on, in the order of the keys,
   // until it says false. Nothing is checked. `place`: none where it lies in its row. kCorrupt.
-  using AnyBatchVisit =
-      std::function<bool(std::string_view key, const std::optional<Place>& place, ByteSpan batch)>;
+  using AnyBatchVisit = std::function<bool(std::string_view key, const std::optional<Place>& place,
+                                           const SharedBytes& batch)>;
   Status visit_batches_from(Generation generation, const AnyBatchVisit& visit);
 
   Result<std::optional<std::string>> get(Table table, std::string_view key) const;

@@ -113,11 +113,11 @@ Result<std::vector<SharedBytes>> LogReader::read_once(LogId log, Offset from, st
   for (const Run& run : where->runs) {
     if (full || from >= where->end) break;
     const std::size_t wanted = std::min(rest_of(run, from), max_bytes - std::min(bytes, max_bytes));
-    const Status read =
-        database_.visit_run(log, run, from, wanted, [&](const BatchKey& key, ByteSpan batch) {
+    const Status read = database_.visit_run(
+        log, run, from, wanted, [&](const BatchKey& key, const SharedBytes& batch) {
           full = !out.empty() && bytes + batch.size() > max_bytes;
           if (full) return false;
-          out.push_back(SharedBytes::copy_of(batch));
+          out.push_back(batch);
           bytes += batch.size();
           from = key.last_offset + 1;
           full = bytes >= max_bytes;
@@ -164,12 +164,13 @@ Result<StorageShard::Sized> LogReader::find_size_once(LogId log, std::uint64_t m
       continue;
     }
     std::vector<StorageShard::Sized> batches;
-    const Status read = database_.visit_run(
-        log, *run, std::max(run->first, start), run->bytes, [&](const BatchKey&, ByteSpan bytes) {
-          const auto header = batch::read_header(bytes);
-          batches.push_back({header->base_offset, bytes.size()});
-          return true;
-        });
+    const Status read =
+        database_.visit_run(log, *run, std::max(run->first, start), run->bytes,
+                            [&](const BatchKey&, const SharedBytes& bytes) {
+                              const auto header = batch::read_header(bytes.span());
+                              batches.push_back({header->base_offset, bytes.size()});
+                              return true;
+                            });
     if (!read) return std::unexpected(read.error());
     for (auto batch = batches.rbegin(); batch != batches.rend(); ++batch) {
       if (sized.bytes != 0 && sized.bytes + batch->bytes > max_bytes) return sized;
@@ -197,8 +198,8 @@ Result<Offset> LogReader::find_time_once(LogId log, TimeUs time_us, std::uint64_
     if (run.first >= start && run.first_append_time_us >= time_us) return run.first;
     std::optional<Offset> found;
     const Status read = database_.visit_run(log, run, std::max(run.first, start), run.bytes,
-                                            [&](const BatchKey&, ByteSpan bytes) {
-                                              const auto header = batch::read_header(bytes);
+                                            [&](const BatchKey&, const SharedBytes& bytes) {
+                                              const auto header = batch::read_header(bytes.span());
                                               if (header->append_time_us >= time_us)
                                                 found = std::max(header->base_offset, start);
                                               return !found.has_value();

@@ -226,15 +226,15 @@ Result<bool> Reclaimer::copy_step(const RunRow& row, RunRow& rest) {
   step->from = row;
   const Offset from = std::max(row.run.first, state->start_offset);
   Status read = database_.visit_run(
-      row.log, row.run, from, kCopyStepBytes, [&](const BatchKey&, ByteSpan bytes) {
+      row.log, row.run, from, kCopyStepBytes, [&](const BatchKey&, const SharedBytes& bytes) {
         if (step->bytes != 0 && step->bytes + bytes.size() > kCopyStepBytes) return false;
-        const auto header = batch::read_header(bytes);
+        const auto header = batch::read_header(bytes.span());
         step->infos.push_back({.base = header->base_offset,
                                .end = header->end_offset(),
                                .epoch = header->main_epoch,
                                .append_time_us = header->append_time_us,
                                .size_bytes = header->size_bytes});
-        step->batches.push_back(SharedBytes::copy_of(bytes));
+        step->batches.push_back(bytes);
         step->bytes += bytes.size();
         return true;
       });

@@ -98,12 +98,12 @@ Status Recovery::scan_open_generation() {
   Status batch_status;
   const Status read = database_.visit_batches_from(
       round_.generation,
-      [&](std::string_view key, const std::optional<Place>& place, ByteSpan bytes) {
+      [&](std::string_view key, const std::optional<Place>& place, const SharedBytes& bytes) {
         const auto batch_key = decode_batch_key(key);
         if (!batch_key) {
           batch_status = fail(ErrorCode::kCorrupt, "a key of the log family is damaged");
         } else {
-          batch_status = scan_batch(*batch_key, place, bytes);
+          batch_status = scan_batch(*batch_key, place, bytes.span());
         }
         return batch_status.has_value();
       });
@@ -268,22 +268,24 @@ Status Recovery::settle_log(LogId log, Scanned& state, RunList& runs) {
   state.head.last_epoch = 0;
   state.head.last_append_time_us = 0;
   if (last != nullptr) {
-    Status read = database_.visit_run(log, *last, end - 1, 0, [&](const BatchKey&, ByteSpan bytes) {
-      const auto header = batch::read_header(bytes);
-      state.head.last_epoch = header->main_epoch;
-      state.head.last_append_time_us = header->append_time_us;
-      return false;
-    });
+    Status read =
+        database_.visit_run(log, *last, end - 1, 0, [&](const BatchKey&, const SharedBytes& bytes) {
+          const auto header = batch::read_header(bytes.span());
+          state.head.last_epoch = header->main_epoch;
+          state.head.last_append_time_us = header->append_time_us;
+          return false;
+        });
     if (!read) return read;
   }
   for (const Run& run : runs) {
     if (run.first < end) continue;
     cut_runs_.emplace_back(log, run);
     if (run.generation != round_.generation) continue;
-    Status listed = database_.visit_run(log, run, run.first, 0, [&](const BatchKey& key, ByteSpan) {
-      cut_.push_back(key);
-      return true;
-    });
+    Status listed =
+        database_.visit_run(log, run, run.first, 0, [&](const BatchKey& key, const SharedBytes&) {
+          cut_.push_back(key);
+          return true;
+        });
     if (!listed) return listed;
   }
   std::erase_if(state.runs, [&](const Run& run) { return run.first >= end; });

@@ -165,21 +165,21 @@ Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> Segments::reader(FileNumber
   return found->second.reader;
 }
 
-Status Segments::read(const Place& place, std::string& bytes) {
+Result<SharedBytes> Segments::read(const Place& place) {
   if (place.size == 0) return too_short(place);
   const auto file = reader(place.file);
   if (!file) return std::unexpected(file.error());
   const std::uint64_t begin = wal::position(place.record, place.at);
   const std::size_t size = static_cast<std::size_t>(
       wal::position(place.record, std::uint64_t{place.at} + place.size - 1) + 1 - begin);
-  bytes.resize_and_overwrite(size, [](char*, std::size_t all) { return all; });
+  SharedBytes bytes = SharedBytes::allocate(size);
+  char* const data = reinterpret_cast<char*>(bytes.mutable_data());
   rocksdb::Slice got;
-  const auto status = (*file)->Read(begin, size, rocksdb::IOOptions(), &got, bytes.data(), nullptr);
+  const auto status = (*file)->Read(begin, size, rocksdb::IOOptions(), &got, data, nullptr);
   if (!status.ok()) return rocksdb_error(status, "read segment " + name_of(place.file));
   if (got.size() != size) return too_short(place);
-  if (got.data() != bytes.data()) std::memmove(bytes.data(), got.data(), size);
-  bytes.resize(wal::strip_heads(bytes.data(), size, begin));
-  return {};
+  if (got.data() != data) std::memmove(data, got.data(), size);
+  return bytes.slice(0, wal::strip_heads(data, size, begin));
 }
 
 void Segments::read_ahead(const Place& place, std::size_t bytes) {

@@ -16,6 +16,7 @@
 #include <string>
 
 #include "protocol/base/error.h"
+#include "protocol/base/shared_bytes.h"
 #include "storage/keys.h"
 
 namespace andyx::storage {
@@ -36,8 +37,8 @@ class Segments final : public rocksdb::FileSystemWrapper {
   };
   Tail tail() const;
 
-  // The batch at `place`, in `bytes`. kCorrupt: the file is missing or too short. kIo.
-  Status read(const Place& place, std::string& bytes);
+  // The batch at `place`. kCorrupt: the file is missing or too short. kIo.
+  Result<SharedBytes> read(const Place& place);
   // Tells the kernel that so much is going to be read from `place` on.
   void read_ahead(const Place& place, std::size_t bytes);
 

@@ -94,8 +94,8 @@ Status Truncation::collect_run(const Run& run, Offset from, Plan& plan, CutFile&
   std::uint64_t cut_bytes = 0;
   Status saved;
   Status read = database_.visit_run(
-      plan.cut.log, run, first, run.bytes, [&](const BatchKey& key, ByteSpan bytes) {
-        const auto header = batch::read_header(bytes);
+      plan.cut.log, run, first, run.bytes, [&](const BatchKey& key, const SharedBytes& bytes) {
+        const auto header = batch::read_header(bytes.span());
         if (header->end_offset() <= from) {
           plan.head.last_epoch = header->main_epoch;
           plan.head.last_append_time_us = header->append_time_us;
@@ -111,7 +111,7 @@ Status Truncation::collect_run(const Run& run, Offset from, Plan& plan, CutFile&
           plan.open_bytes += bytes.size();
         }
         cut_bytes += bytes.size();
-        saved = file.append(bytes);
+        saved = file.append(bytes.span());
         return saved.has_value();
       });
   if (!read) return read;
@@ -179,12 +179,12 @@ Result<Truncation::Plan> Truncation::plan_reset(LogId log, Offset start) {
   if (!sealed) return std::unexpected(sealed.error());
   plan.removed = std::move(*sealed);
   for (const Run& run : table_.open_runs(log)) {
-    Status listed =
-        database_.visit_run(log, run, run.first, 0, [&](const BatchKey& key, ByteSpan bytes) {
-          plan.open_batches.push_back(key);
-          plan.open_bytes += bytes.size();
-          return true;
-        });
+    Status listed = database_.visit_run(log, run, run.first, 0,
+                                        [&](const BatchKey& key, const SharedBytes& bytes) {
+                                          plan.open_batches.push_back(key);
+                                          plan.open_bytes += bytes.size();
+                                          return true;
+                                        });
     if (!listed) return std::unexpected(listed.error());
   }
   return plan;

@@ -1,9 +1,12 @@
 #include "protocol/base/shared_bytes.h"
 
+#include <array>
 #include <atomic>
+#include <bit>
 #include <cassert>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -22,11 +25,101 @@ struct alignas(16) SharedBytes::Slab {
     // A sole holder needs no atomic write: nobody is left who could race with it.
     if (holders.load(std::memory_order_acquire) == 1 ||
         holders.fetch_sub(1, std::memory_order_acq_rel) == 1) {
-      this->~Slab();
-      std::free(this);
+      give_back(this);
     }
   }
+  static Slab* make(std::size_t capacity_bytes);
+  static void give_back(Slab* slab);
 };
+
+namespace {
+
+// Under a sanitizer every slab is one of its own, so that a late use is seen.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kPooled = false;
+#elif defined(__has_feature)
+constexpr bool kPooled = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#else
+constexpr bool kPooled = true;
+#endif
+
+constexpr std::size_t kLeastPooledBytes = 32 * 1024, kMostPooledBytes = 2 * 1024 * 1024;
+constexpr std::size_t kPoolBytes = 8 * 1024 * 1024;  // of the process, at most
+constexpr std::size_t kSteps = 8;  // capacities between one power of two and the next
+
+constexpr bool is_pooled(std::size_t capacity_bytes) {
+  return kPooled && capacity_bytes >= kLeastPooledBytes && capacity_bytes <= kMostPooledBytes;
+}
+
+// The next capacity that slabs are made in: at most an eighth more.
+constexpr std::size_t rounded(std::size_t size_bytes) {
+  const std::size_t step = std::bit_floor(size_bytes) / kSteps;
+  return (size_bytes + step - 1) / step * step;
+}
+
+constexpr std::size_t index_of(std::size_t capacity_bytes) {
+  const std::size_t power = std::bit_floor(capacity_bytes);
+  const auto doublings =
+      static_cast<std::size_t>(std::countr_zero(power) - std::countr_zero(kLeastPooledBytes));
+  return doublings * kSteps + (capacity_bytes - power) / (power / kSteps);
+}
+
+// Large slabs that nobody holds, for those who need one next. The allocator would give their pages
+// back to the kernel at once, which then clears and maps them anew for every slab received.
+class SlabPool {
+ public:
+  static SlabPool& instance() {
+    static auto* pool = new SlabPool;  // never destroyed: slabs may end after it
+    return *pool;
+  }
+
+  void* take(std::size_t capacity_bytes) {
+    const std::lock_guard lock(mutex_);
+    Free*& first = free_[index_of(capacity_bytes)];
+    if (first == nullptr) return nullptr;
+    bytes_ -= capacity_bytes;
+    return std::exchange(first, first->next);
+  }
+
+  // False: there are enough.
+  bool put(void* memory, std::size_t capacity_bytes) {
+    const std::lock_guard lock(mutex_);
+    if (bytes_ + capacity_bytes > kPoolBytes) return false;
+    bytes_ += capacity_bytes;
+    Free*& first = free_[index_of(capacity_bytes)];
+    first = new (memory) Free{first};
+    return true;
+  }
+
+ private:
+  struct Free {
+    Free* next;
+  };
+
+  std::mutex mutex_;
+  std::array<Free*, index_of(kMostPooledBytes) + 1> free_{};
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace
+
+SharedBytes::Slab* SharedBytes::Slab::make(std::size_t capacity_bytes) {
+  void* memory = nullptr;
+  if (is_pooled(capacity_bytes)) {
+    capacity_bytes = rounded(capacity_bytes);
+    memory = SlabPool::instance().take(capacity_bytes);
+  }
+  if (memory == nullptr) memory = std::malloc(sizeof(Slab) + capacity_bytes);
+  if (memory == nullptr) std::abort();
+  return new (memory) Slab(capacity_bytes);
+}
+
+void SharedBytes::Slab::give_back(Slab* slab) {
+  const std::size_t capacity_bytes = slab->capacity;
+  slab->~Slab();
+  if (is_pooled(capacity_bytes) && SlabPool::instance().put(slab, capacity_bytes)) return;
+  std::free(slab);
+}
 
 SharedBytes::SharedBytes(Slab* slab, std::uint8_t* data, std::size_t size)
     : slab_(slab), data_(data), size_(size) {}
@@ -54,9 +147,7 @@ SharedBytes::~SharedBytes() {
 
 SharedBytes SharedBytes::allocate(std::size_t size_bytes) {
   if (size_bytes == 0) return {};
-  void* memory = std::malloc(sizeof(Slab) + size_bytes);
-  if (memory == nullptr) std::abort();
-  auto* slab = new (memory) Slab(size_bytes);
+  Slab* slab = Slab::make(size_bytes);
   return {slab, slab->bytes(), size_bytes};
 }
 

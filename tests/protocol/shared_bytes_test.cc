@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -66,4 +67,41 @@ TEST_CASE("slices are copied and dropped on several threads") {
 }
 
 }  // namespace
+TEST_CASE("large slabs are made a little larger, and used again") {
+  for (const std::size_t size : {32'768, 32'769, 65'600, 262'144, 1'000'001, 2'097'152}) {
+    CAPTURE(size);
+    const auto slab = SharedBytes::allocate(size);
+    CHECK(slab.size() == size);
+    CHECK(slab.charged_bytes() >= size);
+    CHECK(slab.charged_bytes() <= size + size / 8);
+  }
+  auto first = SharedBytes::allocate(262'144);
+  auto second = first.slice(0, 10);
+  const std::uint8_t* const where = first.data();
+  first = {};
+  CHECK(SharedBytes::allocate(262'144).data() != where);  // held by the slice
+}
+
+TEST_CASE("slabs that many threads take and drop are nobody else's meanwhile") {
+  std::vector<std::thread> threads;
+  std::atomic<int> wrong = 0;
+  for (std::uint8_t id = 1; id <= 4; ++id) {
+    threads.emplace_back([&wrong, id] {
+      std::vector<SharedBytes> held;
+      for (int i = 0; i < 2'000; ++i) {
+        auto slab = SharedBytes::allocate(40'000 + 40'000 * (i % 3));
+        slab.mutable_data()[0] = slab.mutable_data()[slab.size() - 1] = id;
+        held.push_back(std::move(slab));
+        if (held.size() < 50) continue;
+        for (const SharedBytes& one : held) {
+          if (one.data()[0] != id || one.data()[one.size() - 1] != id) ++wrong;
+        }
+        held.clear();
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(wrong == 0);
+}
+
 }  // namespace andyx

@@ -33,7 +33,7 @@ void make_format_2(const std::string& directory) {
     REQUIRE(database);
     rocksdb::WriteBatch batch;
     REQUIRE((*database)->visit_batches_from(
-        0, [&](std::string_view key, const std::optional<Place>& place, ByteSpan bytes) {
+        0, [&](std::string_view key, const std::optional<Place>& place, const SharedBytes& bytes) {
           REQUIRE(place);
           return batch
               .Put((*database)->family(Family::kLog), {key.data(), key.size()},
