@@ -112,6 +112,13 @@ Result<std::optional<SharedBytes>> FrameReader::next() {
   return frame;
 }
 
+SharedBytes FrameReader::take_rest() {
+  auto rest = slab_.slice(begin_, buffered_bytes());
+  slab_ = {};
+  begin_ = end_ = 0;
+  return rest;
+}
+
 std::size_t FrameReader::buffered_bytes() const { return end_ - begin_; }
 
 std::size_t FrameReader::charged_bytes() const { return slab_.charged_bytes(); }

@@ -29,6 +29,9 @@ class FrameReader {
   // address aligned to 8 bytes (it is moved where it does not), so that FlatBuffers may verify it.
   Result<std::optional<SharedBytes>> next();
 
+  // What was received and not handed out, for another reader to go on with; nothing is left here.
+  SharedBytes take_rest();
+
   void set_max_frame_bytes(std::size_t bytes) { max_frame_bytes_ = bytes; }
   std::size_t buffered_bytes() const;  // received, not yet handed out
   std::size_t charged_bytes() const;   // capacity this reader holds

@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "protocol/base/error.h"
 #include "protocol/base/shared_bytes.h"
@@ -25,6 +27,21 @@ struct Address {
 
 // Does the address name this machine only (127.0.0.0/8, ::1, localhost)? Any thread.
 bool is_loopback(const Address& address);
+
+// A connection on its way from one loop to another: the socket, and what was received and not
+// handed out yet. Closes the socket where nobody takes it over.
+class LooseConnection {
+ public:
+  LooseConnection(int fd, SharedBytes unread) : fd_(fd), unread_(std::move(unread)) {}  // owns `fd`
+  LooseConnection(LooseConnection&& other) noexcept;
+  LooseConnection& operator=(LooseConnection&& other) noexcept;
+  ~LooseConnection();
+
+ private:
+  friend Result<std::unique_ptr<class Connection>> take_over(Loop& loop, LooseConnection loose);
+  int fd_ = -1;
+  SharedBytes unread_;
+};
 
 class Connection;
 
@@ -65,11 +82,18 @@ class Connection {
   // Closes after what is queued was sent (at most `linger_ms`), or at once with 0.
   virtual void close(std::uint32_t linger_ms, Error reason) = 0;
 
+  // Takes it off this loop: the handler hears nothing more, the peer notices nothing. Nothing is
+  // returned, and all stays as it is, while frames wait to be sent or it closes.
+  virtual std::optional<LooseConnection> let_go() = 0;
+
   virtual std::uint64_t last_received_ms() const = 0;  // loop's now_ms of the last bytes
   virtual std::size_t receive_charged_bytes() const = 0;
   virtual const std::string& peer() const = 0;  // "127.0.0.1:4711"
   virtual frame::FrameReader& reader() = 0;
 };
+
+// Goes on with a connection that another loop let go of. kConnectionLost. Loop thread.
+Result<std::unique_ptr<Connection>> take_over(Loop& loop, LooseConnection loose);
 
 // Several loops of one process listen on the same port by SO_REUSEPORT.
 class Listener {

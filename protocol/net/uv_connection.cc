@@ -1,6 +1,11 @@
 #include "protocol/net/uv_connection.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <utility>
 
 namespace andyx::net {
@@ -48,6 +53,7 @@ class UvConnection::Face final : public Connection {
   void close(std::uint32_t linger_ms, Error reason) override {
     core_->close(linger_ms, std::move(reason));
   }
+  std::optional<LooseConnection> let_go() override { return core_->let_go(); }
   std::uint64_t last_received_ms() const override { return core_->last_received_ms_; }
   std::size_t receive_charged_bytes() const override { return core_->reader_.charged_bytes(); }
   const std::string& peer() const override { return core_->peer_; }
@@ -56,6 +62,33 @@ class UvConnection::Face final : public Connection {
  private:
   std::shared_ptr<UvConnection> core_;
 };
+
+LooseConnection::LooseConnection(LooseConnection&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)), unread_(std::move(other.unread_)) {}
+
+LooseConnection& LooseConnection::operator=(LooseConnection&& other) noexcept {
+  std::swap(fd_, other.fd_);
+  std::swap(unread_, other.unread_);
+  return *this;
+}
+
+LooseConnection::~LooseConnection() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+Result<std::unique_ptr<Connection>> take_over(Loop& loop, LooseConnection loose) {
+  auto core = UvConnection::make(static_cast<UvLoop&>(loop));
+  if (core == nullptr) return fail(ErrorCode::kConnectionLost, "the event loop ends");
+  if (const int rc = uv_tcp_open(core->tcp(), loose.fd_); rc != 0) {
+    Error lost{ErrorCode::kConnectionLost, std::string("taking a socket over: ") + uv_strerror(rc)};
+    core->abort(lost);
+    return std::unexpected(std::move(lost));
+  }
+  loose.fd_ = -1;
+  auto connection = core->established();
+  core->receive_again(loose.unread_);
+  return connection;
+}
 
 std::shared_ptr<UvConnection> UvConnection::make(UvLoop& loop) {
   if (loop.closing()) return nullptr;
@@ -275,6 +308,28 @@ void UvConnection::shut_down() {
     if (core.peer_has_ended_) core.abort(std::move(core.reason_));
   });
   if (rc != 0) abort(std::move(reason_));
+}
+
+std::optional<LooseConnection> UvConnection::let_go() {
+  uv_os_fd_t fd = -1;
+  if (state_ != State::kOpen || !queue_.empty() || peer_reads_no_more_) return std::nullopt;
+  if (uv_fileno(reinterpret_cast<uv_handle_t*>(&tcp_), &fd) != 0) return std::nullopt;
+  const int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (own < 0) return std::nullopt;
+  handler_ = nullptr;
+  abort(Error{ErrorCode::kConnectionLost, "went to another loop"});
+  return LooseConnection(own, reader_.take_rest());
+}
+
+void UvConnection::receive_again(const SharedBytes& bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const auto room = reader_.receive_buffer();
+    const std::size_t part = std::min(room.size(), bytes.size() - at);
+    std::memcpy(room.data(), bytes.data() + at, part);
+    reader_.received(part);
+    at += part;
+  }
+  if (!bytes.empty()) loop_.at_end_of_turn([self = shared_from_this()] { self->deliver_frames(); });
 }
 
 void UvConnection::abort(Error reason) {

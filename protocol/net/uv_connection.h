@@ -23,6 +23,7 @@ class UvConnection final : public Closable, public std::enable_shared_from_this<
   uv_stream_t* stream() { return reinterpret_cast<uv_stream_t*>(&tcp_); }
   // The socket is connected: sets its options and makes the owner's face.
   std::unique_ptr<Connection> established();
+  void receive_again(const SharedBytes& bytes);  // that came before it was on this loop
   // Closes without lingering; on_closed follows from the loop, where there is somebody to tell.
   void abort(Error reason);
   void loop_stops() override;
@@ -39,6 +40,7 @@ class UvConnection final : public Closable, public std::enable_shared_from_this<
   void set_handler(ConnectionHandler* handler);
   void orphan();  // the face is gone: close silently
   void close(std::uint32_t linger_ms, Error reason);
+  std::optional<LooseConnection> let_go();
 
   void start_reading();
   void on_read(ssize_t n);

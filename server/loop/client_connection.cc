@@ -13,6 +13,9 @@ namespace andyx::server {
 namespace {
 
 constexpr std::uint32_t kLingerMs = 1'000;
+// Produces to partitions of one other loop, with nothing under way meanwhile, before a connection
+// moves there.
+constexpr std::uint32_t kProducesBeforeMove = 16;
 
 }  // namespace
 
@@ -51,12 +54,60 @@ void ClientConnection::on_frame(net::Connection&, SharedBytes frame) {
         {ErrorCode::kHelloRequired, "the first frame of a connection is a hello"});
   }
   if (relay_) return relay_->on_frame(root, std::move(frame));
+  if (CoreLoop* owner = better_loop(root)) {
+    first_elsewhere_ = std::move(frame);
+    connection_->pause_reading();
+    // Not from here: the connection is in the middle of a read.
+    loop_.net_loop().at_end_of_turn([&here = loop_, id = id_, owner] {
+      if (auto* connection = here.find_connection(id)) connection->move_to(*owner);
+    });
+    return;
+  }
+  handle(root, std::move(frame));
+}
+
+void ClientConnection::handle(const protocol::Frame& root, SharedBytes frame) {
   std::size_t charged = frame.size();
   ++requests_in_flight_;
   bytes_in_flight_ += charged;
   loop_.node().bytes_in_flight.fetch_add(charged, std::memory_order_relaxed);
   throttle();
   handle_request(*this, root, std::move(frame), Reply(loop_, id_, root.correlation_id(), charged));
+}
+
+// One who sends a message after the other to one partition waits for two threads less on its loop.
+// Where many are under way nobody waits, and one who goes round partitions is as well off anywhere.
+CoreLoop* ClientConnection::better_loop(const protocol::Frame& root) {
+  if (root.body_type() != protocol::Body::Produce || !may_move()) return nullptr;
+  const auto* produce = root.body_as_Produce();
+  const auto* record = loop_.image().find_partition(produce->topic_id(), produce->partition());
+  CoreLoop* owner = record == nullptr ? &loop_ : &loop_.node().loop_of(record->partition_id);
+  if (std::exchange(produces_to_, owner) != owner) in_a_row_ = 0;
+  return owner != &loop_ && ++in_a_row_ >= kProducesBeforeMove ? owner : nullptr;
+}
+
+// Nothing here or elsewhere knows it by its id.
+bool ClientConnection::may_move() const {
+  return requests_in_flight_ == 0 && connection_->queued_bytes() == 0 && node_id_ == 0 &&
+         streams_.empty() && attachments_.empty() && producers_.empty() && !paused_ &&
+         !loop_.draining();
+}
+
+void ClientConnection::move_to(CoreLoop& owner) {
+  if (closing_) return;
+  SharedBytes frame = std::exchange(first_elsewhere_, {});
+  if (auto socket = connection_->let_go()) {
+    return loop_.give_away(id_, owner,
+                           {std::move(*socket), std::move(client_name_), std::move(frame)});
+  }
+  in_a_row_ = 0;
+  connection_->resume_reading();
+  on_frame(*connection_, std::move(frame));
+}
+
+void ClientConnection::arrived(std::string client_name, SharedBytes frame) {
+  hello_done(std::move(client_name), 0, 0);
+  on_frame(*connection_, std::move(frame));
 }
 
 void ClientConnection::on_read_end(net::Connection&) {}

@@ -64,6 +64,13 @@ struct OpenProducerPlace {
   bool single = false;
 };
 
+// A connection that goes to another loop, with the request that it is to begin with.
+struct MovingConnection {
+  net::LooseConnection socket;
+  std::string client_name;
+  SharedBytes frame;
+};
+
 class ClientConnection final : public net::ConnectionHandler {
  public:
   ClientConnection(CoreLoop& loop, std::uint64_t id, std::unique_ptr<net::Connection> connection);
@@ -112,6 +119,10 @@ class ClientConnection final : public net::ConnectionHandler {
   void try_resume() {
     if (paused_) throttle();
   }
+  // To where the partition is that it produces to. It is destroyed by that, unless it could not go.
+  void move_to(CoreLoop& owner);
+  // As it came from another loop.
+  void arrived(std::string client_name, SharedBytes frame);
   // The connection has ended: its streams and attachments with it.
   void release_streams();
   void release_producers();
@@ -125,6 +136,9 @@ class ClientConnection final : public net::ConnectionHandler {
   void on_closed(net::Connection& connection, const Error& reason) override;
 
  private:
+  CoreLoop* better_loop(const protocol::Frame& root);
+  bool may_move() const;
+  void handle(const protocol::Frame& root, SharedBytes frame);
   void tell_session_closed();
   void tell_closed(std::uint32_t stream, const StreamRoute& route);
   bool over_budget() const;
@@ -150,6 +164,10 @@ class ClientConnection final : public net::ConnectionHandler {
   std::uint64_t opened_ms_;
   std::uint64_t stuck_since_ms_ = 0;  // nothing of what is queued could be sent since
   std::size_t queued_bytes_ = 0;      // at the last look
+  // The loop of the partition that it has produced to so often in a row.
+  CoreLoop* produces_to_ = nullptr;
+  std::uint32_t in_a_row_ = 0;
+  SharedBytes first_elsewhere_;  // while it moves: the request to begin with
   std::uint32_t requests_in_flight_ = 0;
   std::size_t bytes_in_flight_ = 0;
   bool hello_done_ = false;

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "server/app/log.h"
 #include "server/cluster/node_links.h"
 #include "server/handlers/mains.h"
 #include "server/partition/partition.h"
@@ -134,6 +135,27 @@ void CoreLoop::remove_connection(std::uint64_t id) {
   if (connections_.empty() && closed_) std::exchange(closed_, {})();
 }
 
+void CoreLoop::give_away(std::uint64_t id, CoreLoop& owner, MovingConnection moving) {
+  connections_.erase(id);
+  auto shared = std::make_shared<MovingConnection>(std::move(moving));
+  owner.net_loop().post([&owner, shared] { owner.take_over(std::move(*shared)); });
+  if (connections_.empty() && closed_) std::exchange(closed_, {})();
+}
+
+void CoreLoop::take_over(MovingConnection moving) {
+  auto connection = net::take_over(*loop_, std::move(moving.socket));
+  if (closing_ || !connection) {  // it ends here, as those of the loop did
+    node_.connections.fetch_sub(1, std::memory_order_relaxed);
+    return;
+  }
+  const auto id = node_.next_connection_id.fetch_add(1, std::memory_order_relaxed);
+  auto client = std::make_unique<ClientConnection>(*this, id, std::move(*connection));
+  auto& placed = *connections_.emplace(id, std::move(client)).first->second;
+  log::debug("connection goes on at the loop that it produces to",
+             {{"peer", placed.peer()}, {"loop", index_}});
+  placed.arrived(std::move(moving.client_name), std::move(moving.frame));
+}
+
 void CoreLoop::answer(std::uint64_t connection_id, std::optional<frame::OutFrame> frame,
                       std::size_t charged_bytes) {
   node_.bytes_in_flight.fetch_sub(charged_bytes, std::memory_order_relaxed);
@@ -257,6 +279,7 @@ void CoreLoop::check_drained() {
 
 void CoreLoop::close_connections(net::Task closed) {
   closed_ = std::move(closed);
+  closing_ = true;
   for (auto& [id, connection] : connections_)
     connection->close({ErrorCode::kShuttingDown, "the node stops"});
   if (connections_.empty()) std::exchange(closed_, {})();

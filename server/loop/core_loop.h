@@ -102,6 +102,8 @@ class CoreLoop {
   // Connections of this loop.
   ClientConnection* find_connection(std::uint64_t id);
   void remove_connection(std::uint64_t id);
+  // One of this loop's goes on at another one.
+  void give_away(std::uint64_t id, CoreLoop& owner, MovingConnection moving);
   // Looked at again at the next short tick.
   void add_parked(PartitionId partition) { parked_.insert(partition); }
   // A partition that wants its every_second; until it says that it needs no more.
@@ -127,6 +129,7 @@ class CoreLoop {
   void end_coordinators(TopicId topic, const Topic* present);
   std::optional<Error> end_of(const Coordinator& coordinator, const Topic* present) const;
   void accept(std::unique_ptr<net::Connection> connection);
+  void take_over(MovingConnection moving);
   void every_second();
   void tend_watched();
   void watch_clock();
@@ -162,6 +165,7 @@ class CoreLoop {
   LoopLoad load_{*this};
   net::Task drained_, closed_;
   bool draining_ = false;
+  bool closing_ = false;
   bool final_snapshots_ = false;
 };
 
