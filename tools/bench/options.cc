@@ -25,12 +25,11 @@ CLI::App& add_command(CLI::App& app, Options& options, const std::string& name,
 }
 
 void add_amount(CLI::App& app, Options& options) {
-  CLI::Option* messages =
-      add_number<std::uint64_t>(app, "--messages", options.messages, "N", "how many messages", 1);
-  app.add_option("--seconds", options.seconds, "how long (default 10, without --messages)")
+  add_number<std::uint64_t>(app, "--messages", options.messages, "N", "how many messages", 1);
+  app.add_option("--seconds", options.seconds,
+                 "how long (default 10, without --messages); with both, until the first of them")
       ->type_name("S")
-      ->check(CLI::Range(0.01, 86'400.0))
-      ->excludes(messages);
+      ->check(CLI::Range(0.01, 86'400.0));
 }
 
 void add_size(CLI::App& app, Options& options, std::uint64_t least) {

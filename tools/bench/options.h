@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -60,8 +61,8 @@ struct Options {
   std::string server;
   std::uint32_t timeout_ms = 30'000;  // without any progress
   std::string topic;
-  std::uint64_t messages = 0;  // 0: by `seconds`
-  std::optional<double> seconds;
+  std::uint64_t messages = 0;      // 0: by `seconds`
+  std::optional<double> seconds;   // with `messages`: what is over first
   std::uint64_t size_bytes = 100;  // of a payload
   std::uint32_t producers = 1;     // each with a connection and threads of its own
   std::uint32_t consumers = 1;
@@ -87,7 +88,9 @@ struct Options {
   WorkloadOptions workload;
   PlotOptions plot;
 
-  double seconds_or_default() const { return seconds.value_or(10); }
+  double seconds_or_default() const {
+    return seconds.value_or(messages == 0 ? 10 : std::numeric_limits<double>::infinity());
+  }
 };
 
 // Prints help and version to stdout, what is wrong to stderr; then the status says how to exit.
