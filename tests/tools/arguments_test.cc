@@ -268,6 +268,8 @@ TEST_CASE("the load generator refuses contradictions") {
   CHECK(refused({"consume", "t", "--consumers", "2"}));
   CHECK_FALSE(refused({"consume", "t", "--consumers", "2", "--type", "shared"}));
   CHECK_FALSE(refused({"limit", "--seconds", "0.5", "--json", "-"}));
+  CHECK(refused({"idle", "--connections", "0"}));
+  CHECK_FALSE(refused({"idle", "--connections", "5", "--seconds", "1"}));
   CHECK_FALSE(refused({"produce", "t", "--messages", "1", "--seconds", "1"}));
 }
 

@@ -57,6 +57,7 @@ Status ProducerWorker::connect(const Options& options) {
   producer_options.compression = options.compression;
   producer_options.linger_ms = options.one_at_a_time ? 0 : options.linger_ms;
   producer_options.batch_bytes = options.batch_bytes;
+  producer_options.buffer_bytes = options.buffer_bytes;
   producer_options.delivery_timeout_ms = options.timeout_ms;
   producer_options.on_batch = [this](const client::BatchOutcome& outcome) { on_batch(outcome); };
   auto producer = client_->producer(std::move(producer_options));

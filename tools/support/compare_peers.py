@@ -113,7 +113,8 @@ class AndyX(System):
                 raise Failed(f"{program} is not built")
         return run([str(self.tools.server), "--version"]).split()[-1]
 
-    def start(self, contestant, directory):
+    def start(self, contestant, directory, ready=True):
+        """With `ready`, when it serves; else at once."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ANDYX_")}
         environment["ANDYX_BUILD_DIR"] = str(self.tools.build)
         if contestant.nodes > 1:
@@ -123,7 +124,8 @@ class AndyX(System):
                          "--listen", f"{HOST}:{port}", "--peer-listen", f"{HOST}:0",
                          "--fsync", "true" if contestant.fsync else "false"], port, directory, environment)
         server.nodes = [f"{HOST}:{port}"]
-        server.wait_ready()
+        if ready:
+            server.wait_ready()
         return server
 
     def bench(self, server, *words):

@@ -3,6 +3,7 @@
 
 import os
 import pathlib
+import platform
 import re
 import socket
 import subprocess
@@ -47,6 +48,29 @@ def run(command, within_s=1800, **more):
         said = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise Failed(f"{' '.join(command[:3])} failed: {said[0] if said else done.returncode}")
     return done.stdout
+
+
+def machine():
+    cpu = next((line.split(": ", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
+            "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+            "load_average_at_start": os.getloadavg()[0], "clients": "on the same machine"}
+
+
+class Programs:
+    """Andy X's own, in ANDYX_BUILD_DIR (build), and the directory for data and results."""
+
+    def __init__(self, directory, name):
+        self.build = pathlib.Path(os.environ.get("ANDYX_BUILD_DIR", "build")).resolve()
+        self.server = self.build / "server" / "andyx-server"
+        self.bench = self.build / "tools" / "andyx-bench"
+        self.cli = self.build / "tools" / "andyx-cli"
+        self.directory = pathlib.Path(directory or self.build / name).resolve()
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def make(self, *more):
+        run(["ninja", "-C", str(self.build), "server/andyx-server", "tools/andyx-bench", "tools/andyx-cli", *more],
+            within_s=7200)
 
 
 class Measured:
