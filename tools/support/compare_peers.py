@@ -18,6 +18,7 @@ TOPIC = "compare"
 PARTITIONS = 4  # where a system has them
 NATS_MODULE = "github.com/nats-io/nats-server/v2@v2.11.4"
 KAFKA_ARTIFACT = ("org.apache.kafka", "kafka_2.13", "3.9.1")
+RABBITMQ_READY_WITHIN_S = 240  # it is 10 s of CPU time on two cores
 KAFKA_CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -360,7 +361,7 @@ class RabbitMq(System):
                 "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
                 "RABBITMQ_DIST_PORT": str(distribution),
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}"}, epmd)
-            server.wait_ready(said="Server startup complete")
+            server.wait_ready(said="Server startup complete", within_s=RABBITMQ_READY_WITHIN_S)
         except Failed:
             (server or epmd).stop()
             raise

@@ -116,9 +116,9 @@ class Server(Measured):
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                             cwd=directory, env={**os.environ, **(environment or {})})
 
-    def wait_ready(self, said=None):
+    def wait_ready(self, said=None, within_s=READY_WITHIN_S):
         """Until it takes connections and, with `said`, until its log has that."""
-        end = time.monotonic() + READY_WITHIN_S
+        end = time.monotonic() + within_s
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise Failed(f"its server ended at once: {self.last_line()}")
@@ -129,7 +129,7 @@ class Server(Measured):
             except OSError:
                 pass
             time.sleep(0.1)
-        raise Failed(f"its server was not ready within {READY_WITHIN_S} s: {self.last_line()}")
+        raise Failed(f"its server was not ready within {within_s} s: {self.last_line()}")
 
     def last_line(self):
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
