@@ -263,12 +263,14 @@ TEST_CASE("the load generator refuses contradictions") {
   };
   CHECK(refused({}));
   CHECK(refused({"produce"}));
-  CHECK(refused({"produce", "t", "--messages", "1", "--seconds", "1"}));
   CHECK(refused({"produce", "t", "--messages", "0"}));
   CHECK(refused({"end-to-end", "t", "--size", "15"}));
   CHECK(refused({"consume", "t", "--consumers", "2"}));
   CHECK_FALSE(refused({"consume", "t", "--consumers", "2", "--type", "shared"}));
   CHECK_FALSE(refused({"limit", "--seconds", "0.5", "--json", "-"}));
+  CHECK(refused({"idle", "--connections", "0"}));
+  CHECK_FALSE(refused({"idle", "--connections", "5", "--seconds", "1"}));
+  CHECK_FALSE(refused({"produce", "t", "--messages", "1", "--seconds", "1"}));
 }
 
 TEST_CASE("tenants, products and components: as many parts as the level has") {

@@ -42,6 +42,10 @@ class CompareReport(unittest.TestCase):
         self.assertIn("| publish-100 | Peer <1> | 300 | 100 … 500 | 6.67 × |", text)
         self.assertIn("not run: Iggy: no crate", text)
 
+    def test_the_table_has_what_a_sync_writes(self):
+        text = report.table(report.summarize([run("Andy X", 1.0, bytes_per_sync=size) for size in (5e5, 7e5, 6e5)]), [], {})
+        self.assertIn("| 600 |", text)
+
     def test_the_plot_is_well_formed(self):
         root = xml.etree.ElementTree.fromstring(report.plot(report.summarize(self.runs)))
         bars = [rect for rect in root.iter() if rect.tag.endswith("rect")]

@@ -41,11 +41,11 @@ class Sender {
 
  private:
   bool more() const {
-    if (options_.messages != 0) {
-      const std::uint64_t per_batch = options_.batch_bytes / options_.message_bytes;
-      return sent_bytes_ / options_.batch_bytes * per_batch < options_.messages;
-    }
-    return static_cast<double>(net::monotonic_ns() - started_ns_) / 1e9 < options_.seconds;
+    const auto elapsed_ns = static_cast<double>(net::monotonic_ns() - started_ns_);
+    if (elapsed_ns >= options_.seconds * 1e9) return false;
+    if (options_.messages == 0) return true;
+    const std::uint64_t per_batch = options_.batch_bytes / options_.message_bytes;
+    return sent_bytes_ / options_.batch_bytes * per_batch < options_.messages;
   }
 
   Status send_batches() {

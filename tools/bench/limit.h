@@ -20,7 +20,7 @@ struct LimitOptions {
   std::uint64_t batch_bytes = 64 * 1024;
   std::uint64_t window_bytes = 4 * 1024 * 1024;  // sent and not yet acknowledged
   std::uint64_t messages = 0;                    // 0: until `seconds` have passed
-  double seconds = 5;                            // with messages: ignored
+  double seconds = 5;                            // with messages: what is over first
   bool sync = true;                              // fdatasync before each acknowledgement
   bool to_disk = true;                           // else nothing is written: loopback TCP alone
   double write_factor = 1;                       // bytes written for each byte received; at least 1

@@ -105,6 +105,8 @@ tools::ExitStatus run(const Options& options) {
       return finish(options, run_produce(options, *control));
     case BenchCommand::kConsume:
       return finish(options, run_consume(options, *control));
+    case BenchCommand::kIdle:
+      return finish(options, run_idle(options, *control));
     case BenchCommand::kSubscriptions:
       return finish_suite(options, run_suite(options, *control));
     case BenchCommand::kRun:

@@ -13,7 +13,8 @@ namespace {
 using tools::add_choice;
 using tools::add_number;
 
-constexpr std::uint32_t kMaxWorkers = 256;
+constexpr std::uint32_t kMaxWorkers = 1'000;
+constexpr std::uint32_t kMaxIdle = 1'000'000;
 constexpr std::uint32_t kMaxPlots = 8;          // that a plot still tells apart
 constexpr std::uint64_t kMinStampedBytes = 16;  // end-to-end: time and run id
 
@@ -25,12 +26,11 @@ CLI::App& add_command(CLI::App& app, Options& options, const std::string& name,
 }
 
 void add_amount(CLI::App& app, Options& options) {
-  CLI::Option* messages =
-      add_number<std::uint64_t>(app, "--messages", options.messages, "N", "how many messages", 1);
-  app.add_option("--seconds", options.seconds, "how long (default 10, without --messages)")
+  add_number<std::uint64_t>(app, "--messages", options.messages, "N", "how many messages", 1);
+  app.add_option("--seconds", options.seconds,
+                 "how long (default 10, without --messages); with both, until the first of them")
       ->type_name("S")
-      ->check(CLI::Range(0.01, 86'400.0))
-      ->excludes(messages);
+      ->check(CLI::Range(0.01, 86'400.0));
 }
 
 void add_size(CLI::App& app, Options& options, std::uint64_t least) {
@@ -73,6 +73,9 @@ void add_sending(CLI::App& app, Options& options) {
   add_batch(app, options);
   add_number<std::uint32_t>(app, "--linger", options.linger_ms, "MS",
                             "how long a batch waits for more messages (default 2)", 0, 60'000);
+  add_number<std::uint64_t>(app, "--buffer", options.buffer_bytes, "BYTES",
+                            "of each producer: sent and not yet answered (default 32 MiB)", 1,
+                            1u << 30);
 }
 
 void add_producing(CLI::App& app, Options& options) {
@@ -252,6 +255,18 @@ void add_workload(CLI::App& app, Options& options) {
   add_json(run, options);
 }
 
+void add_idle(CLI::App& app, Options& options) {
+  CLI::App& idle = add_command(app, options, "idle",
+                               "Connections that say hello and nothing else: what they cost a node",
+                               BenchCommand::kIdle);
+  add_number<std::uint32_t>(idle, "--connections", options.connections, "N", "(default 10000)", 1,
+                            kMaxIdle);
+  idle.add_option("--seconds", options.seconds, "how long they are held (default 10)")
+      ->type_name("S")
+      ->check(CLI::Range(0.01, 86'400.0));
+  add_json(idle, options);
+}
+
 void add_plot(CLI::App& app, Options& options) {
   CLI::App& plot =
       add_command(app, options, "plot",
@@ -299,6 +314,7 @@ std::variant<Options, tools::ExitStatus> parse_options(int argc, const char* con
   add_limit(app, options);
   add_suite(app, options);
   add_workload(app, options);
+  add_idle(app, options);
   add_plot(app, options);
 
   CLI::App& produce =

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <variant>
@@ -19,6 +20,7 @@ enum class BenchCommand : std::uint8_t {
   kProduce,
   kConsume,
   kEndToEnd,
+  kIdle,
   kSubscriptions,
   kRun,
   kPlot
@@ -60,18 +62,20 @@ struct Options {
   std::string server;
   std::uint32_t timeout_ms = 30'000;  // without any progress
   std::string topic;
-  std::uint64_t messages = 0;  // 0: by `seconds`
-  std::optional<double> seconds;
+  std::uint64_t messages = 0;      // 0: by `seconds`
+  std::optional<double> seconds;   // with `messages`: what is over first
   std::uint64_t size_bytes = 100;  // of a payload
   std::uint32_t producers = 1;     // each with a connection and threads of its own
   std::uint32_t consumers = 1;
-  bool loopback_only = false;  // of limit
+  bool loopback_only = false;          // of limit
+  std::uint32_t connections = 10'000;  // of idle
   bool one_at_a_time = false;  // each message waits for the acknowledgement of the one before
   std::uint64_t rate = 0;      // messages/s of all producers together; 0: as fast as possible
   client::Acks acks = client::Acks::kMain;
   client::Compression compression = client::Compression::kNone;
   std::uint64_t batch_bytes = 64 * 1024;
   std::uint32_t linger_ms = 2;
+  std::uint64_t buffer_bytes = 32 * 1024 * 1024;  // of a producer: not yet answered
   std::uint32_t partitions = 4;          // of a topic that is created because it is missing
   std::uint32_t replication_factor = 0;  // likewise; 0: as the server decides
   std::string subscription;              // empty: one of its own, deleted at the end
@@ -88,7 +92,9 @@ struct Options {
   WorkloadOptions workload;
   PlotOptions plot;
 
-  double seconds_or_default() const { return seconds.value_or(10); }
+  double seconds_or_default() const {
+    return seconds.value_or(messages == 0 ? 10 : std::numeric_limits<double>::infinity());
+  }
 };
 
 // Prints help and version to stdout, what is wrong to stderr; then the status says how to exit.

@@ -58,6 +58,7 @@ Status ProducerWorker::connect(const Options& options) {
   producer_options.compression = options.compression;
   producer_options.linger_ms = options.one_at_a_time ? 0 : options.linger_ms;
   producer_options.batch_bytes = options.batch_bytes;
+  producer_options.buffer_bytes = options.buffer_bytes;
   producer_options.delivery_timeout_ms = options.timeout_ms;
   producer_options.on_batch = [this](const client::BatchOutcome& outcome) { on_batch(outcome); };
   auto producer = client_->producer(std::move(producer_options));
@@ -93,7 +94,7 @@ void ProducerWorker::run() {
 }
 
 bool ProducerWorker::time_is_over(std::uint64_t now_ns) const {
-  return work_.messages == 0 && static_cast<double>(now_ns - started_ns_) >= work_.seconds * 1e9;
+  return static_cast<double>(now_ns - started_ns_) >= work_.seconds * 1e9;
 }
 
 Status ProducerWorker::send_all() {
@@ -152,8 +153,9 @@ Status ProducerWorker::send_next() {
     if (!one) return last_one_.set_value(std::unexpected(one.error()));
     const std::uint64_t now_ns = net::monotonic_ns();
     ack_latency_.add(now_ns - sent_ns);
-    const bool enough = work_.messages != 0 ? sent_ >= work_.messages : time_is_over(now_ns);
-    if (enough || stopped_.load(std::memory_order_relaxed)) return last_one_.set_value({});
+    const bool all = work_.messages != 0 && sent_ >= work_.messages;
+    if (all || time_is_over(now_ns) || stopped_.load(std::memory_order_relaxed))
+      return last_one_.set_value({});
     if (Status next = send_next(); !next) last_one_.set_value(std::move(next));
   });
 }

@@ -26,8 +26,8 @@ class ProducerWorker {
   // `messages` 0: until stop() or the time is over. `stamped`: payloads start with a Stamp of run
   // `run`.
   struct Work {
-    std::uint64_t messages = 0;
-    double seconds = 0;
+    std::uint64_t messages = 0;  // 0: until `seconds` are over
+    double seconds = 0;          // with `messages`: what is over first
     double rate = 0;             // messages/s; 0: no limit
     bool one_at_a_time = false;  // each is sent by the acknowledgement of the one before
     std::optional<std::uint64_t> run;

@@ -31,10 +31,14 @@ double Report::bytes_per_s() const { return per_second(bytes, elapsed_s); }
 
 std::string to_text(const Report& report) {
   std::string out;
-  append_line(out, "%s: %llu messages in %.3f s: %s messages/s, %s/s", report.command.c_str(),
-              static_cast<unsigned long long>(report.messages()), report.elapsed_s,
-              tools::short_count(report.messages_per_s()).c_str(),
-              tools::short_bytes(report.bytes_per_s()).c_str());
+  if (report.command == "idle") {
+    append_line(out, "idle: connected in %.3f s", report.elapsed_s);
+  } else {
+    append_line(out, "%s: %llu messages in %.3f s: %s messages/s, %s/s", report.command.c_str(),
+                static_cast<unsigned long long>(report.messages()), report.elapsed_s,
+                tools::short_count(report.messages_per_s()).c_str(),
+                tools::short_bytes(report.bytes_per_s()).c_str());
+  }
   if (report.messages_acked != 0 && report.messages_consumed != 0) {
     append_line(out, "  acknowledged %llu, consumed %llu",
                 static_cast<unsigned long long>(report.messages_acked),

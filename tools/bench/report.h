@@ -14,7 +14,7 @@
 namespace andyx::bench {
 
 struct Report {
-  std::string command;               // limit, produce, consume, end-to-end
+  std::string command;               // limit, produce, consume, end-to-end, idle
   std::uint64_t messages_acked = 0;  // produced and acknowledged
   std::uint64_t messages_consumed = 0;
   double elapsed_s = 0;     // first send to last acknowledgement

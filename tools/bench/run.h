@@ -19,6 +19,8 @@ Result<RunResult> run_limit_command(const Options& options);
 Result<RunResult> run_produce(const Options& options, client::Client& control);
 Result<RunResult> run_consume(const Options& options, client::Client& control);
 Result<RunResult> run_end_to_end(const Options& options, client::Client& control);
+// Opens connections that stay silent, and asks the server what they cost it.
+Result<RunResult> run_idle(const Options& options, client::Client& control);
 
 // messages/s of `limit` with the batches and the window of these producers, in --with-limit's
 // directory; writing each byte as often as `write_factor` says.

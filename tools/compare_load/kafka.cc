@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/net/loop.h"
+#include "tools/compare_load/fields.h"
 #include "tools/compare_load/kafka_wire.h"
 #include "tools/compare_load/peer.h"
 
@@ -38,7 +39,7 @@ class Kafka final : public Peer {
 
   Status create() override {
     std::string body;
-    KafkaWriter writer(body);
+    FieldWriter writer(body);
     writer.integer(std::int32_t{1});
     writer.text(topic_);
     writer.integer(static_cast<std::int32_t>(batches_.size()));
@@ -49,7 +50,7 @@ class Kafka final : public Peer {
     writer.integer(std::int8_t{0});
     const auto reply = ask(Api::kCreateTopics, kCreateTopicsVersion, body);
     if (!reply) return std::unexpected(reply.error());
-    KafkaReader reader(*reply);
+    FieldReader reader(*reply);
     reader.skip(4 + 4);  // throttle, count
     reader.text();
     if (const auto code = reader.integer<std::int16_t>(); code != 0 || !reader.ok()) {
@@ -79,7 +80,7 @@ class Kafka final : public Peer {
     turn_ = 0;
     if (filled == 0) return {};
     std::string body;
-    KafkaWriter writer(body);
+    FieldWriter writer(body);
     writer.null_text();               // no transaction
     writer.integer(std::int16_t{1});  // acks
     writer.integer(kTimeoutMs);
@@ -105,7 +106,7 @@ class Kafka final : public Peer {
     std::uint64_t acknowledged = 0;
     std::string reply;
     while (take_reply(reply)) {
-      KafkaReader reader(reply);
+      FieldReader reader(reply);
       reader.skip(4);
       reader.text();
       const auto partitions = reader.integer<std::int32_t>();
@@ -125,7 +126,7 @@ class Kafka final : public Peer {
 
   Result<std::uint64_t> stored() override {
     std::string body;
-    KafkaWriter writer(body);
+    FieldWriter writer(body);
     writer.integer(std::int32_t{-1});
     writer.integer(std::int32_t{1});
     writer.text(topic_);
@@ -136,7 +137,7 @@ class Kafka final : public Peer {
     }
     const auto reply = ask(Api::kListOffsets, kListOffsetsVersion, body);
     if (!reply) return std::unexpected(reply.error());
-    KafkaReader reader(*reply);
+    FieldReader reader(*reply);
     reader.skip(4);
     reader.text();
     const auto partitions = reader.integer<std::int32_t>();
@@ -153,16 +154,16 @@ class Kafka final : public Peer {
     return count;
   }
 
-  Result<std::uint64_t> consume(std::uint64_t messages) override {
+  Result<Consumed> consume(std::uint64_t messages, const Deadline& deadline) override {
     offsets_.assign(batches_.size(), 0);
-    std::uint64_t count = 0, bytes = 0;
+    Consumed consumed;
     send_fetch();
-    while (count < messages) {
+    while (consumed.messages < messages && !deadline.over()) {
       const auto reply = await_reply();
       if (!reply) return std::unexpected(reply.error());
       const auto parts = parts_of(*reply);
       if (!parts) return std::unexpected(parts.error());
-      std::uint64_t next = count;
+      std::uint64_t next = consumed.messages;
       for (const auto& [partition, records] : *parts) {
         const std::int64_t end = next_offset_of(records);
         if (end < 0) continue;
@@ -176,11 +177,11 @@ class Kafka final : public Peer {
       for (const auto& [partition, records] : *parts) {
         const auto found = read_records(records);
         if (!found) return std::unexpected(found.error());
-        count += found->count;
-        bytes += found->bytes;
+        consumed.messages += found->count;
+        consumed.bytes += found->bytes;
       }
     }
-    return bytes;
+    return consumed;
   }
 
  private:
@@ -188,18 +189,18 @@ class Kafka final : public Peer {
 
   void send(Api api, std::int16_t version, std::string_view body) {
     std::string head;
-    KafkaWriter header(head);
+    FieldWriter header(head);
     header.integer(static_cast<std::int16_t>(api));
     header.integer(version);
     header.integer(++correlation_);
     header.text("compare");
-    KafkaWriter(connection_.out()).integer(static_cast<std::int32_t>(head.size() + body.size()));
+    FieldWriter(connection_.out()).integer(static_cast<std::int32_t>(head.size() + body.size()));
     connection_.out().append(head).append(body);
   }
 
   void send_fetch() {
     std::string body;
-    KafkaWriter writer(body);
+    FieldWriter writer(body);
     writer.integer(std::int32_t{-1});
     writer.integer(std::int32_t{500});  // waits so long, in ms, for
     writer.integer(std::int32_t{1});    // a byte
@@ -217,7 +218,7 @@ class Kafka final : public Peer {
   }
 
   Result<Parts> parts_of(std::string_view reply) {
-    KafkaReader reader(reply);
+    FieldReader reader(reply);
     reader.skip(4);
     Parts parts;
     if (reader.integer<std::int32_t>() == 0) return parts;
@@ -240,7 +241,7 @@ class Kafka final : public Peer {
 
   // A whole reply without its correlation id (they come in order); false: none has arrived.
   bool take_reply(std::string& reply) {
-    KafkaReader reader(connection_.in());
+    FieldReader reader(connection_.in());
     if (reader.left() < 4) return false;
     const auto size = reader.integer<std::int32_t>();
     if (size < 4 || reader.left() < static_cast<std::size_t>(size)) return false;

@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "tools/compare_load/fields.h"
+
 namespace andyx::compare {
 namespace {
 
@@ -46,56 +48,22 @@ std::uint32_t crc32c(std::string_view bytes) {
 
 }  // namespace
 
-void KafkaWriter::varint(std::int64_t value) {
-  auto rest = static_cast<std::uint64_t>(value << 1 ^ value >> 63);
-  while (rest >= 0x80) {
-    out_.push_back(static_cast<char>(rest | 0x80));
-    rest >>= 7;
-  }
-  out_.push_back(static_cast<char>(rest));
-}
-
-std::string_view KafkaReader::bytes(std::int64_t count) {
-  if (count < 0) return {};
-  if (static_cast<std::uint64_t>(count) > bytes_.size()) {
-    failed<int>();
-    return {};
-  }
-  const std::string_view taken = bytes_.substr(0, static_cast<std::size_t>(count));
-  bytes_.remove_prefix(taken.size());
-  return taken;
-}
-
-std::int64_t KafkaReader::varint() {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 64; shift += 7) {
-    if (bytes_.empty()) return failed<std::int64_t>();
-    const auto byte = static_cast<unsigned char>(bytes_.front());
-    bytes_.remove_prefix(1);
-    value |= std::uint64_t{byte & 0x7Fu} << shift;
-    if ((byte & 0x80) == 0) {
-      return static_cast<std::int64_t>(value >> 1) ^ -static_cast<std::int64_t>(value & 1);
-    }
-  }
-  return failed<std::int64_t>();
-}
-
 void KafkaBatch::add(std::string_view value) {
   std::string head;
-  KafkaWriter writer(head);
+  FieldWriter writer(head);
   head.push_back(0);  // attributes
   writer.varint(0);   // time, less that of the batch
   writer.varint(count_);
   writer.varint(-1);  // no key
   writer.varint(static_cast<std::int64_t>(value.size()));
-  KafkaWriter(records_).varint(static_cast<std::int64_t>(head.size() + value.size() + 1));
+  FieldWriter(records_).varint(static_cast<std::int64_t>(head.size() + value.size() + 1));
   records_.append(head).append(value).push_back(0);  // no headers
   ++count_;
 }
 
 void KafkaBatch::seal(std::string& out, std::int64_t time_ms) {
   std::string checked;  // by the checksum
-  KafkaWriter body(checked);
+  FieldWriter body(checked);
   body.integer(std::int16_t{0});                        // attributes
   body.integer(static_cast<std::int32_t>(count_) - 1);  // last offset, less the first
   body.integer(time_ms);
@@ -105,7 +73,7 @@ void KafkaBatch::seal(std::string& out, std::int64_t time_ms) {
   body.integer(std::int32_t{-1});
   body.integer(count_);
   checked += records_;
-  KafkaWriter writer(out);
+  FieldWriter writer(out);
   writer.integer(std::int64_t{0});  // base offset
   writer.integer(static_cast<std::int32_t>(kCrcEnd - kLengthEnd + checked.size()));
   writer.integer(std::int32_t{-1});  // leader epoch
@@ -118,18 +86,18 @@ void KafkaBatch::seal(std::string& out, std::int64_t time_ms) {
 
 Result<KafkaRecords> read_records(std::string_view batches) {
   KafkaRecords found;
-  KafkaReader in(batches);
+  FieldReader in(batches);
   while (in.left() >= kLengthEnd) {
     const auto base = in.integer<std::int64_t>();
     const auto length = in.integer<std::int32_t>();
     if (length < 0 || static_cast<std::size_t>(length) > in.left()) break;  // cut off
-    KafkaReader batch(in.bytes(length));
+    FieldReader batch(in.bytes(length));
     batch.skip(4 + 1 + 4 + 2);
     found.next_offset = base + batch.integer<std::int32_t>() + 1;
     batch.skip(8 + 8 + 8 + 2 + 4);
     const auto count = batch.integer<std::int32_t>();
     for (std::int32_t i = 0; i < count && batch.ok(); ++i) {
-      KafkaReader record(batch.bytes(batch.varint()));
+      FieldReader record(batch.bytes(batch.varint()));
       record.skip(1);
       record.varint();
       record.varint();
@@ -145,12 +113,12 @@ Result<KafkaRecords> read_records(std::string_view batches) {
 
 std::int64_t next_offset_of(std::string_view batches) {
   std::int64_t next = -1;
-  KafkaReader in(batches);
+  FieldReader in(batches);
   while (in.left() >= kLengthEnd) {
     const auto base = in.integer<std::int64_t>();
     const auto length = in.integer<std::int32_t>();
     if (length < 0 || static_cast<std::size_t>(length) > in.left()) break;
-    KafkaReader batch(in.bytes(length));
+    FieldReader batch(in.bytes(length));
     batch.skip(4 + 1 + 4 + 2);
     next = base + batch.integer<std::int32_t>() + 1;
   }

@@ -20,6 +20,7 @@ struct Arguments {
 Result<std::unique_ptr<Peer>> open(const Arguments& arguments) {
   if (arguments.peer == "nats") return open_nats(arguments.options);
   if (arguments.peer == "redis") return open_redis(arguments.options);
+  if (arguments.peer == "rabbitmq") return open_rabbitmq(arguments.options);
   return open_kafka(arguments.options);
 }
 
@@ -37,18 +38,21 @@ Result<nlohmann::ordered_json> run(const Arguments& arguments) {
   nlohmann::ordered_json json{{"peer", arguments.peer}, {"action", arguments.action}};
   if (arguments.action == "publish") {
     if (Status made = (*peer)->create(); !made) return std::unexpected(made.error());
-    const auto published = publish([&] { return open(arguments); }, arguments.publish);
+    Arguments to_leader = arguments;
+    if (const auto port = (*peer)->leader_port()) to_leader.options.port = *port;
+    const auto published = publish([&] { return open(to_leader); }, arguments.publish);
     if (!published) return std::unexpected(published.error());
     json["messages"] = published->messages;
     json["elapsed_s"] = published->elapsed_s;
     json["latency_ms"] = latency_json(published->latency);
   } else {
     const std::uint64_t begin_ns = net::monotonic_ns();
-    const auto bytes = (*peer)->consume(arguments.publish.messages);
-    if (!bytes) return std::unexpected(bytes.error());
-    json["messages"] = arguments.publish.messages;
+    const auto consumed =
+        (*peer)->consume(arguments.publish.messages, Deadline(arguments.publish.seconds));
+    if (!consumed) return std::unexpected(consumed.error());
+    json["messages"] = consumed->messages;
     json["elapsed_s"] = static_cast<double>(net::monotonic_ns() - begin_ns) / 1e9;
-    json["payload_bytes"] = *bytes;
+    json["payload_bytes"] = consumed->bytes;
   }
   const auto stored = (*peer)->stored();
   if (!stored) return std::unexpected(stored.error());
@@ -66,7 +70,7 @@ int main(int argc, char** argv) {
                "compare-load");
   app.add_option("PEER", arguments.peer)
       ->required()
-      ->check(CLI::IsMember({"nats", "redis", "kafka"}));
+      ->check(CLI::IsMember({"nats", "redis", "kafka", "rabbitmq"}));
   app.add_option("ACTION", arguments.action)
       ->required()
       ->check(CLI::IsMember({"publish", "consume"}));
@@ -74,9 +78,13 @@ int main(int argc, char** argv) {
   app.add_option("--name", arguments.options.name, "of the stream or topic");
   app.add_option("--partitions", arguments.options.partitions, "where the peer has them")
       ->check(CLI::Range(1, 1'000));
+  app.add_option("--replicas", arguments.options.replicas, "of the stream; NATS only")
+      ->check(CLI::Range(1, 5));
   app.add_option("--batch", arguments.options.batch_bytes, "bytes, where its clients send batches")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--messages", arguments.publish.messages)->required()->check(CLI::PositiveNumber);
+  app.add_option("--seconds", arguments.publish.seconds, "ends then, with fewer messages")
+      ->check(CLI::PositiveNumber);
   app.add_option("--size", arguments.publish.message_bytes, "of a payload")
       ->check(CLI::Range(1, 1 << 20));
   app.add_option("--window", arguments.publish.window, "messages sent and not acknowledged")

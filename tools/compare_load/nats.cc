@@ -39,7 +39,10 @@ struct Frame {
 class Nats final : public Peer {
  public:
   Nats(Connection connection, const PeerOptions& options)
-      : Peer(std::move(connection)), stream_(options.name), subject_(options.name + ".messages") {}
+      : Peer(std::move(connection)),
+        stream_(options.name),
+        subject_(options.name + ".messages"),
+        replicas_(options.replicas) {}
 
   Status connect() {
     connection_.out() +=
@@ -62,10 +65,19 @@ class Nats final : public Peer {
                                 {"subjects", {subject_}},
                                 {"storage", "file"},
                                 {"retention", "limits"},
-                                {"num_replicas", 1}};
+                                {"num_replicas", replicas_}};
     const auto reply = ask("$JS.API.STREAM.CREATE." + stream_, config.dump());
-    return reply ? Status{} : std::unexpected(reply.error());
+    if (!reply) return std::unexpected(reply.error());
+    if (replicas_ == 1) return {};
+    // The nodes of a cluster are named by their ports here.
+    const std::string leader = reply->value("/cluster/leader"_json_pointer, std::string());
+    std::size_t port = 0;
+    if (!number(leader, port) || port == 0 || port > 65'535) return refused("no leader: " + leader);
+    leader_port_ = static_cast<std::uint16_t>(port);
+    return {};
   }
+
+  std::optional<std::uint16_t> leader_port() const override { return leader_port_; }
 
   Status put(std::string_view payload) override {
     publish(subject_, acks_inbox_, payload);
@@ -93,7 +105,7 @@ class Nats final : public Peer {
     return (*info)["state"]["messages"].get<std::uint64_t>();
   }
 
-  Result<std::uint64_t> consume(std::uint64_t messages) override {
+  Result<Consumed> consume(std::uint64_t messages, const Deadline& deadline) override {
     const nlohmann::json request{{"stream_name", stream_},
                                  {"config",
                                   {{"deliver_subject", inbox(number_, kDelivered)},
@@ -105,12 +117,13 @@ class Nats final : public Peer {
                                    {"idle_heartbeat", 5'000'000'000}}}};
     const auto made = ask("$JS.API.CONSUMER.CREATE." + stream_, request.dump());
     if (!made) return std::unexpected(made.error());
-    std::uint64_t count = 0, bytes = 0;
+    Consumed consumed;
     Frame frame;
-    while (count < messages) {
+    while (consumed.messages < messages) {
       const Result<bool> there = next(frame);
       if (!there) return std::unexpected(there.error());
       if (!*there) {
+        if (deadline.over()) break;
         if (Status done = connection_.exchange(true); !done) return std::unexpected(done.error());
         continue;
       }
@@ -119,10 +132,10 @@ class Nats final : public Peer {
         answer_flow_control(frame);
         continue;
       }
-      ++count;
-      bytes += frame.payload.size();
+      ++consumed.messages;
+      consumed.bytes += frame.payload.size();
     }
-    return bytes;
+    return consumed;
   }
 
  private:
@@ -210,6 +223,8 @@ class Nats final : public Peer {
   }
 
   std::string stream_, subject_;
+  std::uint32_t replicas_;
+  std::optional<std::uint16_t> leader_port_;
   std::uint32_t number_ = next_connection();
   std::string acks_inbox_ = inbox(number_, kAcks);
 };

@@ -19,15 +19,22 @@ std::string make_payload(std::size_t size_bytes) {
   return payload;
 }
 
-Result<Published> publish_over(Peer& peer, const PublishOptions& options) {
+Result<Published> publish_over(Peer& peer, const PublishOptions& options,
+                               const Deadline& deadline) {
   const std::string payload = make_payload(options.message_bytes);
   Connection& connection = peer.connection();
   Published published;
   bench::DueQueue sent_at;
   std::uint64_t sent = 0;
   std::uint64_t now_ns = net::monotonic_ns();
-  while (published.messages < options.messages) {
-    const std::uint64_t most = std::min(options.messages, published.messages + options.window);
+  std::uint64_t wanted = options.messages;
+  while (published.messages < wanted) {
+    if (sent < wanted && deadline.over(now_ns)) {
+      wanted = sent;
+      if (Status sealed = peer.seal(); !sealed) return std::unexpected(sealed.error());
+      if (published.messages == wanted) break;
+    }
+    const std::uint64_t most = std::min(wanted, published.messages + options.window);
     if (sent < most && !connection.out_is_full()) {
       while (sent < most && !connection.out_is_full()) {
         if (Status put = peer.put(payload); !put) return std::unexpected(put.error());
@@ -66,6 +73,7 @@ Result<Published> publish(const OpenPeer& open, const PublishOptions& options) {
     peers.push_back(std::move(*peer));
   }
   std::vector<Result<Published>> parts(peers.size());
+  const Deadline deadline(options.seconds);
   const std::uint64_t begin_ns = net::monotonic_ns();
   {
     std::vector<std::jthread> threads;
@@ -74,7 +82,7 @@ Result<Published> publish(const OpenPeer& open, const PublishOptions& options) {
         PublishOptions own = options;
         own.messages = part(options.messages, i, options.connections);
         own.window = std::max<std::uint64_t>(part(options.window, i, options.connections), 1);
-        parts[i] = publish_over(*peers[i], own);
+        parts[i] = publish_over(*peers[i], own, deadline);
       });
     }
   }

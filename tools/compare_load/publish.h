@@ -12,6 +12,7 @@ namespace andyx::compare {
 
 struct PublishOptions {
   std::uint64_t messages = 0;
+  double seconds = 0;  // nothing more is sent after them; 0: until `messages` are
   std::size_t message_bytes = 100;
   std::uint64_t window = 10'000;  // sent and not acknowledged; 1: one at a time
   std::uint32_t connections = 1;  // each with a thread, and a part of the messages and the window

@@ -67,16 +67,16 @@ class Redis final : public Peer {
     return static_cast<std::uint64_t>(*length);
   }
 
-  Result<std::uint64_t> consume(std::uint64_t messages) override {
-    std::uint64_t count = 0, bytes = 0;
+  Result<Consumed> consume(std::uint64_t messages, const Deadline& deadline) override {
+    Consumed consumed;
     std::string after = "0";
-    while (count < messages) {
+    while (consumed.messages < messages && !deadline.over()) {
       command({"XREAD", "COUNT", std::to_string(kMessagesEachRead), "STREAMS", stream_, after});
-      if (Status read = read_entries(after, count, bytes); !read) {
+      if (Status read = read_entries(after, consumed); !read) {
         return std::unexpected(read.error());
       }
     }
-    return bytes;
+    return consumed;
   }
 
  private:
@@ -144,7 +144,7 @@ class Redis final : public Peer {
   }
 
   // One stream: its name, then entries of an id and its fields.
-  Status read_entries(std::string& after, std::uint64_t& count, std::uint64_t& bytes) {
+  Status read_entries(std::string& after, Consumed& consumed) {
     const auto streams = header('*');
     if (!streams) return std::unexpected(streams.error());
     if (*streams < 1) return refused("the stream ends before everything was read");
@@ -163,9 +163,9 @@ class Redis final : public Peer {
       for (std::int64_t field = 0; field < *fields; ++field) {
         const auto size = skip_string();
         if (!size) return std::unexpected(size.error());
-        if (field % 2 == 1) bytes += *size;
+        if (field % 2 == 1) consumed.bytes += *size;
       }
-      ++count;
+      ++consumed.messages;
     }
     return {};
   }

@@ -11,102 +11,15 @@ import os
 import pathlib
 import re
 import shutil
-import socket
-import subprocess
-import time
 
-HOST = "127.0.0.1"
-READY_WITHIN_S = 90
-STOP_WITHIN_S = 60
-SETTLE_WITHIN_S = 10
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+from servers import HOST, AndyCluster, Failed, Group, Server, free_port, run
+
 TOPIC = "compare"
 PARTITIONS = 4  # where a system has them
 NATS_MODULE = "github.com/nats-io/nats-server/v2@v2.11.4"
 KAFKA_ARTIFACT = ("org.apache.kafka", "kafka_2.13", "3.9.1")
+RABBITMQ_READY_WITHIN_S = 240  # it is 10 s of CPU time on two cores
 KAFKA_CLUSTER_ID = "AAAAAAAAAAAAAAAAAAAAAA"
-
-
-class Failed(Exception):
-    """Why something could not be run, in one line."""
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        return listener.getsockname()[1]
-
-
-def run(command, within_s=1800, **more):
-    """The standard output of a command that has to succeed."""
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=within_s, **more)
-    except FileNotFoundError as error:
-        raise Failed(f"{command[0]} is not there") from error
-    except subprocess.TimeoutExpired as error:
-        raise Failed(f"{' '.join(command[:3])} took longer than {within_s} s") from error
-    if done.returncode != 0:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise Failed(f"{' '.join(command[:3])} failed: {said[0] if said else done.returncode}")
-    return done.stdout
-
-
-class Server:
-    """A server process, until stop(). Its output goes to DIRECTORY/server.log."""
-
-    def __init__(self, command, port, directory, environment=None):
-        self.port = port
-        self.directory = directory
-        self.log_path = directory / "server.log"
-        with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                            cwd=directory, env={**os.environ, **(environment or {})})
-
-    def wait_ready(self, said=None):
-        """Until it takes connections and, with `said`, until its log has that."""
-        end = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                raise Failed(f"its server ended at once: {self.last_line()}")
-            try:
-                socket.create_connection((HOST, self.port), timeout=1).close()
-                if said is None or said in self.log_path.read_text(errors="replace"):
-                    return
-            except OSError:
-                pass
-            time.sleep(0.1)
-        raise Failed(f"its server was not ready within {READY_WITHIN_S} s: {self.last_line()}")
-
-    def last_line(self):
-        lines = self.log_path.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
-
-    def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_WITHIN_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-    def use(self):
-        """CPU seconds and bytes written since its start."""
-        base = pathlib.Path("/proc") / str(self.process.pid)
-        fields = (base / "stat").read_text().rsplit(")", 1)[1].split()
-        written = re.search(r"^write_bytes: (\d+)$", (base / "io").read_text(), re.M)
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S, int(written[1])
-
-    def settled_use(self):
-        """The same once the server has nothing left to do, at most ten seconds later."""
-        before = self.use()
-        for _ in range(SETTLE_WITHIN_S * 4):
-            time.sleep(0.25)
-            now = self.use()
-            if now[0] - before[0] < 0.0125:
-                return now
-            before = now
-        return before
 
 
 @dataclasses.dataclass
@@ -115,6 +28,12 @@ class Contestant:
     system: str
     durability: str  # what an acknowledgement says
     fsync: bool      # before each acknowledgement
+    nodes: int = 1
+    window: int = 0  # messages unacknowledged; 0: as of its system
+
+    @property
+    def title(self):
+        return self.name if self.nodes == 1 else f"{self.name}, {self.nodes} nodes"
 
 
 class System:
@@ -124,6 +43,7 @@ class System:
     contestants = ()
     connections = 1
     window = 20000  # messages unacknowledged, over all connections
+    start_s = 2     # about how long it takes to start and to stop
 
     def __init__(self, tools):
         self.tools = tools
@@ -141,28 +61,34 @@ class System:
     def start(self, contestant, directory):
         raise NotImplementedError
 
-    def publish(self, server, name, messages, size, one_at_a_time):
+    def publish(self, server, contestant, name, work):
         """{messages, elapsed_s, latency_ms}; every message was found stored afterwards."""
-        result = self.load(server, "publish", name, messages,
-                           "--size", str(size), "--window", "1" if one_at_a_time else str(self.window),
-                           "--connections", "1" if one_at_a_time else str(self.connections))
-        return self.counted(result, messages)
+        one, window = work.one_at_a_time, contestant.window or self.window
+        result = self.load(server, "publish", name, work.messages, work.seconds, "--size", str(work.size),
+                           "--window", "1" if one else str(window),
+                           "--connections", "1" if one else str(self.connections),
+                           *(["--replicas", str(contestant.nodes)] if contestant.nodes > 1 else []))
+        return self.counted(result, work, work.messages, result["messages"])
 
-    def consume(self, server, name, messages, size):
-        result = self.load(server, "consume", name, messages)
-        if result["payload_bytes"] != messages * size:
-            raise Failed(f"{result['payload_bytes']} bytes came instead of {messages * size}")
-        return self.counted(result, messages)
+    def consume(self, server, name, work, stored):
+        """{messages, elapsed_s} of what publishing has stored."""
+        result = self.load(server, "consume", name, stored, work.seconds)
+        if result["payload_bytes"] != result["messages"] * work.size:
+            raise Failed(f"{result['payload_bytes']} bytes came in {result['messages']} messages")
+        return self.counted(result, work, stored, stored)
 
-    def load(self, server, action, name, messages, *more):
+    def load(self, server, action, name, messages, seconds, *more):
         return json.loads(run([str(self.tools.load), self.key, action, "--port", str(server.port),
-                               "--name", name, "--messages", str(messages),
+                               "--name", name, "--messages", str(messages), "--seconds", str(seconds),
                                "--partitions", str(PARTITIONS), *more]))
 
     @staticmethod
-    def counted(result, messages):
-        if result["messages"] != messages or result["stored"] != messages:
-            raise Failed(f"{result['messages']} acknowledged and {result['stored']} stored, of {messages}")
+    def counted(result, work, wanted, stored):
+        """Fewer than wanted only where the time was over; and all that were acknowledged are there."""
+        if result["stored"] != stored or not 0 < result["messages"] <= wanted:
+            raise Failed(f"{result['messages']} counted and {result['stored']} stored, of {wanted}")
+        if result["messages"] < wanted and result["elapsed_s"] < work.seconds * 0.95:
+            raise Failed(f"only {result['messages']} of {wanted} after {result['elapsed_s']:.1f} s")
         return result
 
     def program(self, name):
@@ -179,7 +105,8 @@ class System:
 class AndyX(System):
     key = "andyx"
     contestants = (Contestant("Andy X", "andyx", "fsync before each acknowledgement", True),
-                   Contestant("Andy X, no fsync", "andyx", "written, not synced", False))
+                   Contestant("Andy X, no fsync", "andyx", "written, not synced", False),
+                   Contestant("Andy X", "andyx", "fsync on all copies, on two before each acknowledgement", True, 3))
 
     def find(self):
         for program in (self.tools.server, self.tools.bench, self.tools.cli):
@@ -187,45 +114,66 @@ class AndyX(System):
                 raise Failed(f"{program} is not built")
         return run([str(self.tools.server), "--version"]).split()[-1]
 
-    def start(self, contestant, directory):
+    def start(self, contestant, directory, ready=True):
+        """With `ready`, when it serves; else at once."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("ANDYX_")}
+        environment["ANDYX_BUILD_DIR"] = str(self.tools.build)
+        if contestant.nodes > 1:
+            return AndyCluster(directory / "data", environment)
         port = free_port()
         server = Server([str(self.tools.server), "--data-dir", str(directory / "data"),
                          "--listen", f"{HOST}:{port}", "--peer-listen", f"{HOST}:0",
-                         "--fsync", "true" if contestant.fsync else "false"], port, directory,
-                        {"ANDYX_CONFIG": ""} if "ANDYX_CONFIG" in os.environ else None)
-        server.wait_ready()
+                         "--fsync", "true" if contestant.fsync else "false"], port, directory, environment)
+        server.nodes = [f"{HOST}:{port}"]
+        if ready:
+            server.wait_ready()
         return server
 
     def bench(self, server, *words):
-        return json.loads(run([str(self.tools.bench), "--server", f"{HOST}:{server.port}", *words,
-                               "--json", "-"]))
+        return json.loads(run([str(self.tools.bench), "--server", ",".join(server.nodes), *words, "--json", "-"]))
+
+    def cli(self, node, *words):
+        return json.loads(run([str(self.tools.cli), "--server", node, *words, "--output", "json"]))
 
     def stored(self, server, name):
-        said = json.loads(run([str(self.tools.cli), "--server", f"{HOST}:{server.port}",
-                               "topic", "describe", name, "--output", "json"]))
+        said = self.cli(",".join(server.nodes), "topic", "describe", name)
         return sum(p["committed_offset"] - p["start_offset"] for p in said["partitions"])
 
-    def publish(self, server, name, messages, size, one_at_a_time):
-        words = ["produce", name, "--messages", str(messages), "--size", str(size),
-                 "--partitions", str(PARTITIONS)]
-        report = self.bench(server, *words, *(["--one-at-a-time"] if one_at_a_time else []))
-        return self.counted({"messages": report["messages_acked"], "elapsed_s": report["elapsed_s"],
-                             "latency_ms": report["latency_ms"],
-                             "stored": self.stored(server, name)}, messages)
+    def syncs(self, server):
+        """(syncs, bytes written to what is synced), over all nodes."""
+        shards = [shard for node in server.nodes for shard in self.cli(node, "node", "status")["storage"]]
+        return sum(shard["syncs"] for shard in shards), sum(shard["written_bytes"] for shard in shards)
 
-    def consume(self, server, name, messages, size):
-        report = self.bench(server, "consume", name)
-        if round(report["bytes_per_s"] * report["elapsed_s"]) != messages * size:
+    def publish(self, server, contestant, name, work):
+        words = ["produce", name, "--messages", str(work.messages), "--seconds", str(work.seconds),
+                 "--size", str(work.size), "--partitions", str(PARTITIONS)]
+        if contestant.nodes > 1:
+            words += ["--replication-factor", str(contestant.nodes), "--acks", "quorum"]
+        before = self.syncs(server)
+        report = self.bench(server, *words, *(["--one-at-a-time"] if work.one_at_a_time else []))
+        after = self.syncs(server)
+        syncs, written = after[0] - before[0], after[1] - before[1]
+        return self.counted({"messages": report["messages_acked"], "elapsed_s": report["elapsed_s"],
+                             "latency_ms": report["latency_ms"], "stored": self.stored(server, name),
+                             "bytes_per_sync": written / syncs if syncs else None},
+                            work, work.messages, report["messages_acked"])
+
+    def consume(self, server, name, work, stored):
+        report = self.bench(server, "consume", name, "--messages", str(stored), "--seconds", str(work.seconds))
+        messages = report["messages_consumed"]
+        if round(report["bytes_per_s"] * report["elapsed_s"]) != messages * work.size:
             raise Failed("not every byte came")
-        return self.counted({"messages": report["messages_consumed"], "elapsed_s": report["elapsed_s"],
-                             "stored": self.stored(server, name)}, messages)
+        return self.counted({"messages": messages, "elapsed_s": report["elapsed_s"],
+                             "stored": self.stored(server, name)}, work, stored, stored)
 
 
 class Nats(System):
     key = "nats"
     window = 8000  # a stream refuses messages while 10,000 wait
     contestants = (Contestant("NATS JetStream", "nats", "written; synced every 2 minutes (its default)", False),
-                   Contestant("NATS JetStream, fsync", "nats", "sync_interval: always", True))
+                   # It syncs for each message: what waits in a longer window waits for seconds.
+                   Contestant("NATS JetStream, fsync", "nats", "sync_interval: always", True, window=500),
+                   Contestant("NATS JetStream", "nats", "3 replicas, a quorum has written (its default)", False, 3))
 
     def install(self):
         if shutil.which("go"):
@@ -243,13 +191,34 @@ class Nats(System):
             raise Failed("this version has no `sync_interval: always`, which came with 2.10")
 
     def start(self, contestant, directory):
-        port = free_port()
-        always = "sync_interval: always" if contestant.fsync else ""
-        config = directory / "nats.conf"
-        config.write_text(f'listen: "{HOST}:{port}"\njetstream {{\n  store_dir: "{directory}/data"\n  {always}\n}}\n')
-        server = Server([self.program("nats-server"), "-c", str(config)], port, directory)
-        server.wait_ready(said="Server is ready")
-        return server
+        ports = [free_port() for _ in range(contestant.nodes)]
+        routes = [free_port() for _ in range(contestant.nodes)]
+        servers = []
+        try:
+            for port, route in zip(ports, routes):
+                own = directory if contestant.nodes == 1 else directory / str(port)
+                own.mkdir(exist_ok=True)
+                config = own / "nats.conf"
+                config.write_text(self.config(contestant, directory / "data" / str(port), port, route, routes))
+                servers.append(Server([self.program("nats-server"), "-c", str(config)], port, own))
+            for server in servers:
+                # In a cluster JetStream serves once its metadata has a leader: the first request waits for it.
+                server.wait_ready(said="Server is ready" if contestant.nodes == 1 else "metadata leader")
+        except Failed:
+            for server in servers:
+                server.stop()
+            raise
+        return servers[0] if contestant.nodes == 1 else Group(servers)
+
+    @staticmethod
+    def config(contestant, store, port, route, routes):
+        # While it syncs it does not read, so that an answer to its ping may come late.
+        lines = [f'listen: "{HOST}:{port}"', f'server_name: "{port}"', 'ping_interval: "1h"',
+                 f'jetstream {{ store_dir: "{store}"', "sync_interval: always" if contestant.fsync else "", "}"]
+        if contestant.nodes > 1:
+            others = ", ".join(f'"nats://{HOST}:{other}"' for other in routes)
+            lines.append(f'cluster {{ name: compare, listen: "{HOST}:{route}", routes: [{others}] }}')
+        return "\n".join(lines) + "\n"
 
 
 class Redis(System):
@@ -275,6 +244,7 @@ class Redis(System):
 
 class Kafka(System):
     key = "kafka"
+    start_s = 12
     contestants = (Contestant("Apache Kafka", "kafka", "in the page cache (its default)", False),
                    Contestant("Apache Kafka, fsync", "kafka", "log.flush.interval.messages=1", True))
 
@@ -327,6 +297,77 @@ class Kafka(System):
         return server
 
 
+class RabbitServer(Server):
+    """The script, the Erlang machine below it, which is the server, and the name service of its own."""
+
+    def __init__(self, command, port, directory, environment, names):
+        super().__init__(command, port, directory, environment)
+        self.names = names
+
+    def pids(self):
+        script = self.process.pid
+        children = pathlib.Path(f"/proc/{script}/task/{script}/children").read_text().split()
+        return [int(pid) for pid in children if pathlib.Path(f"/proc/{pid}/comm").read_text() == "beam.smp\n"]
+
+    def stop(self):
+        super().stop()
+        self.names.stop()
+
+
+class RabbitMq(System):
+    key = "rabbitmq"
+    window = 40000  # it stops reading at 50,000
+    start_s = 25
+    contestants = (Contestant("RabbitMQ streams", "rabbitmq", "written, not synced (its only promise)", False),
+                   Contestant("RabbitMQ streams, fsync", "rabbitmq", "", True))
+    scripts = "/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin"
+
+    def install(self):
+        self.tools.apt_install("rabbitmq-server")
+
+    def script(self):
+        given = self.tools.programs.get(self.key)
+        found = [given] if given else sorted(glob.glob(f"{self.scripts}/rabbitmq-server"))
+        if not found:
+            raise Failed("rabbitmq-server is not installed; tools/compare --install brings it")
+        return found[-1]
+
+    def find(self):
+        version = re.search(r"rabbitmq_server-([\d.]+)", self.script())
+        return version[1] if version else "unknown"
+
+    def can(self, contestant):
+        if contestant.fsync:
+            raise Failed("its streams have no such option: a confirmation says written by a quorum of copies")
+
+    def start(self, contestant, directory):
+        port, amqp, names, distribution = (free_port() for _ in range(4))
+        own = directory / "names"
+        own.mkdir()
+        # Its own, so that it neither uses nor leaves behind one for the whole machine.
+        epmd = Server(["epmd", "-port", str(names), "-address", HOST], names, own)
+        (directory / "enabled_plugins").write_text("[rabbitmq_stream].\n")
+        (directory / "rabbitmq.conf").write_text(f"listeners.tcp.1 = {HOST}:{amqp}\n"
+                                                 f"stream.listeners.tcp.1 = {HOST}:{port}\n")
+        server = None
+        try:
+            epmd.wait_ready()
+            server = RabbitServer([self.script()], port, directory, {
+                "HOME": str(directory), "ERL_EPMD_PORT": str(names), "ERL_EPMD_ADDRESS": HOST,
+                "RABBITMQ_CONF_ENV_FILE": "/dev/null", "RABBITMQ_NODENAME": "compare@localhost",
+                "RABBITMQ_MNESIA_BASE": str(directory / "data"), "RABBITMQ_LOG_BASE": str(directory),
+                "RABBITMQ_LOGS": "-", "RABBITMQ_PID_FILE": str(directory / "pid"),
+                "RABBITMQ_CONFIG_FILE": str(directory / "rabbitmq.conf"),
+                "RABBITMQ_ENABLED_PLUGINS_FILE": str(directory / "enabled_plugins"),
+                "RABBITMQ_DIST_PORT": str(distribution),
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}"}, epmd)
+            server.wait_ready(said="Server startup complete", within_s=RABBITMQ_READY_WITHIN_S)
+        except Failed:
+            (server or epmd).stop()
+            raise
+        return server
+
+
 class NotHere(System):
     """A system that is not set beside the others, and why."""
 
@@ -336,17 +377,10 @@ class NotHere(System):
         raise Failed(self.why)
 
 
-class RabbitMq(NotHere):
-    key = "rabbitmq"
-    contestants = (Contestant("RabbitMQ streams", "rabbitmq", "", False),
-                   Contestant("RabbitMQ quorum queue", "rabbitmq", "", True))
-    why = "there is no load generator for its protocols here"
-
-
 class Iggy(NotHere):
     key = "iggy"
     contestants = (Contestant("Apache Iggy", "iggy", "", False), Contestant("Apache Iggy, fsync", "iggy", "", True))
-    why = "its server is not published as a crate, and there is no load generator for its protocol here"
+    why = "its server is not published as a crate (only its client is), and there is no load for its protocol here"
 
 
 SYSTEMS = (AndyX, Nats, Redis, Kafka, RabbitMq, Iggy)

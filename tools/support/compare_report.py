@@ -3,7 +3,8 @@
 import statistics
 import xml.sax.saxutils
 
-COLORS = {"andyx": "#0072b2", "nats": "#d55e00", "redis": "#009e73", "kafka": "#cc79a7"}
+COLORS = {"andyx": "#0072b2", "nats": "#d55e00", "redis": "#009e73", "kafka": "#cc79a7",
+          "rabbitmq": "#e69f00"}
 REFERENCE = "Andy X"
 
 
@@ -25,7 +26,7 @@ def summarize(runs):
             "fsync": those[0]["fsync"], "runs": len(those), "messages_per_s": median(rates),
             "least": min(rates), "most": max(rates),
             **{field: median([run.get(field) for run in those])
-               for field in ("p50_ms", "p99_ms", "cpu_us", "write_factor")}})
+               for field in ("p50_ms", "p99_ms", "cpu_us", "write_factor", "bytes_per_sync")}})
     reference = {row["workload"]: row for row in summary if row["contestant"] == REFERENCE}
     for row in summary:
         ours = reference.get(row["workload"])
@@ -58,15 +59,17 @@ def short(number):
 
 def table(summary, share_rows, not_run):
     """Markdown."""
-    lines = ["| workload | | messages/s | least … most | Andy X is | p50, p99 ms | server CPU, µs each | written / payload |",
-             "|---|---|---|---|---|---|---|---|"]
+    lines = ["| workload | | messages/s | least … most | Andy X is | p50, p99 ms | server CPU, µs each | "
+             "written / payload | KB for each sync |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for row in sorted(summary, key=lambda row: row["workload"]):
         latency = "-" if row["p50_ms"] is None else f"{row['p50_ms']:.3g}, {row['p99_ms']:.3g}"
         ratio = "-" if row["andyx_ratio"] is None else f"{row['andyx_ratio']:.2f} ×"
-        cpu, factor = row["cpu_us"], row["write_factor"]
+        cpu, factor, synced = row["cpu_us"], row["write_factor"], row["bytes_per_sync"]
         lines.append(f"| {row['workload']} | {row['contestant']} | {short(row['messages_per_s'])} | "
                      f"{short(row['least'])} … {short(row['most'])} | {ratio} | {latency} | "
-                     f"{'-' if cpu is None else f'{cpu:.3g}'} | {'-' if factor is None else f'{factor:.2f}'} |")
+                     f"{'-' if cpu is None else f'{cpu:.3g}'} | {'-' if factor is None else f'{factor:.2f}'} | "
+                     f"{'-' if synced is None else f'{synced / 1000:.0f}'} |")
     if share_rows:
         lines += ["", "| workload | Andy X of `limit` | of `limit` that writes as much | written / payload |", "|---|---|---|---|"]
         for row in share_rows:

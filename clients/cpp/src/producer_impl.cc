@@ -10,6 +10,8 @@
 namespace andyx::client {
 namespace {
 
+constexpr std::uint32_t kMostPassedOver = 32;  // partitions, by one message without a key
+
 Status check(const ProducerOptions& options) {
   if (options.max_in_flight_batches < 1 ||
       options.max_in_flight_batches > limits::kProducerBatchesRemembered) {
@@ -121,11 +123,11 @@ Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
 }
 
 // A partition whose main is away, or slow, does not get so much that nothing is left of the buffer
-// for the others.
+// for the others. Where many in a row have their share, so have all: it is the buffer that is full.
 std::uint32_t ProducerImpl::next_round_robin() const {
   const auto count = static_cast<std::uint32_t>(slots_.size());
   const auto share_bytes = options_.buffer_bytes / (2 * std::size_t{count});
-  for (std::uint32_t i = 0; i < count; ++i) {
+  for (std::uint32_t i = 0; i < std::min(count, kMostPassedOver); ++i) {
     const auto partition = (round_robin_ + i) % count;
     if (slots_[partition].buffered_bytes < share_bytes) return partition;
   }

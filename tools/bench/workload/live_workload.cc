@@ -166,6 +166,7 @@ Status LiveWorkload::open_producers() {
     setup.options.compression = options_.compression;
     setup.options.linger_ms = options_.linger_ms;
     setup.options.batch_bytes = options_.batch_bytes;
+    setup.options.buffer_bytes = options_.buffer_bytes;
     setup.options.delivery_timeout_ms = options_.timeout_ms;
     client::Client& client = producer_clients_[i % producer_clients_.size()];
     auto producer = LoadProducer::open(client, payloads_, std::move(setup));
