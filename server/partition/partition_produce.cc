@@ -220,10 +220,11 @@ void Partition::snapshot_producers() {
   auto bytes = core_.producers().encode(core_.committed_offset());
   // A lost snapshot costs a longer replay, nothing else. Never of more than what is committed: that
   // is not cut.
-  loop_.writes().add({},
-                     {{storage::Table::kCursor, producer_snapshot_key(id_),
-                       std::string(bytes.begin(), bytes.end())}},
-                     [](ErrorCode) {});
+  loop_.writes().add(
+      {},
+      {{storage::Table::kCursor, producer_snapshot_key(id_),
+        std::string(bytes.begin(), bytes.end())}},
+      [](ErrorCode) {}, Awaited::kNo);
 }
 
 }  // namespace andyx::server

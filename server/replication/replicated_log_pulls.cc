@@ -323,7 +323,7 @@ void ReplicatedLog::store(const StoreBatches& action) {
     if (begins) puts.push_back(epochs_row());
     before = each.header.main_epoch;
     ++writes_under_way_;
-    owner_.store(each.header, each.bytes, std::move(puts), behind_ ? awaited_ : Awaited::kYes);
+    owner_.store(each.header, each.bytes, std::move(puts), awaited_);
   }
 }
 

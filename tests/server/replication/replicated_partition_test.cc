@@ -386,6 +386,21 @@ TEST_CASE_TEMPLATE("while too few copies are in sync a replica catches up at ful
   CHECK(cluster.produce(2, 20));
 }
 
+TEST_CASE_TEMPLATE("what a replica stores while it is out of the set counts as nobody's write",
+                   Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  leave_behind(cluster, 3);
+  cluster.start(3);
+  bool limited = false;
+  CHECK(andyx::test::wait_until([&] {
+    cluster.run(3,
+                [&](CoreLoop& loop) { limited |= loop.node().catch_up_pace.limit().has_value(); });
+    return cluster.record().in_sync.size() == 3;
+  }));
+  CHECK(cluster.copy(3).end == 20);
+  CHECK_FALSE(limited);
+}
+
 TEST_CASE_TEMPLATE("a replica asks for what nobody waits for only at its own node's pace", Disk,
                    ANDYX_DISKS) {
   TestCluster cluster(3, three(), Disk::kKind);
