@@ -98,6 +98,10 @@ inline constexpr std::uint32_t kRevokeGraceMs = 3'000;
 // A node's busiest mains, and its largest copies, in a heartbeat.
 inline constexpr std::uint32_t kMaxLoadShares = 32;
 inline constexpr std::uint32_t kMaxRevokeCalls = 64;  // to one node, of one turn of a coordinator
+// What replicas that are far behind may always read or store on a node, bytes/s, however slow the
+// writes of others are; and 1.5 times what their logs grow by meanwhile, so that every catch-up
+// ends. A tenth of what a slow SSD writes; 100 GB take 3.5 hours then.
+inline constexpr std::size_t kMinCatchUpBytesPerSecond = 8 * kMiB;
 
 // Storage.
 inline constexpr std::size_t kGenerationBytes = 128 * kMiB;

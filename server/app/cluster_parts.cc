@@ -188,8 +188,11 @@ NodeReport ClusterParts::report() const {
   NodeReport report;
   report.version = image->position;
   report.image_hash = image->hash();
-  // A shard that has stopped for good finishes nothing any more.
-  report.oldest_write_ms = storage.error == ErrorCode::kStorageFailed
+  // A shard that has stopped for good finishes nothing any more, and one whose disk is full takes
+  // nothing: others lead until there is room.
+  const bool takes_nothing =
+      storage.error == ErrorCode::kStorageFailed || storage.error == ErrorCode::kDiskFull;
+  report.oldest_write_ms = takes_nothing
                                ? std::numeric_limits<std::uint32_t>::max()
                                : static_cast<std::uint32_t>(storage.sync_running_us / 1'000);
   report.slowest_loop_ms = slowest_loop_ms();

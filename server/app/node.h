@@ -15,6 +15,7 @@
 #include "server/cluster/node_sessions.h"
 #include "server/loop/read_pool.h"
 #include "server/metadata/controller.h"
+#include "server/replication/node_pace.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
@@ -32,6 +33,7 @@ struct Node {
   std::uint64_t started_ns = 0;
   std::unique_ptr<storage::StorageShard> shard;
   std::unique_ptr<ReadPool> read_pool;
+  NodePace catch_up_pace;
   Uuid cluster_id;
   std::uint64_t metadata_group = 0;  // Image::group of the Raft group that its peer is of
   Controller* controller = nullptr;

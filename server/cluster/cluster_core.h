@@ -22,6 +22,7 @@ namespace andyx::server {
 struct NodeHealth {
   Position version = 0;  // of its image
   std::uint64_t image_hash = 0;
+  // The largest number: storage has stopped, or its disk is full.
   std::uint32_t oldest_write_ms = 0;
   std::uint32_t slowest_loop_ms = 0;
   std::vector<PartitionId> failing_pulls;  // of its replicas, whose main does not answer

@@ -1,5 +1,6 @@
 #include "server/loop/core_loop.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "server/app/log.h"
@@ -27,7 +28,10 @@ CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> l
       cursor_writes_(*loop_, *node.shard,
                      limits::kStorageQueueBytes / kCursorShare / node.config.cores, true),
       pulls_(*this),
-      image_(std::make_shared<const Image>()) {}
+      image_(std::make_shared<const Image>()) {
+  for (WriteQueue* queue : {&writes_, &cursor_writes_})
+    queue->watch_ages([&pace = node_.catch_up_pace](std::uint64_t age_us) { pace.wrote(age_us); });
+}
 
 CoreLoop::~CoreLoop() = default;
 
@@ -48,6 +52,9 @@ void CoreLoop::run() {
     }
     deadlines_.run_due(loop_->now_ms());
     image_waiters_.expire(loop_->now_ms());
+    const std::uint64_t oldest_us =
+        std::max(writes_.oldest_awaited_us(), cursor_writes_.oldest_awaited_us());
+    if (oldest_us > 0) node_.catch_up_pace.waits(oldest_us);
     pulls_.short_tick();
     for (auto id : std::exchange(growing_, {})) {
       if (auto* coordinator = find_coordinator(id)) coordinator->grow_again();

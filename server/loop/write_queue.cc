@@ -9,6 +9,8 @@ namespace {
 constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
 constexpr std::size_t kRowOverheadBytes = 64;  // as storage charges it
 
+std::uint64_t now_us() { return net::monotonic_ns() / 1'000; }
+
 }  // namespace
 
 WriteQueue::WriteQueue(net::Loop& loop, storage::StorageShard& shard,
@@ -22,11 +24,12 @@ void WriteQueue::add(storage::LogAppend append, OnWritten on_written) {
   gathering_.bytes += append.batch.size();
   gathering_.group.appends.push_back(std::move(append));
   gathering_.callbacks.push_back(std::move(on_written));
+  if (gathering_.awaited_since_us == 0) gathering_.awaited_since_us = now_us();
   arm();
 }
 
 void WriteQueue::add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts,
-                     OnWritten on_written) {
+                     OnWritten on_written, Awaited awaited) {
   for (auto& append : appends) {
     gathering_.bytes += append.batch.size();
     gathering_.group.appends.push_back(std::move(append));
@@ -36,7 +39,18 @@ void WriteQueue::add(std::vector<storage::LogAppend> appends, std::vector<storag
     gathering_.group.puts.push_back(std::move(put));
   }
   gathering_.callbacks.push_back(std::move(on_written));
+  if (awaited == Awaited::kYes && gathering_.awaited_since_us == 0)
+    gathering_.awaited_since_us = now_us();
   arm();
+}
+
+std::uint64_t WriteQueue::oldest_awaited_us() const {
+  for (const auto* queue : {&under_way_, &backlog_}) {
+    for (const Pending& pending : *queue) {
+      if (pending.awaited_since_us != 0) return now_us() - pending.awaited_since_us;
+    }
+  }
+  return 0;
 }
 
 void WriteQueue::arm() {
@@ -86,6 +100,7 @@ void WriteQueue::finish(std::vector<storage::WriteResult> results) {
     Pending done = std::move(under_way_.front());
     under_way_.pop_front();
     bytes_under_way_ -= done.bytes;
+    if (done.awaited_since_us != 0 && on_age_) on_age_(now_us() - done.awaited_since_us);
     for (auto& callback : done.callbacks) callback(result.error);
   }
   submit_backlog();

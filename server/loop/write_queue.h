@@ -7,12 +7,16 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "protocol/net/loop.h"
 #include "storage/storage_shard.h"
 
 namespace andyx::server {
+
+// Whether somebody waits for a write: a client, or a main for a replica that has to hold it.
+enum class Awaited : bool { kNo, kYes };
 
 class WriteQueue final : public storage::WriteObserver {
  public:
@@ -25,9 +29,14 @@ class WriteQueue final : public storage::WriteObserver {
   WriteQueue(net::Loop& loop, storage::StorageShard& shard, std::size_t max_bytes_under_way,
              bool may_use_reserve = false);
 
+  // Told how old each write that is awaited was when it became durable, microseconds; of those that
+  // went in one group, the oldest. Before the first one.
+  using OnAge = std::function<void(std::uint64_t age_us)>;
+  void watch_ages(OnAge on_age) { on_age_ = std::move(on_age); }
+
   // All of one call becomes durable together. Outcomes come in the order of the calls.
   void add(std::vector<storage::LogAppend> appends, std::vector<storage::StatePut> puts,
-           OnWritten on_written);
+           OnWritten on_written, Awaited awaited = Awaited::kYes);
   void add(storage::LogAppend append, OnWritten on_written);
 
   bool idle() const {
@@ -36,6 +45,8 @@ class WriteQueue final : public storage::WriteObserver {
   // Forgets what is under way and what waits; nobody is told. After the loop and the shard stopped.
   void abandon();
   std::size_t waiting_bytes() const { return bytes_under_way_ + backlog_bytes_; }
+  // Of the oldest awaited write that is not durable yet, microseconds; 0: there is none.
+  std::uint64_t oldest_awaited_us() const;
 
   void on_written(std::vector<storage::WriteResult> results) override;  // writer thread
 
@@ -44,6 +55,7 @@ class WriteQueue final : public storage::WriteObserver {
     storage::WriteGroup group;
     std::vector<OnWritten> callbacks;
     std::size_t bytes = 0;
+    std::uint64_t awaited_since_us = 0;  // the first one that somebody waits for; 0: none
   };
 
   void arm();
@@ -56,6 +68,7 @@ class WriteQueue final : public storage::WriteObserver {
   storage::StorageShard& shard_;
   std::size_t max_bytes_under_way_;
   bool may_use_reserve_;
+  OnAge on_age_;
   Pending gathering_;
   std::deque<Pending> backlog_;    // gathered, not yet submitted
   std::deque<Pending> under_way_;  // submitted; their groups are moved out

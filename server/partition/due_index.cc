@@ -222,19 +222,21 @@ void DueIndex::remove_rows(const Chunk& chunk, DueKey target) {
   reading_ = true;
   ++removals_;
   partition_.write_begins();
-  loop_.cursor_writes().add({}, std::move(puts),
-                            [this, keep = partition_.shared_from_this(), rows = chunk.rows, to,
-                             life = life_](ErrorCode error) {
-                              --removals_;
-                              if (life == life_) reading_ = false;
-                              if (error == ErrorCode::kOk && life == life_) {
-                                if (!closed_) summary_.removed(rows);
-                                raise_clean_to(to);
-                                remove_passed();
-                              }
-                              if (closed_) partition_.cursors_settled();  // a role waits for it
-                              partition_.write_ended();
-                            });
+  loop_.cursor_writes().add(
+      {}, std::move(puts),
+      [this, keep = partition_.shared_from_this(), rows = chunk.rows, to,
+       life = life_](ErrorCode error) {
+        --removals_;
+        if (life == life_) reading_ = false;
+        if (error == ErrorCode::kOk && life == life_) {
+          if (!closed_) summary_.removed(rows);
+          raise_clean_to(to);
+          remove_passed();
+        }
+        if (closed_) partition_.cursors_settled();  // a role waits for it
+        partition_.write_ended();
+      },
+      Awaited::kNo);
 }
 
 // ---- On a replica ----
@@ -290,10 +292,12 @@ void DueIndex::remove_all_from(std::optional<DueKey> after) {
       for (const DueKey& row : chunk->rows)
         puts.push_back({storage::Table::kCursor, due_row_key(partition_.id(), row), std::nullopt});
       const DueKey last = chunk->rows.back();
-      loop_.cursor_writes().add({}, std::move(puts),
-                                [this, keep = std::move(keep), last](ErrorCode error) {
-                                  if (error == ErrorCode::kOk) remove_all_from(last);
-                                });
+      loop_.cursor_writes().add(
+          {}, std::move(puts),
+          [this, keep = std::move(keep), last](ErrorCode error) {
+            if (error == ErrorCode::kOk) remove_all_from(last);
+          },
+          Awaited::kNo);
     });
   });
 }

@@ -304,7 +304,7 @@ void Partition::free_space() {
       log::warn("log not dropped", {{"partition", describe()}, {"error", dropped.error().message}});
     }
   }
-  loop_.writes().add({}, delete_rows(), [](ErrorCode) {});
+  loop_.writes().add({}, delete_rows(), [](ErrorCode) {}, Awaited::kNo);
   due_.remove_all();
 }
 

@@ -199,8 +199,8 @@ class Partition final : public std::enable_shared_from_this<Partition>,
   void propose(const SetProposal& proposal) override;
   SharedBytes remembered(Offset offset) override;
   std::vector<std::uint8_t> state_below(Offset start) override;
-  void store(const batch::Header& header, SharedBytes batch,
-             std::vector<storage::StatePut> puts) override;
+  void store(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts,
+             Awaited awaited) override;
   void start_moved(Offset start) override;
   ReplicatedLog::CutWork cut_work(const CutLog& cut, ByteSpan state) override;
 
@@ -220,7 +220,8 @@ class Partition final : public std::enable_shared_from_this<Partition>,
     std::size_t size_bytes = 0;
     std::vector<DueKey> due;
   };
-  void write(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts);
+  void write(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts,
+             Awaited awaited);
   void written(const Writing& batch, ErrorCode error);
   std::uint64_t wait_for(Waiter waiter, bool append_it);
   void watch();

@@ -98,13 +98,13 @@ void Partition::append(const PartitionCore::Produced& produced, const batch::Hea
                 pins_much ? SharedBytes::copy_of(batch.span()) : batch);
   std::vector<storage::StatePut> puts;
   if (auto row = log_.appended(stored, batch, acks, token)) puts.push_back(std::move(*row));
-  write(stored, std::move(batch), std::move(puts));
+  write(stored, std::move(batch), std::move(puts), Awaited::kYes);
   log_.act();
 }
 
 // To storage, with what is derived from it.
 void Partition::write(const batch::Header& header, SharedBytes batch,
-                      std::vector<storage::StatePut> puts) {
+                      std::vector<storage::StatePut> puts, Awaited awaited) {
   producers_changed_ |= header.producer_id != 0;
   Writing writing{.from = header.base_offset,
                   .to = header.end_offset(),
@@ -120,10 +120,12 @@ void Partition::write(const batch::Header& header, SharedBytes batch,
   std::vector<storage::LogAppend> appends;
   appends.push_back({data_log(id_), std::move(batch)});
   ++writes_under_way_;
-  loop_.writes().add(std::move(appends), std::move(puts),
-                     [self = shared_from_this(), writing = std::move(writing)](ErrorCode error) {
-                       self->written(writing, error);
-                     });
+  loop_.writes().add(
+      std::move(appends), std::move(puts),
+      [self = shared_from_this(), writing = std::move(writing)](ErrorCode error) {
+        self->written(writing, error);
+      },
+      awaited);
 }
 
 void Partition::written(const Writing& batch, ErrorCode error) {
@@ -218,10 +220,11 @@ void Partition::snapshot_producers() {
   auto bytes = core_.producers().encode(core_.committed_offset());
   // A lost snapshot costs a longer replay, nothing else. Never of more than what is committed: that
   // is not cut.
-  loop_.writes().add({},
-                     {{storage::Table::kCursor, producer_snapshot_key(id_),
-                       std::string(bytes.begin(), bytes.end())}},
-                     [](ErrorCode) {});
+  loop_.writes().add(
+      {},
+      {{storage::Table::kCursor, producer_snapshot_key(id_),
+        std::string(bytes.begin(), bytes.end())}},
+      [](ErrorCode) {}, Awaited::kNo);
 }
 
 }  // namespace andyx::server

@@ -223,11 +223,11 @@ std::vector<std::uint8_t> Partition::state_below(Offset start) {
 // ---- As replica ----
 
 void Partition::store(const batch::Header& header, SharedBytes batch,
-                      std::vector<storage::StatePut> puts) {
+                      std::vector<storage::StatePut> puts, Awaited awaited) {
   std::vector<std::uint64_t> ids;
   if (core_.dedup().on()) ids = message_ids(batch.span(), header);
   core_.replicated(header, ids);
-  write(header, std::move(batch), std::move(puts));
+  write(header, std::move(batch), std::move(puts), awaited);
 }
 
 void Partition::start_moved(Offset start) {

@@ -107,6 +107,9 @@ class MainCore {
   Offset log_end_at_election() const { return election_end_; }
   const ReplicationRecord& record() const { return record_; }
   const std::optional<SetProposal>& pending() const { return pending_; }
+  // Whether writes wait for what `replica` does not hold yet: it is in the set or about to be, or
+  // the set is too small for them.
+  bool waits_for(NodeId replica) const;
   // For descriptions: how far a replica is known to be durable; nothing: it has not matched yet.
   std::optional<Offset> durable_of(NodeId replica) const;
 

@@ -23,6 +23,10 @@ bool MainCore::required(NodeId node) const {
          !planted(PlantedBug::kJoinerNotRequired);
 }
 
+bool MainCore::waits_for(NodeId replica) const {
+  return required(replica) || counted_members() < record_.min_in_sync;
+}
+
 void MainCore::advance_committed(std::uint64_t now_ms) {
   if (resigned_) return;
   if (counted_members() < record_.min_in_sync && !planted(PlantedBug::kCommitBelowMinInSync))

@@ -24,8 +24,15 @@ frame::OutFrame refusal_of(PartitionId partition, bool internal, const FetchEntr
 
 // ---- Out ----
 
-void PullSessions::send_fetch(PartitionId partition, bool internal, const SendFetch& fetch) {
-  fetches_[fetch.main].push_back({partition, internal, fetch.at_once, fetch.entry});
+void PullSessions::send_fetch(PartitionId partition, bool internal, const SendFetch& fetch,
+                              Awaited awaited) {
+  Outgoing out{partition, internal, fetch.at_once, fetch.entry};
+  // Where it is in doubt whether the main hears, that is found out soon.
+  const bool paced = awaited == Awaited::kNo && !fetch.at_once && !fetch.entry.progress_only;
+  if (paced)
+    paced_fetches_[fetch.main].push_back(std::move(out));
+  else
+    fetches_[fetch.main].push_back(std::move(out));
   flush_later();
 }
 
@@ -51,8 +58,12 @@ void PullSessions::flush() {
 // is durable does not. What a full link does not take waits, too. Where there is no link nothing
 // waits: on_up() asks again.
 void PullSessions::flush_fetches() {
-  if (loop_.draining()) return fetches_.clear();
+  if (loop_.draining()) {
+    fetches_.clear();
+    return paced_fetches_.clear();
+  }
   const bool room = has_room();
+  if (room) take_paced_fetches();
   for (auto& [main, all] : std::exchange(fetches_, {})) {
     Fetches held;
     if (!room) {
@@ -65,8 +76,9 @@ void PullSessions::flush_fetches() {
       const auto first = all.begin() + static_cast<std::ptrdiff_t>(sent);
       const auto limit =
           first + static_cast<std::ptrdiff_t>(std::min(kFetchesOfFrame, all.size() - sent));
-      const auto end = std::find_if(
-          first, limit, [&](const Outgoing& out) { return out.at_once != first->at_once; });
+      const auto end = std::find_if(first, limit, [&](const Outgoing& out) {
+        return out.at_once != first->at_once || out.max_bytes != first->max_bytes;
+      });
       if (!tell_fetches(main, {first, end})) break;
       sent = static_cast<std::size_t>(end - all.begin());
     }
@@ -76,7 +88,21 @@ void PullSessions::flush_fetches() {
   }
 }
 
-// All of one kind: answered at once, or not. False: the link does not take them.
+void PullSessions::take_paced_fetches() {
+  NodePace& pace = loop_.node().catch_up_pace;
+  for (auto& [main, waiting] : paced_fetches_) {
+    const std::size_t bytes = pace.share(waiting.size(), kMaxAnswerBytes);
+    while (!waiting.empty() && pace.take(bytes)) {
+      waiting.front().max_bytes = bytes;
+      fetches_[main].push_back(std::move(waiting.front()));
+      waiting.pop_front();
+    }
+  }
+  std::erase_if(paced_fetches_, [](const auto& each) { return each.second.empty(); });
+}
+
+// All of one kind: answered at once, or not; with as many bytes. False: the link does not take
+// them.
 bool PullSessions::tell_fetches(NodeId main, std::span<const Outgoing> fetches) {
   if (links_ == nullptr) return true;
   return links_->tell(main, [&](flatbuffers::FlatBufferBuilder& builder) {
@@ -91,7 +117,7 @@ bool PullSessions::tell_fetches(NodeId main, std::span<const Outgoing> fetches) 
     const auto body =
         protocol::CreateReplicaFetch(builder, loop_.node().config.node_id, loop_.node().incarnation,
                                      fetches.front().at_once ? 0 : kMaxWaitMs,
-                                     static_cast<std::uint32_t>(kMaxAnswerBytes), vector);
+                                     static_cast<std::uint32_t>(fetches.front().max_bytes), vector);
     return frame::Body{static_cast<std::uint8_t>(protocol::Body::ReplicaFetch), body.Union()};
   });
 }
@@ -104,24 +130,46 @@ bool PullSessions::has_room() const {
 // ---- Reads for replicas that are behind ----
 
 void PullSessions::read_later(std::shared_ptr<ReplicaLink> link, Read read) {
-  reads_[link].waiting.push_back(std::move(read));
+  Reads& reads = reads_[link];
+  const bool awaited = read.awaited == Awaited::kYes;
+  const bool late = read.until_ms <= replication_now_ms();
+  if (!awaited && late && !reads.paced.empty()) return read.give_up();  // others come first
+  (awaited ? reads.waiting : reads.paced).push_back(std::move(read));
   start_reads(link);
 }
 
 void PullSessions::start_reads(const std::shared_ptr<ReplicaLink>& link) {
   const auto found = reads_.find(link);
   if (found == reads_.end()) return;
-  while (!found->second.waiting.empty() && found->second.under_way < kReadsAtOnce &&
-         link->takes_more()) {
-    Read read = std::move(found->second.waiting.front());
-    found->second.waiting.pop_front();
-    ++found->second.under_way;
-    read([this, link] {
-      --reads_[link].under_way;
-      start_reads(link);
-    });
+  Reads& reads = found->second;
+  while (reads.under_way < kReadsAtOnce && link->takes_more() && start_read(link, reads)) {
   }
-  if (found->second.waiting.empty() && found->second.under_way == 0) reads_.erase(found);
+  const std::uint64_t now_ms = replication_now_ms();
+  while (!reads.paced.empty() && reads.paced.front().until_ms <= now_ms) {
+    Read late = std::move(reads.paced.front());
+    reads.paced.pop_front();
+    late.give_up();
+  }
+  if (reads.waiting.empty() && reads.paced.empty() && reads.under_way == 0) reads_.erase(found);
+}
+
+// False: none may begin now.
+bool PullSessions::start_read(const std::shared_ptr<ReplicaLink>& link, Reads& reads) {
+  NodePace& pace = loop_.node().catch_up_pace;
+  const bool awaited = !reads.waiting.empty();
+  auto& queue = awaited ? reads.waiting : reads.paced;
+  if (queue.empty()) return false;
+  const std::size_t bytes = awaited ? kMaxAnswerBytes : pace.share(queue.size(), kMaxAnswerBytes);
+  if (!awaited && !pace.take(bytes)) return false;
+  Read read = std::move(queue.front());
+  queue.pop_front();
+  ++reads.under_way;
+  read.begin(bytes, [this, link, awaited, bytes](std::size_t had) {
+    if (!awaited && had < bytes) loop_.node().catch_up_pace.give_back(bytes - had);
+    --reads_[link].under_way;
+    start_reads(link);
+  });
+  return true;
 }
 
 // ---- The clock ----
@@ -138,7 +186,7 @@ void PullSessions::tick(PartitionId partition) {
 
 void PullSessions::short_tick() {
   ++ticks_;
-  if (!fetches_.empty()) flush_later();
+  if (!fetches_.empty() || !paced_fetches_.empty()) flush_later();
   if (!reads_.empty()) {
     std::vector<std::shared_ptr<ReplicaLink>> links;
     for (const auto& [link, reads] : reads_) links.push_back(link);
@@ -195,6 +243,7 @@ void PullSessions::ask_again(NodeId node) {
 void PullSessions::on_down(NodeId node, const Error&) {
   up_.erase(node);
   fetches_.erase(node);
+  paced_fetches_.erase(node);
   ask_again(node);
 }
 

@@ -1,8 +1,9 @@
 // The pull sessions of one loop. As replica: the fetches of all its partitions in one turn become
 // one frame for each main's node, and pushed answers find their partition. As main: answers leave
-// together, and reads of the disk for replicas that are behind are bounded. And the clock of both:
-// partitions with something under way are looked at every 100 ms, the others every 10 s, so that
-// thousands of idle ones cost next to nothing.
+// together, and reads of the disk for replicas that are behind are bounded. What nobody waits for,
+// of either side, goes at the node's pace (catch_up_pace.h). And the clock of both: partitions with
+// something under way are looked at every 100 ms, the others every 10 s, so that thousands of idle
+// ones cost next to nothing.
 //
 // Thread: its loop. Owned by CoreLoop.
 #pragma once
@@ -19,6 +20,7 @@
 
 #include "protocol/frame/frame_writer.h"
 #include "server/cluster/node_links.h"
+#include "server/loop/write_queue.h"
 #include "server/replication/fetch.h"
 #include "server/replication/replica_core.h"
 
@@ -53,15 +55,23 @@ class PullSessions final : public NodeLinks::Events {
   NodeLinks* links() { return links_.get(); }
 
   // ---- As replica.
-  void send_fetch(PartitionId partition, bool internal, const SendFetch& fetch);
+  // Not awaited: when the pace allows it.
+  void send_fetch(PartitionId partition, bool internal, const SendFetch& fetch, Awaited awaited);
 
   // ---- As main.
   // At the end of the turn, with what else goes there.
   void send_answer(std::shared_ptr<ReplicaLink> link, frame::OutFrame frame);
-  // Runs `read` when the replica's link takes more and fewer than kReadsAtOnce reads for it are
-  // under way; `read` calls what it is given when it has ended.
-  using ReadEnded = std::move_only_function<void()>;
-  using Read = std::move_only_function<void(ReadEnded)>;
+  // What has to come from the disk. `begin` is called when the replica's link takes more and fewer
+  // than kReadsAtOnce reads for it are under way, and where it is not awaited, when the pace allows
+  // it too. It reads at most so many bytes, and says how many there were when it has ended. Not
+  // begun at until_ms, for lack of pace: `give_up` instead.
+  using ReadEnded = std::move_only_function<void(std::size_t bytes)>;
+  struct Read {
+    Awaited awaited = Awaited::kYes;
+    std::uint64_t until_ms = 0;
+    std::move_only_function<void(std::size_t max_bytes, ReadEnded ended)> begin;
+    net::Task give_up;
+  };
   void read_later(std::shared_ptr<ReplicaLink> link, Read read);
 
   // ---- The clock.
@@ -91,25 +101,30 @@ class PullSessions final : public NodeLinks::Events {
     bool internal = false;
     bool at_once = false;
     FetchEntry entry;
+    std::size_t max_bytes = kMaxAnswerBytes;
   };
   using Fetches = std::vector<Outgoing>;
   struct Reads {
     std::size_t under_way = 0;
     std::deque<Read> waiting;
+    std::deque<Read> paced;  // nobody waits for these
   };
 
   void flush_later();
   void flush();
   void ask_again(NodeId node);
   void flush_fetches();
+  void take_paced_fetches();
   bool tell_fetches(NodeId main, std::span<const Outgoing> fetches);
   void start_reads(const std::shared_ptr<ReplicaLink>& link);
+  bool start_read(const std::shared_ptr<ReplicaLink>& link, Reads& reads);
   void tick(PartitionId partition);
   bool has_room() const;
 
   CoreLoop& loop_;
   std::unique_ptr<NodeLinks> links_;
   std::unordered_map<NodeId, Fetches> fetches_;
+  std::unordered_map<NodeId, std::deque<Outgoing>> paced_fetches_;
   std::unordered_set<NodeId> up_;  // links
   std::unordered_map<std::shared_ptr<ReplicaLink>, std::vector<frame::OutFrame>> answers_;
   std::unordered_map<std::shared_ptr<ReplicaLink>, Reads> reads_;

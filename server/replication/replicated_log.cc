@@ -110,6 +110,9 @@ void ReplicatedLog::follow(const ReplicationRecord& record) {
                        .parked_timeout_ms = PullSessions::kParkedTimeoutMs,
                        .failing_after_ms = PullSessions::kAnswerTimeoutMs});
   }
+  const bool in_sync = record.is_in_sync(loop_.node().config.node_id);
+  const bool too_few = record.in_sync.size() < record.min_in_sync;
+  awaited_ = in_sync || too_few ? Awaited::kYes : Awaited::kNo;
   replica_->follow(record.main_epoch, record.main, replication_now_ms());
   loop_.pulls().watch(partition_);
   act();

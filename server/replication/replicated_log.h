@@ -18,6 +18,7 @@
 
 #include "protocol/batch/batch_reader.h"
 #include "protocol/net/loop.h"
+#include "server/loop/write_queue.h"
 #include "server/replication/main_core.h"
 #include "server/replication/pull_sessions.h"
 #include "server/replication/replica_core.h"
@@ -62,7 +63,7 @@ class ReplicatedLog {
     // Of a replica.
     // To storage, `puts` in the same write; written() says what came of it.
     virtual void store(const batch::Header& header, SharedBytes batch,
-                       std::vector<storage::StatePut> puts) = 0;
+                       std::vector<storage::StatePut> puts, Awaited awaited) = 0;
     virtual void start_moved(Offset start) = 0;
     virtual void pulls_failing(bool failing) = 0;
     // `state`: what state_below() of the main said.
@@ -131,6 +132,8 @@ class ReplicatedLog {
     NodeId node = 0;
     std::shared_ptr<ReplicaLink> link;
     std::size_t max_bytes = 0;
+    std::uint64_t until_ms = 0;  // its poll may wait
+    Offset seen_end = 0;         // of this log, when something was read for it last; 0: never yet
   };
 
   storage::LogId log_id() const;
@@ -146,11 +149,14 @@ class ReplicatedLog {
   void act_on(const ReplicaAction& action);
   void answer_fetch(const AnswerFetch& action);
   std::vector<SharedBytes> in_memory(Offset from, Offset to, std::size_t max_bytes);
-  void read_for(const AnswerFetch& action, const Puller& puller);
+  void read_for(const AnswerFetch& action, Puller& puller);
+  void answer_read(const AnswerFetch& action, const Puller& puller,
+                   Result<std::vector<SharedBytes>> read);
   void send_answer(const Puller& puller, const FetchAnswer& answer,
                    std::vector<SharedBytes> batches);
   Puller* find_puller(NodeId node);
   Status take_batches(const protocol::ReplicaAnswer& body, const SharedBytes& frame);
+  void see_distance(const protocol::ReplicaAnswer& body);
   void store(const StoreBatches& action);
   void cut(const CutLog& cut);
   void cut_ended(CutLog cut, Result<net::Task> outcome);
@@ -173,6 +179,11 @@ class ReplicatedLog {
   std::deque<Arrived> recent_;
   std::vector<Arrived> arrived_;  // with the answer that is being taken
   std::vector<std::uint8_t> arrived_state_;
+  // Of a replica. Awaited: it is in sync, or too few copies are. Behind: the last answer was not
+  // all that its main has, whose log ended at seen_end_ then.
+  Awaited awaited_ = Awaited::kYes;
+  bool behind_ = false;
+  Offset seen_end_ = 0;
   std::uint64_t lively_until_ms_ = 0;
   std::uint32_t writes_under_way_ = 0;
   std::optional<Offset> refused_from_;

@@ -14,6 +14,24 @@ namespace {
 constexpr std::uint64_t kCutRetryMs = 1'000;
 constexpr std::uint64_t kRetryWithinMs = 200;
 
+struct Moved {
+  std::size_t bytes = 0;
+  Offset records = 0;
+  // About as many, of so many other records of that log.
+  std::size_t bytes_of(Offset others) const {
+    return records == 0 ? 0 : static_cast<std::size_t>(others) * bytes / records;
+  }
+};
+
+Moved moved_by(std::span<const SharedBytes> batches) {
+  Moved moved;
+  for (const SharedBytes& batch : batches) {
+    moved.bytes += batch.size();
+    moved.records += batch::read_header(batch.span())->count;
+  }
+  return moved;
+}
+
 FetchAnswer answer_of(const protocol::ReplicaAnswer& body) {
   return {.kind = static_cast<FetchAnswer::Kind>(body.kind()),
           .main_epoch = body.main_epoch(),
@@ -90,7 +108,7 @@ void ReplicatedLog::act_on(const MainAction& action) {
 
 void ReplicatedLog::act_on(const ReplicaAction& action) {
   if (const auto* send = std::get_if<SendFetch>(&action))
-    loop_.pulls().send_fetch(partition_, internal_, *send);
+    loop_.pulls().send_fetch(partition_, internal_, *send, behind_ ? awaited_ : Awaited::kYes);
   if (const auto* batches = std::get_if<StoreBatches>(&action)) store(*batches);
   if (const auto* log = std::get_if<CutLog>(&action)) cut(*log);
   if (const auto* moved = std::get_if<ReplicaCommittedMoved>(&action))
@@ -111,11 +129,12 @@ void ReplicatedLog::fetch(const FetchEntry& entry, const std::shared_ptr<Replica
                           std::size_t max_bytes, std::uint64_t max_wait_ms) {
   max_bytes = std::min(max_bytes, PullSessions::kMaxAnswerBytes);
   if (main_) {
-    if (Puller* known = find_puller(entry.replica))
-      *known = {entry.replica, link, max_bytes};
-    else
-      pullers_.push_back({entry.replica, link, max_bytes});
     const std::uint64_t now_ms = replication_now_ms();
+    Puller* puller = find_puller(entry.replica);
+    if (puller == nullptr) puller = &pullers_.emplace_back(Puller{.node = entry.replica});
+    puller->link = link;
+    puller->max_bytes = max_bytes;
+    puller->until_ms = now_ms + max_wait_ms;
     heard_controller();
     main_->fetch(entry, now_ms + max_wait_ms, now_ms);
     act();
@@ -127,9 +146,9 @@ void ReplicatedLog::fetch(const FetchEntry& entry, const std::shared_ptr<Replica
 }
 
 void ReplicatedLog::answer_fetch(const AnswerFetch& action) {
-  const Puller* found = find_puller(action.replica);
+  Puller* const found = find_puller(action.replica);
   if (found == nullptr) return;
-  const Puller puller = *found;
+  Puller& puller = *found;
   const FetchAnswer& answer = action.answer;
   if (answer.kind != FetchAnswer::Kind::kMatched || answer.from >= answer.to)
     return send_answer(puller, answer, {});
@@ -155,29 +174,49 @@ std::vector<SharedBytes> ReplicatedLog::in_memory(Offset from, Offset to, std::s
 }
 
 // What is not in memory is durable.
-void ReplicatedLog::read_for(const AnswerFetch& action, const Puller& puller) {
-  loop_.pulls().read_later(puller.link, [this, keep = owner_.keep(), action,
-                                         puller](PullSessions::ReadEnded ended) mutable {
-    auto job = [this, keep, action, puller, ended = std::move(ended)]() mutable {
-      auto read = loop_.node().shard->read(log_id(), action.answer.from, puller.max_bytes);
+void ReplicatedLog::read_for(const AnswerFetch& action, Puller& known) {
+  const Offset seen_end = std::exchange(known.seen_end, action.answer.to);
+  const Offset grown =
+      seen_end == 0 || seen_end > action.answer.to ? 0 : action.answer.to - seen_end;
+  const Puller puller = known;
+  auto begin = [this, keep = owner_.keep(), action, puller, grown](
+                   std::size_t max_bytes, PullSessions::ReadEnded ended) mutable {
+    auto job = [this, keep, action, puller, grown, max_bytes, ended = std::move(ended)]() mutable {
+      auto read = loop_.node().shard->read(log_id(), action.answer.from,
+                                           std::min(max_bytes, puller.max_bytes));
       auto& loop = loop_.net_loop();
-      loop.post([this, keep = std::move(keep), action, puller, read = std::move(read),
+      loop.post([this, keep = std::move(keep), action, puller, grown, read = std::move(read),
                  ended = std::move(ended)]() mutable {
-        ended();
-        // A main that has resigned meanwhile has said so already.
-        if (!main_ || main_->resigned() || main_->epoch() != action.answer.main_epoch) return;
-        const bool gone = !read && read.error().code == ErrorCode::kOffsetOutOfRange;
-        if (!read && !gone) {
-          log::error("a replica cannot be given what it lacks",
-                     {{"log", owner_.describe()}, {"error", read.error().message}});
-          return;
-        }
-        // Retention took it: with nothing, so that the replica asks again.
-        send_answer(puller, action.answer, gone ? std::vector<SharedBytes>{} : std::move(*read));
+        const Moved moved = read ? moved_by(*read) : Moved{};
+        loop_.node().catch_up_pace.grew(moved.bytes_of(grown));
+        ended(moved.bytes);
+        answer_read(action, puller, std::move(read));
       });
     };
     loop_.off_loop(std::move(job));
-  });
+  };
+  auto give_up = [this, keep = owner_.keep(), action, puller] {
+    answer_read(action, puller, std::vector<SharedBytes>{});
+  };
+  loop_.pulls().read_later(puller.link,
+                           {.awaited = main_->waits_for(puller.node) ? Awaited::kYes : Awaited::kNo,
+                            .until_ms = puller.until_ms,
+                            .begin = std::move(begin),
+                            .give_up = std::move(give_up)});
+}
+
+// With nothing: the replica asks again.
+void ReplicatedLog::answer_read(const AnswerFetch& action, const Puller& puller,
+                                Result<std::vector<SharedBytes>> read) {
+  // A main that has resigned meanwhile has said so already.
+  if (!main_ || main_->resigned() || main_->epoch() != action.answer.main_epoch) return;
+  const bool gone = !read && read.error().code == ErrorCode::kOffsetOutOfRange;  // by retention
+  if (!read && !gone) {
+    log::error("a replica cannot be given what it lacks",
+               {{"log", owner_.describe()}, {"error", read.error().message}});
+    return;
+  }
+  send_answer(puller, action.answer, gone ? std::vector<SharedBytes>{} : std::move(*read));
 }
 
 void ReplicatedLog::send_answer(const Puller& puller, const FetchAnswer& answer,
@@ -211,6 +250,7 @@ void ReplicatedLog::answered(const protocol::ReplicaAnswer& body, const SharedBy
   if (body.kind() > static_cast<std::uint8_t>(FetchAnswer::Kind::kRefused)) return;
   Status taken = take_batches(body, frame);
   if (taken) {
+    see_distance(body);
     // A cut that waits for writes still needs what came with it.
     auto state_before = std::exchange(arrived_state_, {});
     if (body.producers() != nullptr)
@@ -251,6 +291,24 @@ Status ReplicatedLog::take_batches(const protocol::ReplicaAnswer& body, const Sh
   return {};
 }
 
+// Behind: the answer was not all that there is.
+void ReplicatedLog::see_distance(const protocol::ReplicaAnswer& body) {
+  if (body.kind() != static_cast<std::uint8_t>(FetchAnswer::Kind::kMatched)) return;
+  if (arrived_.empty()) {
+    behind_ = behind_ && body.from() < body.to();
+    return;
+  }
+  Moved moved;
+  for (const Arrived& each : arrived_) {
+    moved.bytes += each.bytes.size();
+    moved.records += each.header.count;
+  }
+  behind_ = arrived_.back().header.end_offset() < body.to();
+  const Offset seen_end = std::exchange(seen_end_, body.to());
+  if (behind_ && seen_end != 0 && seen_end < body.to())
+    loop_.node().catch_up_pace.grew(moved.bytes_of(body.to() - seen_end));
+}
+
 void ReplicatedLog::store(const StoreBatches& action) {
   MainEpoch before = 0;
   const auto& entries = copy_.epochs.entries();
@@ -265,7 +323,7 @@ void ReplicatedLog::store(const StoreBatches& action) {
     if (begins) puts.push_back(epochs_row());
     before = each.header.main_epoch;
     ++writes_under_way_;
-    owner_.store(each.header, each.bytes, std::move(puts));
+    owner_.store(each.header, each.bytes, std::move(puts), awaited_);
   }
 }
 

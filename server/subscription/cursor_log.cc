@@ -123,7 +123,7 @@ void CursorLog::propose(const SetProposal& proposal) { partition_.propose_intern
 void CursorLog::ask_for_new_epoch(MainEpoch epoch) { partition_.ask_for_new_epoch(epoch); }
 
 void CursorLog::store(const batch::Header& header, SharedBytes batch,
-                      std::vector<storage::StatePut> puts) {
+                      std::vector<storage::StatePut> puts, Awaited awaited) {
   std::vector<storage::LogAppend> appends;
   appends.push_back({internal_log(id_), std::move(batch)});
   partition_.write_begins();
@@ -131,7 +131,8 @@ void CursorLog::store(const batch::Header& header, SharedBytes batch,
       std::move(appends), std::move(puts),
       [this, keep = keep(), from = header.base_offset, to = header.end_offset()](ErrorCode error) {
         written(from, to, error);
-      });
+      },
+      awaited);
 }
 
 // ---- Changes ----

@@ -109,8 +109,8 @@ class CursorLog final : private ReplicatedLog::Owner {
   void ask_for_new_epoch(MainEpoch epoch) override;
   SharedBytes remembered(Offset) override { return {}; }
   std::vector<std::uint8_t> state_below(Offset) override { return {}; }
-  void store(const batch::Header& header, SharedBytes batch,
-             std::vector<storage::StatePut> puts) override;
+  void store(const batch::Header& header, SharedBytes batch, std::vector<storage::StatePut> puts,
+             Awaited awaited) override;
   void start_moved(Offset start) override { trim(start); }
   // Both logs are pulled over the same link: the messages' log says it.
   void pulls_failing(bool) override {}

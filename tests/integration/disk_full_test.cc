@@ -3,7 +3,9 @@
 // the right to mount, the same is shown with a bound on free space that nothing can meet.
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "protocol/base/limits.h"
 #include "tests/integration/support/batch_forge.h"
@@ -88,6 +90,51 @@ TEST_CASE("a full disk refuses produce, serves the rest, and recovers by itself"
   RawConnection again(server.port());
   again.hello();
   CHECK(again.committed_offset(partition) == before + 10);
+}
+
+TEST_CASE("a node with a full disk leads nothing and is waited for no more, until there is room") {
+  SmallDisk disk("size=400m");
+  if (!disk.mounted()) {
+    MESSAGE("not shown here, mount says: ", disk.reason());
+    return;
+  }
+  std::vector<std::unique_ptr<ServerProcess>> nodes;
+  for (int id = 1; id <= 3; ++id) {
+    std::vector<std::string> flags = {"--node-id", std::to_string(id),   "--min-free-bytes",
+                                      "67108864",  "--generation-bytes", "4194304"};
+    if (id > 1) flags.insert(flags.end(), {"--join", nodes.front()->address()});
+    nodes.push_back(std::make_unique<ServerProcess>(
+        ServerOptions{.flags = std::move(flags),
+                      .environment = {},
+                      .data_dir = id == 3 ? disk.data_dir() : std::string()}));
+    nodes.back()->start();
+  }
+  const Cli cli(*nodes.front());
+  REQUIRE(wait_until([&] {
+    const auto created =
+        cli.run({"topic", "create", "t", "--partitions", "6", "--replication-factor", "3"});
+    return created.exit_code == kDone || created.err.find("exists") != std::string::npos;
+  }));
+  const auto count = [&](const auto& holds) {
+    int counted = 0;
+    const Json topic = cli.json({"topic", "describe", "t"});
+    for (const Json& p : topic.at("partitions")) counted += holds(p);
+    return counted;
+  };
+  const auto led_by_it = [&] { return count([](const Json& p) { return p.at("main") == 3; }); };
+  const auto whole = [&] {
+    return count([](const Json& p) { return p.at("in_sync").size() == 3; }) == 6;
+  };
+  REQUIRE(wait_until([&] { return led_by_it() > 0 && whole(); }));
+
+  disk.leave_free(52 * kMiB);
+  CHECK(wait_until([&] { return led_by_it() == 0; }));
+  // It refuses what it should store, and leaves the sets that wait for that.
+  cli.ok({"produce", "t", "--acks", "quorum"}, "a\nb\nc\nd\ne\nf\n");
+  CHECK(count([](const Json& p) { return p.at("in_sync").size() == 2; }) > 0);
+
+  disk.release();
+  CHECK(wait_until([&] { return whole() && led_by_it() > 0; }));
 }
 
 TEST_CASE("a server without the room that must stay free says so") {

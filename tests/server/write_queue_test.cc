@@ -7,6 +7,7 @@
 
 #include "protocol/batch/batch_builder.h"
 #include "protocol/batch/batch_reader.h"
+#include "tests/integration/support/wait_until.h"
 
 using namespace andyx;
 using namespace andyx::server;
@@ -111,6 +112,35 @@ TEST_CASE("what one turn of the loop adds is one group, and outcomes come in ord
   thread.step([] {});
   CHECK(outcomes == std::vector<int>{0, 1, 2});
   CHECK(queue.idle());
+}
+
+TEST_CASE("ages are told of awaited writes only, and a group is as old as its first one") {
+  LoopThread thread;
+  HeldShard shard;
+  WriteQueue queue(thread.loop(), shard, 1 << 20);
+  std::vector<std::uint64_t> ages;
+  queue.watch_ages([&](std::uint64_t age_us) { ages.push_back(age_us); });
+  const auto add = [&](Awaited awaited) { queue.add({}, {{}}, [](ErrorCode) {}, awaited); };
+  thread.step([&] { add(Awaited::kNo); });
+  thread.step([&] { CHECK(queue.oldest_awaited_us() == 0); });
+  const std::uint64_t before_us = net::monotonic_ns() / 1'000;
+  thread.step([&] {
+    add(Awaited::kNo);
+    add(Awaited::kYes);
+  });
+  REQUIRE(shard.submitted.size() == 2);
+  std::uint64_t waits_us = 0;
+  REQUIRE(andyx::test::wait_until([&] {
+    thread.step([&] { waits_us = queue.oldest_awaited_us(); });
+    return waits_us > 2'000;
+  }));
+  shard.answer_oldest(ErrorCode::kOk);
+  shard.answer_oldest(ErrorCode::kOk);
+  thread.step([] {});
+  REQUIRE(ages.size() == 1);
+  CHECK(ages[0] >= waits_us);
+  CHECK(ages[0] <= net::monotonic_ns() / 1'000 - before_us + 1);
+  thread.step([&] { CHECK(queue.oldest_awaited_us() == 0); });
 }
 
 TEST_CASE("no more is under way than the queue's share; the rest follows when there is room") {

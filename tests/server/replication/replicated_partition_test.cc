@@ -1,6 +1,9 @@
 // Partitions with copies on several nodes: the shell around the cores of replication, over real
 // loops, frames and disks: in memory, and on RocksDB.
 #include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
 
 #include "server/log_ids.h"
 #include "subscription_generated.h"
@@ -91,6 +94,47 @@ Offset floor_at(TestCluster& cluster, NodeId main) {
     floor = loop.find_partition(kPartition)->find_subscription(kSubscription)->core().floor();
   });
   return floor;
+}
+
+// As if others wrote on a node all the time, and more than it can pay for in a year had been read
+// for replicas in advance.
+class InDebt {
+ public:
+  InDebt(TestCluster& cluster, NodeId node) {
+    cluster.run(node, [&](CoreLoop& loop) { pace_ = &loop.node().catch_up_pace; });
+    std::promise<void> taken;
+    writers_ = std::jthread([&taken, pace = pace_](const std::stop_token& stop) {
+      bool owes = false;
+      while (!stop.stop_requested()) {
+        pace->wrote(1'000);
+        if (!owes && pace->take(std::uint64_t{1} << 60)) {
+          owes = true;
+          taken.set_value();
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    });
+    taken.get_future().wait();
+  }
+
+ private:
+  NodePace* pace_ = nullptr;
+  std::jthread writers_;  // until the node is killed, at the latest
+};
+
+// While `away` is, node 2 becomes main, with 20 batches of 300 KB, none of them in memory.
+void leave_behind(TestCluster& cluster, NodeId away) {
+  REQUIRE(cluster.until_serving(1));
+  cluster.kill(away);
+  cluster.lose(away);
+  for (std::uint64_t sequence = 0; sequence < 20; ++sequence)
+    REQUIRE(cluster.produce(1, sequence, 300'000));
+  cluster.elect(2);
+  REQUIRE(cluster.until_serving(2));
+}
+
+bool whole(TestCluster& cluster) {
+  return andyx::test::wait_until([&] { return cluster.record().in_sync.size() == 3; });
 }
 
 }  // namespace
@@ -308,6 +352,71 @@ TEST_CASE_TEMPLATE("copies come to a partition that had one, go, and come again"
     CHECK(cluster.produce(1, 11 + round));
   }
   CHECK(floor_at(cluster, 1) == 4);
+}
+
+TEST_CASE_TEMPLATE("a main reads for a replica that nobody waits for only at the node's pace", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  leave_behind(cluster, 3);
+  std::optional<InDebt> debt(std::in_place, cluster, 2);
+  cluster.start(3);
+  // What cannot be read yet is no reason to doubt that the main hears.
+  CHECK(cluster.until(3, [](Partition& p) {
+    const ReplicaCore* replica = p.replicated_log(false).replica();
+    return replica != nullptr && replica->matched() && !replica->in_doubt();
+  }));
+  for (std::uint64_t sequence = 20; sequence < 40; ++sequence)
+    REQUIRE(cluster.produce(2, sequence));
+  CHECK(cluster.copy(3).end == 0);
+  debt.reset();
+  CHECK(whole(cluster));  // nobody writes any more: there is no limit
+  CHECK(cluster.copy(3).end == 40);
+}
+
+TEST_CASE_TEMPLATE("while too few copies are in sync a replica catches up at full speed", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  leave_behind(cluster, 3);
+  cluster.change([](PartitionRecord& partition) { partition.min_in_sync = 3; });
+  REQUIRE(cluster.until(
+      2, [](Partition& p) { return p.replicated_log(false).main()->record().min_in_sync == 3; }));
+  const InDebt debt(cluster, 2);
+  cluster.start(3);
+  CHECK(whole(cluster));
+  CHECK(cluster.produce(2, 20));
+}
+
+TEST_CASE_TEMPLATE("what a replica stores while it is out of the set counts as nobody's write",
+                   Disk, ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  leave_behind(cluster, 3);
+  cluster.start(3);
+  bool limited = false;
+  CHECK(andyx::test::wait_until([&] {
+    cluster.run(3,
+                [&](CoreLoop& loop) { limited |= loop.node().catch_up_pace.limit().has_value(); });
+    return cluster.record().in_sync.size() == 3;
+  }));
+  CHECK(cluster.copy(3).end == 20);
+  CHECK_FALSE(limited);
+}
+
+TEST_CASE_TEMPLATE("a replica asks for what nobody waits for only at its own node's pace", Disk,
+                   ANDYX_DISKS) {
+  TestCluster cluster(3, three(), Disk::kKind);
+  leave_behind(cluster, 3);
+  cluster.cut(3, 2);
+  cluster.start(3);
+  std::optional<InDebt> debt(std::in_place, cluster, 3);
+  cluster.heal();
+  // How far behind it is it learns from the first answer.
+  CHECK(cluster.until(3, [](Partition& p) { return p.replicated_log(false).copy().end > 0; }));
+  for (std::uint64_t sequence = 20; sequence < 40; ++sequence)
+    REQUIRE(cluster.produce(2, sequence));
+  CHECK(cluster.copy(3).end < 20);
+  debt.reset();
+  CHECK(whole(cluster));
+  CHECK(cluster.copy(3).end == 40);
 }
 
 TEST_CASE_TEMPLATE("replicas let go of delayed messages when their main has", Disk, ANDYX_DISKS) {
