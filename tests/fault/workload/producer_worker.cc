@@ -17,6 +17,15 @@ Outcome outcome_of(const client::SendOutcome& outcome) {
 
 }  // namespace
 
+void Stage::committed(std::uint32_t partition, Offset offset) {
+  last_commit_ms.at(partition) = history.now_ms();
+  if (offset == kNoOffset) return;
+  std::atomic<Offset>& end = acknowledged_ends.at(partition);
+  Offset known = end;
+  while (known <= offset && !end.compare_exchange_weak(known, offset + 1)) {
+  }
+}
+
 ProducerWorker::ProducerWorker(Stage& stage, ProducerPlan plan, std::uint64_t seed)
     : stage_(stage), plan_(std::move(plan)), random_(seed), thread_([this] { run(); }) {}
 
@@ -99,7 +108,7 @@ void ProducerWorker::answered(Session& session, MessageId id, const client::Send
   if (outcome) {
     event.partition = outcome->partition;
     event.offset = outcome->offset;
-    session.stage.last_commit_ms.at(outcome->partition) = session.stage.history.now_ms();
+    session.stage.committed(outcome->partition, outcome->offset);
   }
   session.stage.history.add(event);
   if (!outcome) {

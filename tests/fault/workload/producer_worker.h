@@ -36,13 +36,17 @@ struct Stage {
       : history(of_run),
         servers(std::move(all_servers)),
         topic(std::move(topic_name)),
-        last_commit_ms(of_run.cast().partitions) {}
+        last_commit_ms(of_run.cast().partitions),
+        acknowledged_ends(of_run.cast().partitions) {}
 
   History& history;
   const std::vector<std::string> servers;
   const std::string topic;
   std::atomic<std::uint32_t> producers{0};                 // opened so far; the ids of the history
   std::vector<std::atomic<std::uint32_t>> last_commit_ms;  // by partition, in the history's time
+  std::vector<std::atomic<Offset>> acknowledged_ends;      // by partition
+
+  void committed(std::uint32_t partition, Offset offset);  // any thread
 };
 
 class ProducerWorker {
