@@ -33,7 +33,7 @@ bool LogReader::moved_since(LogId log, std::uint64_t version) const {
   return table_.layout(log, 0).version != version;
 }
 
-Result<RunList> LogReader::load_sealed_runs(LogId log, const std::vector<Generation>& generations) {
+Result<RunList> LogReader::load_runs(LogId log, const std::vector<Generation>& generations) {
   RunList runs;
   bool damaged = false;
   for (const Generation generation : generations) {
@@ -56,10 +56,11 @@ Result<RunList> LogReader::load_sealed_runs(LogId log, const std::vector<Generat
   return runs;
 }
 
-Result<RunList> LogReader::sealed_runs(LogId log) {
-  std::vector<Generation> generations;
+Result<RunList> LogReader::all_rows(LogId log) {
+  // Asked for first: sealed meanwhile, it is among the others.
+  std::vector<Generation> generations = {table_.open_generation()};
   for (const auto& [generation, sealed] : table_.generations()) generations.push_back(generation);
-  return load_sealed_runs(log, generations);
+  return load_runs(log, generations);
 }
 
 Result<LogLayout> LogReader::loaded_layout(LogId log, Offset from) {
@@ -69,7 +70,7 @@ Result<LogLayout> LogReader::loaded_layout(LogId log, Offset from) {
     const std::shared_lock nothing_moves(table_.moves());
     layout = table_.layout(log, from);
     if (layout.loaded) break;
-    auto runs = load_sealed_runs(log, layout.generations);
+    auto runs = load_runs(log, layout.generations);
     if (!runs) return std::unexpected(runs.error());
     table_.loaded(log, layout.version, std::move(*runs));
     layout = table_.layout(log, from);

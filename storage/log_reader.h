@@ -23,12 +23,13 @@ class LogReader {
   // The loaded layout from `from` on, checked to be without gaps up to the end. kOffsetOutOfRange,
   // kCorrupt.
   Result<LogLayout> layout(LogId log, Offset from);
-  // By the rows of all sealed generations, those below the log's start as well.
-  Result<RunList> sealed_runs(LogId log);
+  // By all rows that there are: also those below the log's start, and those of the open generation,
+  // where a truncation, or a cut whose flush was put off, has written some.
+  Result<RunList> all_rows(LogId log);
 
  private:
   Result<LogLayout> loaded_layout(LogId log, Offset from);
-  Result<RunList> load_sealed_runs(LogId log, const std::vector<Generation>& generations);
+  Result<RunList> load_runs(LogId log, const std::vector<Generation>& generations);
   Result<std::vector<SharedBytes>> read_once(LogId log, Offset from, std::size_t max_bytes,
                                              std::uint64_t& version);
   Result<Offset> find_time_once(LogId log, TimeUs time_us, std::uint64_t& version);

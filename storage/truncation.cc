@@ -174,10 +174,10 @@ Result<Truncation::Plan> Truncation::plan_reset(LogId log, Offset start) {
   plan.cut = {.log = log, .from = before.start_offset, .to = before.end_offset};
   plan.head = {.start = start, .end = start};
   plan.version = table_.layout(log, 0).version;
-  // All rows, those below the start as well: the log may come to hold the same offsets again.
-  auto sealed = LogReader(database_, table_).sealed_runs(log);
-  if (!sealed) return std::unexpected(sealed.error());
-  plan.removed = std::move(*sealed);
+  // None may stay: the log may come to hold the same offsets again.
+  auto rows = LogReader(database_, table_).all_rows(log);
+  if (!rows) return std::unexpected(rows.error());
+  plan.removed = std::move(*rows);
   for (const Run& run : table_.open_runs(log)) {
     Status listed = database_.visit_run(log, run, run.first, 0,
                                         [&](const BatchKey& key, const SharedBytes& bytes) {

@@ -128,11 +128,18 @@ std::uint64_t next_group(std::uint64_t last) {
   return std::max(static_cast<std::uint64_t>(net::wall_time_us()), last + 1);
 }
 
+// What is left to do once the store is in its place.
+Status finish_group(Directory& directory) {
+  if (auto confirmed = confirm_in_raft(*directory.shard); !confirmed) return confirmed;
+  return directory.shard->close();
+}
+
 // Makes the store of the new group, then says in the shard that it is the one, then puts it in its
 // place.
 Status begin_group(const RecoveryTarget& target, Directory& directory,
                    const std::shared_ptr<const Image>& image, ControllerEpoch epoch) {
   const Membership membership{image->cluster_id, false, image->group};
+  if (auto cleared = remove_unfinished_stores(target.data_dir); !cleared) return cleared;
   {
     const std::string path = store_path(target.data_dir, image->group);
     auto store = raft::RaftStore::open(
@@ -149,9 +156,8 @@ Status begin_group(const RecoveryTarget& target, Directory& directory,
     if (!begun) return begun;
   }
   if (auto written = write_membership(*directory.shard, membership); !written) return written;
-  if (auto confirmed = confirm_in_raft(*directory.shard); !confirmed) return confirmed;
   if (auto placed = put_store_in_place(target.data_dir, membership); !placed) return placed;
-  return directory.shard->close();
+  return finish_group(directory);
 }
 
 std::string counts_of(const Image& image) {
@@ -182,9 +188,8 @@ std::size_t not_in_sync(const Image& image, NodeId node) {
 }
 
 // The epoch that the metadata which are there have come to, where the backup may take their place.
-Result<ControllerEpoch> epoch_of_replaced(const RecoveryTarget& target, const Directory& directory,
-                                          Position version, bool force) {
-  const auto held = read_held(target, directory);
+Result<ControllerEpoch> epoch_of_replaced(const Result<std::optional<Held>>& held, Position version,
+                                          bool force) {
   if (!held && held.error().code == ErrorCode::kBadArgument) return std::unexpected(held.error());
   if (!held && !force) {
     return fail(ErrorCode::kNotEmpty,
@@ -226,10 +231,18 @@ Result<std::string> restore_metadata(const RecoveryTarget& target, ByteSpan byte
   RecoveredGroup as{.group = next_group(image.group), .alone = {}, .survivor = 0};
   ControllerEpoch epoch = 0;
   std::string where = "the metadata of cluster " + image.cluster_id.text();
+  const auto held = read_held(target, *directory);
+  // This very restore was given before, and interrupted when it was all but done.
+  if (held && *held && is_recovered_from(*(*held)->image, image)) {
+    if (auto finished = finish_group(*directory); !finished)
+      return std::unexpected(finished.error());
+    return "restored " + where + " of version " + std::to_string(image.position) + ": " +
+           counts_of(image);
+  }
   if (directory->membership) {
     if (auto member = check_member(target, *directory, image); !member)
       return std::unexpected(member.error());
-    const auto replaced = epoch_of_replaced(target, *directory, image.position, force);
+    const auto replaced = epoch_of_replaced(held, image.position, force);
     if (!replaced) return std::unexpected(replaced.error());
     epoch = *replaced;
     as.group = next_group(std::max(image.group, directory->membership->group));
@@ -246,8 +259,7 @@ Result<std::string> restore_metadata(const RecoveryTarget& target, ByteSpan byte
 }
 
 Result<std::string> force_recover_metadata(const RecoveryTarget& target, bool accept_data_loss) {
-  std::error_code error;
-  if (!std::filesystem::exists(store_path(target.data_dir), error)) {
+  if (!has_store(target.data_dir)) {
     return fail(ErrorCode::kBadArgument,
                 target.data_dir + " has no metadata: it is no data directory of a voter");
   }

@@ -4,7 +4,8 @@
 // are refused by those of the new one, and join again when they are started (metadata_start.h).
 //
 // Interrupted, either command can be given again: what counts is the row that names the group, and
-// it is written when the new store is complete.
+// it is written when the new store is complete. A restore that had come so far finds its own image
+// there, and is done.
 #pragma once
 
 #include <string>

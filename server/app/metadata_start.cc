@@ -22,6 +22,12 @@ constexpr const char* kInRaftKey = "metadata-in-raft";
 
 constexpr std::size_t kIdBytes = sizeof(Uuid);
 
+namespace fs = std::filesystem;
+
+std::string replaced_path(const std::string& data_dir) {
+  return store_path(data_dir) + ".replaced";
+}
+
 }  // namespace
 
 Result<std::optional<Membership>> read_membership(storage::StorageShard& shard) {
@@ -62,9 +68,8 @@ std::string store_path(const std::string& data_dir, std::uint64_t group) {
 }
 
 Status put_store_in_place(const std::string& data_dir, const Membership& membership) {
-  namespace fs = std::filesystem;
   const std::string fresh = store_path(data_dir, membership.group);
-  const std::string replaced = store_path(data_dir) + ".replaced";
+  const std::string replaced = replaced_path(data_dir);
   std::error_code error;
   if (membership.group == 0 || !fs::exists(fresh, error)) return {};
   if (fs::exists(store_path(data_dir), error)) {
@@ -73,6 +78,28 @@ Status put_store_in_place(const std::string& data_dir, const Membership& members
   }
   if (!error) fs::rename(fresh, store_path(data_dir), error);
   if (error) return fail(ErrorCode::kIo, "rename " + fresh + ": " + error.message());
+  return {};
+}
+
+bool has_store(const std::string& data_dir) {
+  std::error_code error;
+  return fs::exists(store_path(data_dir), error) || fs::exists(replaced_path(data_dir), error);
+}
+
+Status remove_unfinished_stores(const std::string& data_dir) {
+  const std::string prefix = fs::path(store_path(data_dir) + '.').filename();
+  std::error_code error;
+  std::vector<fs::path> unfinished;
+  for (const auto& entry : fs::directory_iterator(data_dir, error)) {
+    const std::string name = entry.path().filename();
+    const bool numbered = name.size() > prefix.size() && name.starts_with(prefix) &&
+                          name.find_first_not_of("0123456789", prefix.size()) == std::string::npos;
+    if (numbered) unfinished.push_back(entry.path());
+  }
+  for (const fs::path& path : unfinished) {
+    if (!error) fs::remove_all(path, error);
+  }
+  if (error) return fail(ErrorCode::kIo, "clearing up " + data_dir + ": " + error.message());
   return {};
 }
 

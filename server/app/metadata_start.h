@@ -51,6 +51,10 @@ raft::StoreIdentity store_identity(const Membership& membership, NodeId node, co
 std::string store_path(const std::string& data_dir);
 std::string store_path(const std::string& data_dir, std::uint64_t group);
 Status put_store_in_place(const std::string& data_dir, const Membership& membership);
+// Also while the one of a new group is on its way there.
+bool has_store(const std::string& data_dir);
+// Those of groups that have not come to be: nothing names them. After put_store_in_place(). kIo.
+Status remove_unfinished_stores(const std::string& data_dir);
 // From now on it is the Raft store that has the metadata. Blocks.
 Status confirm_in_raft(storage::StorageShard& shard);
 

@@ -1,6 +1,9 @@
 #include "server/cluster/cluster_status.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
+#include <utility>
 
 namespace andyx::server {
 namespace {
@@ -73,10 +76,20 @@ void note_drains(const Image& image, Notes& notes) {
   }
 }
 
+// Nodes that are there, but cannot be led by the metadata: in words, by id.
+std::map<NodeId, std::string> odd_nodes(const Image& image, const ClusterFacts& facts) {
+  std::map<NodeId, std::string> odd = facts.astray;
+  for (const NodeRecord& node : image.nodes) {
+    std::string note = node.alive ? node_note(node, facts) : std::string();
+    if (!note.empty()) odd[node.id] = std::move(note);
+  }
+  return odd;
+}
+
 std::string_view cluster_word(const ClusterFacts& facts, const ClusterSummary& summary,
-                              std::size_t away) {
+                              std::size_t away, bool any_odd) {
   if (!facts.silence.empty() || facts.controller == 0) return "offline";
-  if (away > 0 || summary.without_main > 0 || !facts.astray.empty()) return "partially-online";
+  if (away > 0 || summary.without_main > 0 || any_odd) return "partially-online";
   return summary.under_replicated > 0 ? "recovering" : "online";
 }
 
@@ -93,7 +106,8 @@ ClusterSummary summarize(const Image& image, const ClusterFacts& facts) {
       if (is_under_replicated(topic, partition, brokers)) ++summary.under_replicated;
     }
   }
-  summary.status = cluster_word(facts, summary, away);
+  const std::map<NodeId, std::string> odd = odd_nodes(image, facts);
+  summary.status = cluster_word(facts, summary, away, !odd.empty());
   Notes notes;
   if (!facts.silence.empty()) notes.add("the controller does not answer: " + facts.silence);
   note_voters(image, facts, notes);
@@ -107,8 +121,9 @@ ClusterSummary summarize(const Image& image, const ClusterFacts& facts) {
               " fewer copies in sync than wanted");
   }
   note_drains(image, notes);
-  for (const auto& [node, how] : facts.astray)
+  for (const auto& [node, how] : odd) {
     notes.add("node " + std::to_string(node) + ' ' + how);
+  }
   summary.note = notes.take();
   return summary;
 }

@@ -9,6 +9,10 @@
 namespace andyx::server {
 namespace {
 
+std::uint64_t recovered_chain_hash(const Image& from, std::uint64_t group) {
+  return ContentHash().number(from.chain_hash).number(group).finish();
+}
+
 void settle_for_survivors(PartitionRecord& partition, const Image& from, NodeId survivor) {
   std::uint32_t left = 0;
   bool is_there = false;
@@ -66,11 +70,16 @@ void raise_producers(Topic& topic) {
 
 }  // namespace
 
+bool is_recovered_from(const Image& now, const Image& from) {
+  return now.position == from.position + kLostPositions &&
+         now.chain_hash == recovered_chain_hash(from, now.group);
+}
+
 std::shared_ptr<const Image> recovered_image(const Image& from, const RecoveredGroup& as) {
   auto image = std::make_shared<Image>(from);
   image->group = as.group;
   image->position += kLostPositions;
-  image->chain_hash = ContentHash().number(from.chain_hash).number(as.group).finish();
+  image->chain_hash = recovered_chain_hash(from, as.group);
   image->next_topic_id += kLostIds;
   image->next_partition_id += kLostIds;
   image->next_subscription_id += kLostIds;

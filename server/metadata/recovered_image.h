@@ -36,4 +36,7 @@ struct RecoveredGroup {
 
 std::shared_ptr<const Image> recovered_image(const Image& from, const RecoveredGroup& as);
 
+// Whether `now` is what recovered_image() made of `from`, and nothing was decided since.
+bool is_recovered_from(const Image& now, const Image& from);
+
 }  // namespace andyx::server

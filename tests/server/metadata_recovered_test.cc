@@ -84,6 +84,21 @@ TEST_CASE_FIXTURE(Fixture, "nothing that the lost metadata may have given out is
   CHECK((*copy)->group == 9);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a recovered image is known as one of its origin until it goes on") {
+  const auto origin = std::make_shared<const Image>(image());
+  const auto recovered = recovered_image(*origin, {.group = 9, .alone = {}, .survivor = 0});
+  CHECK(is_recovered_from(*recovered, *origin));
+  CHECK_FALSE(is_recovered_from(*origin, *origin));
+  Image other_group = *recovered;
+  other_group.group = 10;
+  CHECK_FALSE(is_recovered_from(other_group, *origin));
+  Image went_on = *recovered;
+  ++went_on.position;
+  CHECK_FALSE(is_recovered_from(went_on, *origin));
+  REQUIRE(cluster.create("later", 1, 1).status);
+  CHECK_FALSE(is_recovered_from(*recovered, image()));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a survivor commits alone where it is in sync") {
   REQUIRE(cluster.at(1, 0).min_in_sync == 2);
   REQUIRE(cluster.at(1, 0).in_sync == std::vector<NodeId>{1});

@@ -103,6 +103,35 @@ TEST_CASE("starts, drops and truncations survive a kill") {
   }
 }
 
+TEST_CASE("a log that was cut and began anew in one generation has no rows of its first life") {
+  const TempDir directory;
+  auto shard = open_or_fail({.directory = directory.path(), .generation_bytes = kSmallGeneration});
+  Offset filled = 0;
+  const auto fill_generation = [&] {
+    for (std::size_t bytes = 0; bytes < 2 * kSmallGeneration; bytes += 500) {
+      REQUIRE(append(*shard, 2, filled++, {.payload_bytes = 500}) == ErrorCode::kOk);
+    }
+  };
+  const auto append_to_first = [&](Offset from, Offset to, MainEpoch epoch) {
+    for (Offset base = from; base < to; ++base) {
+      REQUIRE(append(*shard, 1, base, {.payload_bytes = 20, .epoch = epoch}) == ErrorCode::kOk);
+    }
+  };
+  append_to_first(0, 10, 1);
+  fill_generation();
+  append_to_first(10, 20, 1);
+  REQUIRE(shard->truncate(1, 15));
+  REQUIRE(shard->reset_log(1, 0, {}));
+  append_to_first(0, 30, 2);
+  fill_generation();
+  append_to_first(30, 40, 2);
+  for (Offset from = 0; from < 40; ++from) {
+    CAPTURE(from);
+    CHECK(read_all(*shard, 1, from, 20) == Offset{40});
+  }
+  CHECK(shard->find_size(1, 1 << 20)->from == 0);
+}
+
 TEST_CASE("all that was acknowledged is there after kill -9 at random moments") {
   const std::uint64_t seed = test_seed();
   MESSAGE("ANDYX_TEST_SEED=", seed);

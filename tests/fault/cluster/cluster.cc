@@ -78,12 +78,20 @@ std::vector<std::string> Cluster::servers() const {
   return addresses;
 }
 
-ClusterView Cluster::view(const std::string& topic_path) const {
+std::vector<net::Address> Cluster::listening() const {
   std::vector<net::Address> nodes;
   for (const Seat& seat : seats_) {
     if (seat.should_run && !seat.stopped) nodes.push_back(seat.listen);
   }
-  return observe(nodes, topic_path);
+  return nodes;
+}
+
+ClusterView Cluster::view(const std::vector<std::string>& topic_paths) const {
+  return observe(listening(), topic_paths);
+}
+
+std::optional<std::vector<CopyEnd>> Cluster::copies(const std::string& topic_path) const {
+  return observe_copies(listening(), topic_path);
 }
 
 std::vector<std::string> Cluster::arguments(Place place) const {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -46,7 +47,9 @@ class Cluster {
   // As clients know them: behind the proxy.
   std::vector<std::string> servers() const;
   const net::Address& listen_address(Place place) const { return seats_.at(place - 1).listen; }
-  ClusterView view(const std::string& topic_path) const;  // of those that run
+  // As those say that run.
+  ClusterView view(const std::vector<std::string>& topic_paths) const;
+  std::optional<std::vector<CopyEnd>> copies(const std::string& topic_path) const;
 
   void start(Place place);  // does not wait
   bool ready(Place place);
@@ -75,6 +78,7 @@ class Cluster {
   };
   Seat& seat(Place place) { return seats_.at(place - 1); }
   std::vector<std::string> arguments(Place place) const;
+  std::vector<net::Address> listening() const;  // of those that run
   void make_seats();
 
   const ClusterOptions options_;

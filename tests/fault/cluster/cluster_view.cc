@@ -7,7 +7,27 @@
 namespace andyx::test::fault {
 namespace {
 
-constexpr Millis kPatience{500};
+constexpr Millis kPatience{500}, kDescribePatience{3'000};  // a main that is silent costs 2 s
+
+template <typename List>
+void take(std::vector<NodeId>& nodes, const List* told) {
+  if (told != nullptr) nodes.assign(told->begin(), told->end());
+}
+
+void fill_topic(ClusterView& view, std::size_t index, const protocol::TopicInfo* topic) {
+  if (topic == nullptr || topic->partitions() == nullptr) return;
+  for (const auto* partition : *topic->partitions()) {
+    PartitionView& out = view.partitions.emplace_back();
+    out.topic = index;
+    out.index = partition->partition();
+    out.version = partition->version();
+    out.main = partition->main();
+    take(out.replicas, partition->replicas());
+    take(out.in_sync, partition->in_sync());
+    take(out.observers, partition->observers());
+    take(out.eligible, partition->eligible());
+  }
+}
 
 void fill(ClusterView& view, const protocol::MetadataReply& reply) {
   if (reply.version() <= view.version) return;
@@ -17,22 +37,37 @@ void fill(ClusterView& view, const protocol::MetadataReply& reply) {
   if (reply.nodes() != nullptr) {
     for (const auto* node : *reply.nodes()) view.nodes.push_back(node->node_id());
   }
-  if (reply.topics() == nullptr || reply.topics()->size() == 0) return;
-  const auto* topic = reply.topics()->Get(0)->topic();
-  if (topic == nullptr || topic->partitions() == nullptr) return;
-  for (const auto* partition : *topic->partitions()) {
-    PartitionView& out = view.partitions.emplace_back();
-    out.main = partition->main();
-    if (partition->replicas() != nullptr) {
-      out.replicas.assign(partition->replicas()->begin(), partition->replicas()->end());
-    }
-    if (partition->in_sync() != nullptr) {
-      out.in_sync.assign(partition->in_sync()->begin(), partition->in_sync()->end());
-    }
+  if (reply.topics() == nullptr) return;
+  for (std::uint32_t i = 0; i < reply.topics()->size(); ++i) {
+    fill_topic(view, i, reply.topics()->Get(i)->topic());
   }
 }
 
+// Nothing: not all of it is known.
+std::optional<std::vector<CopyEnd>> copies_of(const protocol::TopicInfo& topic) {
+  std::vector<CopyEnd> copies;
+  if (topic.partitions() == nullptr) return std::nullopt;
+  for (const auto* partition : *topic.partitions()) {
+    const auto* nodes = partition->replicas();
+    const auto* ends = partition->replica_offsets();
+    if (nodes == nullptr || ends == nullptr || ends->size() != nodes->size()) return std::nullopt;
+    for (std::uint32_t i = 0; i < nodes->size(); ++i) {
+      if (ends->Get(i) == kNoOffset) return std::nullopt;
+      copies.push_back({.partition = partition->partition(),
+                        .node = nodes->Get(i),
+                        .main = nodes->Get(i) == partition->main(),
+                        .durable = ends->Get(i)});
+    }
+  }
+  return copies;
+}
+
 }  // namespace
+
+bool PartitionView::lives_only_on(NodeId node) const {
+  const std::vector<NodeId>& able = in_sync.empty() ? eligible : in_sync;
+  return able == std::vector<NodeId>{node};
+}
 
 bool ClusterView::complete(std::uint32_t factor) const {
   return !partitions.empty() && std::ranges::all_of(partitions, [&](const PartitionView& p) {
@@ -42,22 +77,24 @@ bool ClusterView::complete(std::uint32_t factor) const {
 
 std::string ClusterView::text() const {
   if (!answered()) return "no node answers";
-  std::string text =
-      "version " + std::to_string(version) + ", controller " + std::to_string(controller) +
-                     ", voters " + std::to_string(voters);
-  for (std::size_t i = 0; i < partitions.size(); ++i) {
-    text += ", partition " + std::to_string(i) + " main " + std::to_string(partitions[i].main) +
-            " in sync";
-    for (const NodeId node : partitions[i].in_sync) text += " " + std::to_string(node);
+  std::string text = "version " + std::to_string(version) + ", controller " +
+                     std::to_string(controller) + ", voters " + std::to_string(voters);
+  for (const PartitionView& partition : partitions) {
+    text += ", partition " + std::to_string(partition.index) + " main " +
+            std::to_string(partition.main) + " in sync";
+    for (const NodeId node : partition.in_sync) text += " " + std::to_string(node);
+    if (!partition.observers.empty()) text += " observers";
+    for (const NodeId node : partition.observers) text += " " + std::to_string(node);
   }
   return text;
 }
 
-ClusterView observe(const std::vector<net::Address>& nodes, const std::string& topic_path) {
+ClusterView observe(const std::vector<net::Address>& nodes,
+                    const std::vector<std::string>& topic_paths) {
   ClusterView view;
   std::uint64_t controller_epoch = 0;
   const Bytes metadata = make_frame<protocol::MetadataRequest>(kQuestion, [&](Builder& builder) {
-    const auto names = builder.CreateVectorOfStrings({topic_path});
+    const auto names = builder.CreateVectorOfStrings(topic_paths);
     return protocol::CreateMetadataRequest(builder, names);
   });
   const Bytes status = make_frame<protocol::ClusterStatus>(
@@ -75,6 +112,20 @@ ClusterView observe(const std::vector<net::Address>& nodes, const std::string& t
     view.voters = reply->voters() == nullptr ? 0 : reply->voters()->size();
   }
   return view;
+}
+
+std::optional<std::vector<CopyEnd>> observe_copies(const std::vector<net::Address>& nodes,
+                                                   const std::string& topic_path) {
+  const Bytes question = make_frame<protocol::TopicDescribe>(kQuestion, [&](Builder& builder) {
+    return protocol::CreateTopicDescribeDirect(builder, topic_path.c_str());
+  });
+  for (const net::Address& node : nodes) {
+    const auto answer = ask(node, question, kDescribePatience);
+    const auto* reply = answer ? answer->as<protocol::TopicReply>() : nullptr;
+    if (reply == nullptr || reply->topics() == nullptr || reply->topics()->size() != 1) continue;
+    if (auto copies = copies_of(*reply->topics()->Get(0))) return copies;
+  }
+  return std::nullopt;
 }
 
 }  // namespace andyx::test::fault

@@ -4,6 +4,7 @@
 
 #include "tests/fault/history/delivery_rules.h"
 #include "tests/fault/history/log_rules.h"
+#include "tests/fault/history/observer_rules.h"
 
 namespace andyx::test::fault {
 namespace {
@@ -43,6 +44,8 @@ std::string_view rule_name(Rule rule) {
       "delivery order broken",
       "confirmed answer forgotten",
       "not recovered in time",
+      "observer became main",
+      "observer is behind",
   };
   return kNames[static_cast<std::size_t>(rule)];
 }
@@ -74,11 +77,13 @@ Verdict check(const History& history) {
   Verdict verdict;
   LogRules log(history.cast(), verdict.findings);
   DeliveryRules deliveries(history.cast(), verdict.findings);
+  ObserverRules observers(history.cast(), verdict.findings);
   for (std::size_t at = 0; at < history.entries().size(); ++at) {
     const Event& event = history.entries()[at].event;
     count(event, verdict.judged);
     log.observe(event);
     deliveries.observe(at, event);
+    observers.observe(event);
     const auto* recovery = std::get_if<Recovery>(&event);
     if (recovery != nullptr && !recovery->in_time) {
       verdict.findings.add(Rule::kNotRecovered, recovery->text);

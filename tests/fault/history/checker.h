@@ -26,8 +26,10 @@ enum class Rule : std::uint8_t {
   kDeliveryOrder,     // first deliveries of an ordered subscription leave some out
   kConfirmedAgain,    // delivered again although its answer was confirmed
   kNotRecovered,      // after healing, not everything was writable with full sets in time
+  kObserverLeads,     // became main, and nobody forced it or made a whole copy of it first
+  kObserverBehind,    // after recovery it lacks what was acknowledged before it
 };
-inline constexpr std::size_t kRules = 13;
+inline constexpr std::size_t kRules = 15;
 std::string_view rule_name(Rule rule);
 
 // The first few of each rule in words, all of them counted.

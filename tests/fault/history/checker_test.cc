@@ -296,6 +296,60 @@ TEST_CASE("a recovery that takes too long is caught") {
   scene.expect(Rule::kNotRecovered);
 }
 
+RecordSeen record_seen(std::uint32_t version, NodeId main, std::vector<NodeId> observers) {
+  return {.partition = 0, .version = version, .main = main, .observers = std::move(observers)};
+}
+
+TEST_CASE("an observer that leads without being a whole copy first is caught") {
+  Scene scene;
+  scene.history.add(record_seen(5, 1, {2}));
+  scene.history.add(record_seen(6, 0, {2}));  // the main is lost
+  scene.history.add(record_seen(9, 2, {}));
+  scene.expect(Rule::kObserverLeads);
+}
+
+TEST_CASE("one that was removed, added, in sync and then elected may lead, and one by force") {
+  Scene scene;
+  scene.history.add(record_seen(5, 1, {2, 3}));
+  scene.history.add(record_seen(9, 2, {3}));
+  scene.history.add(record_seen(10, 2, {3}));
+  scene.history.add(record_seen(11, 0, {3}));
+  scene.history.add(record_seen(12, 2, {3}));  // the main comes back
+  scene.history.add(Forced{.partition = 0, .node = 3});
+  scene.history.add(record_seen(13, 3, {}));
+  scene.history.add(record_seen(14, 3, {2}));
+  scene.expect_nothing();
+  scene.history.add(Forced{.partition = 1, .node = 2});  // another partition
+  scene.history.add(record_seen(15, 2, {}));
+  scene.expect(Rule::kObserverLeads);
+}
+
+TEST_CASE("an observer that lacks what was acknowledged before the healing is caught") {
+  Scene scene;
+  scene.send_committed(id_of(0), 0);
+  scene.send_committed(id_of(1), 1);
+  scene.history.add(ObserverSeen{.partition = 0, .node = 2, .durable = 0});  // not yet healed
+  scene.history.add(Healed{});
+  scene.send_committed(id_of(2), 2);
+  scene.history.add(ObserverSeen{.partition = 0, .node = 2, .durable = 2});
+  scene.end({record_of(id_of(0), 0), record_of(id_of(1), 1), record_of(id_of(2), 2)});
+  scene.expect_nothing();
+  scene.history.add(ObserverSeen{.partition = 0, .node = 3, .durable = 1});
+  scene.expect(Rule::kObserverBehind);
+}
+
+TEST_CASE("an observer whose log is another one is caught where it is read as main") {
+  Scene scene;
+  scene.send_committed(id_of(0), 0);
+  scene.send_failed(id_of(1), Outcome::kMaybeStored);
+  scene.deliver(kOrdered, record_of(id_of(0), 0), 0);
+  scene.deliver(kShared, record_of(id_of(0), 0), 1);
+  scene.read(kLast, {record_of(id_of(0), 0)}, 1);
+  scene.history.add(Forced{.partition = 0, .node = 2});
+  scene.read(kLastToo, {record_of(id_of(1), 0)}, 1);
+  scene.expect(Rule::kReadersDisagree);
+}
+
 TEST_CASE("a history is written as one event a line") {
   Scene scene;
   scene.send_committed(id_of(3), 0);

@@ -76,6 +76,18 @@ class Line {
   void operator()(const Recovery& e) {
     out_ << (e.in_time ? "RECOVERED " : "NOT RECOVERED ") << e.text;
   }
+  void operator()(const Healed&) { out_ << "HEALED"; }
+  void operator()(const RecordSeen& e) {
+    out_ << "record of partition " << e.partition << " version " << e.version << " main " << e.main
+         << " observers";
+    for (const NodeId node : e.observers) out_ << ' ' << node;
+  }
+  void operator()(const ObserverSeen& e) {
+    out_ << "observer " << e.node << " of partition " << e.partition << " durable to " << e.durable;
+  }
+  void operator()(const Forced& e) {
+    out_ << "FORCED node " << e.node << " to be main of partition " << e.partition;
+  }
   void operator()(const Note& e) { out_ << "note " << e.text; }
 
  private:

@@ -91,12 +91,33 @@ struct Recovery {
   bool in_time = true;
   std::string text;  // how long it took, or what is missing
 };
+// No fault any more: what was acknowledged before has to be on every copy soon.
+struct Healed {};
+// Of a topic whose copies are observers: a partition's record as the metadata have it now.
+struct RecordSeen {
+  std::uint32_t partition = 0;
+  std::uint32_t version = 0;  // counts the changes of the record
+  NodeId main = 0;            // 0: none
+  std::vector<NodeId> observers;
+};
+// An observer's log is on its disk up to here, as its main knows.
+struct ObserverSeen {
+  std::uint32_t partition = 0;
+  NodeId node = 0;
+  Offset durable = 0;
+};
+// An operator makes this node main, whatever it holds.
+struct Forced {
+  std::uint32_t partition = 0;
+  NodeId node = 0;
+};
 struct Note {
   std::string text;
 };
 
-using Event = std::variant<Sent, Answered, ReadFrom, ReadRecord, ReadEnd, Delivered, PollEmpty,
-                           Confirmed, FaultBegun, Recovery, Note>;
+using Event =
+    std::variant<Sent, Answered, ReadFrom, ReadRecord, ReadEnd, Delivered, PollEmpty, Confirmed,
+                 FaultBegun, Recovery, Healed, RecordSeen, ObserverSeen, Forced, Note>;
 struct Entry {
   std::uint32_t time_ms = 0;  // since the history began
   Event event;

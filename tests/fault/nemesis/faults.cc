@@ -5,29 +5,22 @@
 #include <algorithm>
 #include <utility>
 
-#include "protocol/base/limits.h"
-
 namespace andyx::test::fault {
 namespace {
 
 using enum FaultKind;
 
 constexpr Millis kCliPatience{15'000}, kSafe{60'000};
-// Under what must stay free (Nemesis' servers say 64 MiB), and over the half kept for answers.
-constexpr std::uint64_t kLeftFree = 52 * limits::kMiB;
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
 }  // namespace
 
-Faults::Faults(Cluster& cluster, std::string topic, std::string topic_path, std::mt19937_64& random)
-    : cluster_(cluster),
-      topic_(std::move(topic)),
-      topic_path_(std::move(topic_path)),
-      random_(random) {}
+Faults::Faults(Cluster& cluster, std::vector<TestTopic> topics, std::mt19937_64& random)
+    : cluster_(cluster), topics_(std::move(topics)), random_(random) {}
 
 std::optional<ActiveFault> Faults::begin(FaultKind kind) {
-  view_ = cluster_.view(topic_path_);
+  view_ = look();
   std::optional<ActiveFault> fault = begin_process_fault(kind);
   if (!fault) fault = begin_network_fault(kind);
   if (!fault) fault = begin_disk_fault(kind);
@@ -109,13 +102,17 @@ ActiveFault Faults::restart(Place place) {
           .end = [this, place] { cluster_.start(place); }};
 }
 
-// As an operator does it: a node is stopped when the cluster says that it may be.
+// As an operator does it: a node is stopped when the cluster says that it may be, which is never so
+// of the main of an async topic.
 ActiveFault Faults::rolling_restart() {
   std::vector<Place> places;
   for (Place place = 1; place <= cluster_.size(); ++place) places.push_back(place);
   return {.text = "rolling restart of all nodes", .places = places, .end = [this, places] {
             for (const Place place : places) {
               const std::string node = number(cluster_.node_at(place));
+              CHECK_MESSAGE(
+                  wait_until([&] { return move_only_copies_from(cluster_.node_at(place)); }, kSafe),
+                  "node ", node, " keeps the mains of an async topic");
               CHECK_MESSAGE(
                   wait_until([&] { return run_cli({"cluster", "safe-to-stop", node}); }, kSafe),
                   "node ", node, " may not be stopped for a long time");
@@ -218,84 +215,17 @@ ActiveFault Faults::cut(std::string text, std::vector<std::pair<NodeId, NodeId>>
           }};
 }
 
-// ---- Disks
-
-std::optional<ActiveFault> Faults::begin_disk_fault(FaultKind kind) {
-  switch (kind) {
-    case kFullDisk:
-      return full_disk(cluster_.size());
-    case kFailedSync:
-    case kHungSync:
-    case kSlowSync: {
-      const std::optional<Place> place = any_place();
-      if (!place) return std::nullopt;
-      return sync_fault(kind, *place);
-    }
-    case kWipedDisk: {
-      const std::optional<Place> place = any_place();
-      if (!place || cluster_.node_at(*place) == view_.controller) return std::nullopt;
-      return wipe(*place);
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-ActiveFault Faults::full_disk(Place place) {
-  cluster_.small_disk(place)->leave_free(kLeftFree);
-  return {.text = "disk of node " + number(cluster_.node_at(place)) + " full",
-          .hold_ms = between(1'000, 4'000),
-          .places = {place},
-          .end = [this, place] { cluster_.small_disk(place)->release(); }};
-}
-
-// A shard of storage that has failed stays so: its node is started again.
-ActiveFault Faults::sync_fault(FaultKind kind, Place place) {
-  const std::string node = number(cluster_.node_at(place));
-  if (kind == kSlowSync) {
-    cluster_.disk(place).set(DiskMode::kSlow, between(10, 200) * 1'000);
-    return {.text = "slow syncs of node " + node,
-            .hold_ms = between(1'000, 5'000),
-            .places = {place},
-            .end = [this, place] { cluster_.disk(place).set(DiskMode::kGood); }};
-  }
-  cluster_.disk(place).set(kind == kFailedSync ? DiskMode::kFail : DiskMode::kHang);
-  return {.text = (kind == kFailedSync ? "failing syncs of node " : "hung syncs of node ") + node,
-          .hold_ms = between(1'000, 5'000),
-          .places = {place},
-          .end = [this, place] {
-            cluster_.kill(place);
-            cluster_.disk(place).set(DiskMode::kGood);
-            cluster_.start(place);
-          }};
-}
-
-// It comes back as another node; the one of before is taken out once that is possible.
-ActiveFault Faults::wipe(Place place) {
-  cluster_.kill(place);
-  const NodeId before = cluster_.wipe(place);
-  return {.text = "disk of node " + number(before) + " wiped; it comes back as node " +
-                  number(cluster_.node_at(place)),
-          .hold_ms = between(0, 2'000),
-          .places = {place},
-          .end = [this, place, before] {
-            cluster_.start(place);
-            wait_until([&] { return run_cli({"cluster", "drain", number(before)}); });
-            wait_until([&] { return run_cli({"cluster", "remove", number(before)}); });
-          }};
-}
-
 // ---- Administration
 
 std::optional<ActiveFault> Faults::begin_change(FaultKind kind) {
   if (view_.partitions.empty()) return std::nullopt;
-  const std::size_t index = random_() % view_.partitions.size();
-  const PartitionView& partition = view_.partitions[index];
+  const PartitionView& partition = view_.partitions[random_() % view_.partitions.size()];
   const std::vector<NodeId> others = others_of(partition.main);
   if (kind == kMove && partition.main != 0 && !others.empty()) {
     const NodeId to = others[random_() % others.size()];
-    const bool begun = run_cli({"cluster", "move", topic_, number(index), "--to", number(to)});
-    return ActiveFault{.text = "partition " + number(index) + " moves to node " + number(to) +
+    const bool begun = move(partition, to);
+    return ActiveFault{.text = "partition " + number(partition.index) + " of " +
+                               topics_[partition.topic].name + " moves to node " + number(to) +
                                (begun ? "" : " (refused)"),
                        .hold_ms = between(0, 2'000),
                        .places = {},
@@ -316,6 +246,11 @@ std::optional<ActiveFault> Faults::begin_change(FaultKind kind) {
   return std::nullopt;
 }
 
+bool Faults::move(const PartitionView& partition, NodeId to) const {
+  return run_cli({"cluster", "move", topics_[partition.topic].name, number(partition.index), "--to",
+                  number(to)});
+}
+
 bool Faults::run_cli(std::vector<std::string> arguments) const {
   std::string servers;
   for (const std::string& server : cluster_.servers()) {
@@ -327,6 +262,12 @@ bool Faults::run_cli(std::vector<std::string> arguments) const {
 }
 
 // ---- Victims
+
+ClusterView Faults::look() const {
+  std::vector<std::string> paths;
+  for (const TestTopic& topic : topics_) paths.push_back(topic.path());
+  return cluster_.view(paths);
+}
 
 std::optional<Faults::Place> Faults::free_place(NodeId node) const {
   const Place place = cluster_.place_of(node);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/fault/cluster/cluster.h"
+#include "tests/fault/cluster/test_topic.h"
 #include "tests/fault/nemesis/fault_kind.h"
 
 namespace andyx::test::fault {
@@ -26,7 +27,7 @@ struct ActiveFault {
 
 class Faults {
  public:
-  Faults(Cluster& cluster, std::string topic, std::string topic_path, std::mt19937_64& random);
+  Faults(Cluster& cluster, std::vector<TestTopic> topics, std::mt19937_64& random);
 
   // Nothing: it makes no sense now (nobody has the role, or who has it suffers already).
   std::optional<ActiveFault> begin(FaultKind kind);
@@ -50,8 +51,12 @@ class Faults {
                   std::vector<Place> places);
   ActiveFault full_disk(Place place);
   ActiveFault sync_fault(FaultKind kind, Place place);
-  ActiveFault wipe(Place place);
+  std::optional<ActiveFault> wipe(Place place);
+  bool move_only_copies_from(NodeId node);
+  bool holds_only_copy(NodeId node) const;
+  bool move(const PartitionView& partition, NodeId to) const;
 
+  ClusterView look() const;
   std::optional<Place> free_place(NodeId node) const;
   std::optional<Place> any_place();
   std::optional<Place> main_place();
@@ -62,7 +67,7 @@ class Faults {
   std::uint32_t between(std::uint32_t least_ms, std::uint32_t most_ms);
 
   Cluster& cluster_;
-  const std::string topic_, topic_path_;
+  const std::vector<TestTopic> topics_;
   std::mt19937_64& random_;
   ClusterView view_;
   std::set<Place> busy_;

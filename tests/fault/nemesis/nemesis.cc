@@ -12,6 +12,7 @@ constexpr std::uint64_t kTwoAtOncePercent = 25;
 constexpr std::uint64_t kLongestCalmMs = 500, kLongestBetweenTwoMs = 800;
 constexpr Millis kLookAgain{50};
 constexpr std::uint32_t kVoters = 3;
+constexpr std::uint32_t kLookEveryMs = 200;
 
 // What its gaps are counted under: where the controller is hit, others decide only after a while.
 std::string label(const ActiveFault& fault) {
@@ -22,16 +23,25 @@ std::string label(const ActiveFault& fault) {
 
 void sleep_ms(std::uint64_t ms) { std::this_thread::sleep_for(Millis(ms)); }
 
+std::vector<TestTopic> topics_of(const std::deque<Trial>& trials) {
+  std::vector<TestTopic> topics;
+  for (const Trial& trial : trials) topics.push_back(trial.topic());
+  return topics;
+}
+
 }  // namespace
 
-Nemesis::Nemesis(Cluster& cluster, Workload& workload, History& history, NemesisOptions options,
+Nemesis::Nemesis(Cluster& cluster, std::deque<Trial>& trials, NemesisOptions options,
                  std::uint64_t seed)
     : cluster_(cluster),
-      workload_(workload),
-      history_(history),
+      trials_(trials),
       options_(std::move(options)),
       random_(seed),
-      faults_(cluster, options_.topic, options_.topic_path, random_) {}
+      faults_(cluster, topics_of(trials), random_) {}
+
+void Nemesis::note(const std::string& text) {
+  for (Trial& trial : trials_) trial.history().add(Note{text});
+}
 
 std::uint32_t Nemesis::run() {
   const auto end = Clock::now() + options_.at_most;
@@ -68,13 +78,19 @@ std::optional<ActiveFault> Nemesis::begin_one(bool beside_another) {
   const FaultKind kind = draw();
   if (beside_another && info(kind).alone) return std::nullopt;
   // Before it: beginning some faults takes a while.
-  const std::uint32_t before_ms = history_.now_ms();
+  std::vector<std::uint32_t> before_ms;
+  for (Trial& trial : trials_) {
+    trial.look();
+    before_ms.push_back(trial.history().now_ms());
+  }
   std::optional<ActiveFault> fault = faults_.begin(kind);
   if (!fault) return std::nullopt;
   ++begun_;
-  history_.add(FaultBegun{begun_, label(*fault), before_ms});
-  history_.add(Note{fault->text});
-  std::cout << "fault " << begun_ << " at " << before_ms << " ms, for " << fault->hold_ms
+  for (std::size_t i = 0; i < trials_.size(); ++i) {
+    trials_[i].history().add(FaultBegun{begun_, label(*fault), before_ms[i]});
+  }
+  note(fault->text);
+  std::cout << "fault " << begun_ << " at " << before_ms.front() << " ms, for " << fault->hold_ms
             << " ms: " << fault->text << std::endl;
   return fault;
 }
@@ -83,27 +99,37 @@ void Nemesis::end_round(std::vector<ActiveFault>& faults) {
   std::ranges::sort(faults, {}, &ActiveFault::hold_ms);
   std::uint32_t held_ms = 0;
   for (ActiveFault& fault : faults) {
-    sleep_ms(fault.hold_ms - held_ms);
+    hold(fault.hold_ms - held_ms);
     held_ms = fault.hold_ms;
     faults_.end(fault);
-    history_.add(Note{"ended: " + fault.text});
+    note("ended: " + fault.text);
   }
   cluster_.proxy().heal();
 }
 
+// For so long, and looks on: what is elected meanwhile is to be seen.
+void Nemesis::hold(std::uint32_t ms) {
+  const auto end = Clock::now() + Millis(ms);
+  for (auto now = Clock::now(); now < end; now = Clock::now()) {
+    for (Trial& trial : trials_) trial.look();
+    std::this_thread::sleep_until(std::min(end, now + Millis(kLookEveryMs)));
+  }
+}
+
 bool Nemesis::recover() {
-  const std::uint32_t healed_ms = history_.now_ms();
+  for (Trial& trial : trials_) trial.healed();
   std::string lacking;
-  const auto end = Clock::now() + kRecoverWithin;
-  while (!(lacking = missing(healed_ms)).empty() && Clock::now() < end) {
+  const auto begun = Clock::now();
+  while (!(lacking = missing()).empty() && Clock::now() < begun + kRecoverWithin) {
     std::this_thread::sleep_for(kLookAgain);
   }
-  const std::uint32_t took_ms = history_.now_ms() - healed_ms;
-  history_.add(Recovery{.in_time = lacking.empty(),
-                        .text = lacking.empty()
-                                    ? "in " + std::to_string(took_ms) + " ms"
-                                    : "after fault " + std::to_string(begun_) + " and " +
-                                          std::to_string(took_ms) + " ms: " + lacking});
+  const auto took_ms = std::chrono::duration_cast<Millis>(Clock::now() - begun).count();
+  for (Trial& trial : trials_) {
+    trial.recovered({.in_time = lacking.empty(),
+                     .text = lacking.empty() ? "in " + std::to_string(took_ms) + " ms"
+                                             : "after fault " + std::to_string(begun_) + " and " +
+                                                   std::to_string(took_ms) + " ms: " + lacking});
+  }
   std::cout << (lacking.empty() ? "  recovered in " : "  NOT RECOVERED in ") << took_ms << " ms"
             << (lacking.empty() ? "" : ": " + lacking) << std::endl;
   if (!lacking.empty()) trouble_ = lacking;
@@ -111,18 +137,19 @@ bool Nemesis::recover() {
 }
 
 // What the cluster lacks; empty: it is whole.
-std::string Nemesis::missing(std::uint32_t healed_ms) {
+std::string Nemesis::missing() {
   if (std::string exit = cluster_.unexpected_exit(); !exit.empty()) return exit;
   for (Cluster::Place place = 1; place <= cluster_.size(); ++place) {
     if (!cluster_.ready(place)) {
       return "node " + std::to_string(cluster_.node_at(place)) + " is not ready";
     }
   }
-  if (!workload_.committed_since(healed_ms)) return "not every partition has committed a write";
-  const ClusterView view = cluster_.view(options_.topic_path);
+  for (Trial& trial : trials_) {
+    if (std::string lacking = trial.lacking(); !lacking.empty()) return lacking;
+  }
   // Two voters can lose none, and the next fault may be a disk that is gone for good.
-  const bool voted = view.voters >= (cluster_.size() < kVoters ? 1 : kVoters);
-  return voted && view.complete(options_.factor) ? std::string() : view.text();
+  const ClusterView view = cluster_.view({});
+  return view.voters >= (cluster_.size() < kVoters ? 1 : kVoters) ? std::string() : view.text();
 }
 
 // From a bag that holds each kind once and is filled again when it is empty.

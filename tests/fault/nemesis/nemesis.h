@@ -3,14 +3,15 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "tests/fault/cluster/cluster.h"
-#include "tests/fault/history/history.h"
 #include "tests/fault/nemesis/faults.h"
-#include "tests/fault/workload/workload.h"
+#include "tests/fault/trial.h"
 
 namespace andyx::test::fault {
 
@@ -21,14 +22,11 @@ struct NemesisOptions {
   std::uint32_t faults = 60;
   Millis at_most{600'000};       // then it ends, whatever it has reached
   std::vector<FaultKind> kinds;  // those that may come; each comes about as often
-  std::uint32_t factor = 1;      // copies of each partition
-  std::string topic, topic_path;
 };
 
 class Nemesis {
  public:
-  Nemesis(Cluster& cluster, Workload& workload, History& history, NemesisOptions options,
-          std::uint64_t seed);
+  Nemesis(Cluster& cluster, std::deque<Trial>& trials, NemesisOptions options, std::uint64_t seed);
 
   // Until all faults have been, time is up, the cluster does not recover or a process ends by
   // itself. How many faults there were.
@@ -43,11 +41,12 @@ class Nemesis {
   void end_round(std::vector<ActiveFault>& faults);
   std::optional<ActiveFault> begin_one(bool beside_another);
   FaultKind draw();
-  std::string missing(std::uint32_t healed_ms);
+  std::string missing();
+  void hold(std::uint32_t ms);
+  void note(const std::string& text);  // in all histories
 
   Cluster& cluster_;
-  Workload& workload_;
-  History& history_;
+  std::deque<Trial>& trials_;
   const NemesisOptions options_;
   std::mt19937_64 random_;
   Faults faults_;

@@ -1,5 +1,6 @@
 #include "tests/fault/workload/consumer_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -10,6 +11,7 @@ constexpr std::uint32_t kPollMs = 50;
 constexpr std::uint32_t kAttachAgainMs = 100;
 constexpr std::uint32_t kConfirmMs = 10'000;
 constexpr std::size_t kSettledBeforeConfirm = 200;
+constexpr std::uint64_t kFarBehindMessages = 5'000;
 constexpr std::uint64_t kLongestDelayMs = 50;
 
 }  // namespace
@@ -25,6 +27,15 @@ void Progress::note(std::uint32_t partition, Offset offset) {
 std::uint64_t Progress::distinct(std::uint32_t partition) const {
   const std::scoped_lock lock(mutex_);
   return counts_.at(partition);
+}
+
+std::uint64_t Progress::behind(const std::vector<std::atomic<Offset>>& ends) const {
+  std::uint64_t all = 0;
+  for (std::uint32_t partition = 0; partition < ends.size(); ++partition) {
+    const std::uint64_t end = ends[partition];
+    all += end - std::min(end, distinct(partition));
+  }
+  return all;
 }
 
 ConsumerWorker::ConsumerWorker(Stage& stage, ConsumerPlan plan, SubscriptionIndex subscription,
@@ -114,6 +125,8 @@ void ConsumerWorker::take(client::MessageBatch& batch) {
                                Record{.partition = batch.partition(), .offset = 0, .id = kNobody}});
   }
   stage_.history.add_all(std::move(events));
+  stage_.far_behind.at(subscription_) =
+      progress_.behind(stage_.acknowledged_ends) > kFarBehindMessages;
 }
 
 void ConsumerWorker::answer(const client::MessageBatch& batch) {

@@ -32,6 +32,8 @@ class Progress {
   explicit Progress(std::uint32_t partitions) : seen_(partitions), counts_(partitions) {}
   void note(std::uint32_t partition, Offset offset);
   std::uint64_t distinct(std::uint32_t partition) const;
+  // Of all partitions together.
+  std::uint64_t behind(const std::vector<std::atomic<Offset>>& ends) const;
 
  private:
   mutable std::mutex mutex_;

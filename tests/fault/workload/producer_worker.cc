@@ -1,5 +1,6 @@
 #include "tests/fault/workload/producer_worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -8,6 +9,7 @@ namespace {
 
 constexpr std::uint32_t kKeys = 50;
 constexpr std::uint32_t kOpenAgainMs = 100;
+constexpr std::uint32_t kSlower = 5;  // while a subscription is far behind
 
 Outcome outcome_of(const client::SendOutcome& outcome) {
   if (outcome) return Outcome::kCommitted;
@@ -16,6 +18,19 @@ Outcome outcome_of(const client::SendOutcome& outcome) {
 }
 
 }  // namespace
+
+void Stage::committed(std::uint32_t partition, Offset offset) {
+  last_commit_ms.at(partition) = history.now_ms();
+  if (offset == kNoOffset) return;
+  std::atomic<Offset>& end = acknowledged_ends.at(partition);
+  Offset known = end;
+  while (known <= offset && !end.compare_exchange_weak(known, offset + 1)) {
+  }
+}
+
+bool Stage::somebody_is_far_behind() const {
+  return std::ranges::any_of(far_behind, [](const auto& behind) { return behind.load(); });
+}
 
 ProducerWorker::ProducerWorker(Stage& stage, ProducerPlan plan, std::uint64_t seed)
     : stage_(stage), plan_(std::move(plan)), random_(seed), thread_([this] { run(); }) {}
@@ -36,7 +51,8 @@ void ProducerWorker::run() {
       continue;
     }
     if (session_->in_flight < plan_.max_in_flight) send_one();
-    next += std::chrono::milliseconds(plan_.every_ms);
+    next +=
+        std::chrono::milliseconds(plan_.every_ms * (stage_.somebody_is_far_behind() ? kSlower : 1));
     std::this_thread::sleep_until(next);
   }
   // What is not answered in time is answered when the producer goes.
@@ -99,7 +115,7 @@ void ProducerWorker::answered(Session& session, MessageId id, const client::Send
   if (outcome) {
     event.partition = outcome->partition;
     event.offset = outcome->offset;
-    session.stage.last_commit_ms.at(outcome->partition) = session.stage.history.now_ms();
+    session.stage.committed(outcome->partition, outcome->offset);
   }
   session.stage.history.add(event);
   if (!outcome) {

@@ -36,13 +36,23 @@ struct Stage {
       : history(of_run),
         servers(std::move(all_servers)),
         topic(std::move(topic_name)),
-        last_commit_ms(of_run.cast().partitions) {}
+        last_commit_ms(of_run.cast().partitions),
+        acknowledged_ends(of_run.cast().partitions),
+        far_behind(of_run.cast().subscriptions.size()) {}
 
   History& history;
   const std::vector<std::string> servers;
   const std::string topic;
   std::atomic<std::uint32_t> producers{0};                 // opened so far; the ids of the history
   std::vector<std::atomic<std::uint32_t>> last_commit_ms;  // by partition, in the history's time
+  std::vector<std::atomic<Offset>> acknowledged_ends;      // by partition
+
+  // By subscription. Producers take their time meanwhile: one that gets a message at a time would
+  // be done long after the last fault.
+  std::vector<std::atomic<bool>> far_behind;
+
+  void committed(std::uint32_t partition, Offset offset);  // any thread
+  bool somebody_is_far_behind() const;
 };
 
 class ProducerWorker {

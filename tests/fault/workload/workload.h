@@ -19,6 +19,7 @@ struct WorkloadOptions {
   std::string topic;
   std::uint32_t partitions = 3;
   client::Acks acks = client::Acks::kQuorum;
+  bool light = false;  // few producers and subscriptions, for a topic beside the one that matters
 };
 
 // Who will take part: to make the history with.
@@ -30,6 +31,8 @@ class Workload {
 
   // Has every partition committed a write that came after this time of the history?
   bool committed_since(std::uint32_t time_ms) const;
+  // By partition: behind the last offset that was acknowledged.
+  std::vector<Offset> acknowledged_ends() const;
 
   void stop_producers();
   // Through the node of this index; REQUIREs nothing: false where it fails.
@@ -38,6 +41,7 @@ class Workload {
   bool all_delivered() const { return undelivered() == 0; }
   std::uint64_t undelivered() const;
   std::string missing_deliveries() const;
+  const std::vector<Offset>& ends() const { return ends_; }  // of the last read_to_the_end()
   void stop();
 
  private:

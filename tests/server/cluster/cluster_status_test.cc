@@ -166,6 +166,10 @@ TEST_CASE("a node whose metadata are not as they should be is told of, with the 
   const ClusterSummary summary = summarize(cluster.image(), facts);
   CHECK(summary.status == "partially-online");
   CHECK(says(summary, "node 2 has other metadata"));
+  facts.astray.clear();
+  const ClusterSummary stopped = summarize(cluster.image(), facts);
+  CHECK(stopped.status == "partially-online");
+  CHECK(says(stopped, "node 3 does not follow the metadata any more: the log went back"));
 }
 
 }  // namespace
