@@ -116,6 +116,8 @@ void raise_epoch(Opening opening, Reply reply) {
   Node& node = opening.home->node();
   TopicName name = opening.topic;
   ProducerSpec spec = opening.spec;
+  const auto known = topic->producers.find(std::string_view(spec.name));
+  spec.known_epoch = known ? known->epoch : 0;
   node.controller->open_producer(
       std::move(name), std::move(spec),
       [&node, opening = std::move(opening),

@@ -3,6 +3,7 @@
 #include "data_generated.h"
 #include "protocol/base/limits.h"
 #include "server/metadata/apply_commands.h"
+#include "server/metadata/command.h"
 
 namespace andyx::server {
 namespace {
@@ -107,6 +108,15 @@ Outcome apply_command(Image& image, const wire::OpenProducer& command, TimeUs ti
   }
   if (single && there && there->epoch > 0 && there->session == command.session()) {
     return {.status = {}, .result = there->producer_id};
+  }
+  // It was long under way: a later open has been answered since, and is not fenced by this one. Who
+  // still waits for it asks again.
+  const std::uint32_t epoch = there ? there->epoch : 0;
+  if (single && command.known_epoch() != kAnyProducerEpoch && command.known_epoch() != epoch) {
+    return refused(ErrorCode::kProducerBusy,
+                   describe(*topic, name) +
+                       " was opened by another session meanwhile: it has epoch " +
+                       std::to_string(epoch) + ", not " + std::to_string(command.known_epoch()));
   }
   Topic changed = *topic;
   ProducerRecord record =

@@ -99,7 +99,7 @@ class Encoder {
     const auto name = out_.CreateString(c.name);
     return {wire::Command::OpenProducer,
             wire::CreateOpenProducer(out_, c.topic_id, name, static_cast<std::uint8_t>(c.instance),
-                                     c.session)
+                                     c.session, c.known_epoch)
                 .Union()};
   }
   Written operator()(const DeleteProducerCommand& c) {

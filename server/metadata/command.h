@@ -89,11 +89,15 @@ struct CreateProducerCommand {
   std::string name;
   protocol::ProducerInstance instance{};
 };
+// Where nobody has looked at the epoch that a producer has.
+inline constexpr std::uint32_t kAnyProducerEpoch = ~std::uint32_t{0};
+
 struct OpenProducerCommand {
   TopicId topic_id = 0;
   std::string name;
   protocol::ProducerInstance instance{};
   std::uint64_t session = 0;
+  std::uint32_t known_epoch = kAnyProducerEpoch;  // when it was asked for; 0: there was none
 };
 struct DeleteProducerCommand {
   TopicId topic_id = 0;

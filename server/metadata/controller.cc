@@ -178,7 +178,8 @@ void Controller::create_producer(TopicName topic, ProducerSpec spec, StatusDone 
 void Controller::open_producer(TopicName topic, ProducerSpec spec, ProducerDone done) {
   const std::string name = spec.name;
   shell_->propose(
-      ProducerOpening{topic, {0, std::move(spec.name), spec.instance, spec.session}},
+      ProducerOpening{topic,
+                      {0, std::move(spec.name), spec.instance, spec.session, spec.known_epoch}},
       [topic, name, done = std::move(done)](ControllerCompletion c) mutable {
         if (!c.status) return done(std::unexpected(std::move(c.status.error())));
         const auto of = c.image->find_topic(topic);

@@ -48,7 +48,8 @@ struct SubscriptionSpec {
 struct ProducerSpec {
   std::string name;
   protocol::ProducerInstance instance{};
-  std::uint64_t session = 0;  // of an open
+  std::uint64_t session = 0;                      // of an open
+  std::uint32_t known_epoch = kAnyProducerEpoch;  // likewise: OpenProducerCommand
 };
 // What opening a named producer came to.
 struct OpenedProducer {

@@ -112,10 +112,11 @@ class Encoder {
   }
   Written operator()(const ProducerOpening& c) {
     const auto& [topic, command] = c;
-    const auto& [topic_id, name, instance, session] = command;
-    return {
-        wish::Body::OpenProducer,
-        wish::CreateOpenProducer(out_, path(topic), text(name), number(instance), session).Union()};
+    const auto& [topic_id, name, instance, session, known_epoch] = command;
+    return {wish::Body::OpenProducer,
+            wish::CreateOpenProducer(out_, path(topic), text(name), number(instance), session,
+                                     known_epoch)
+                .Union()};
   }
   Written operator()(const ProducerDeletion& c) {
     const auto& [topic, command] = c;
@@ -267,7 +268,8 @@ class Decoder {
   Wish operator()(const wish::OpenProducer& w) const {
     return ProducerOpening{
         name_of(*w.topic()),
-        {0, w.name()->str(), static_cast<protocol::ProducerInstance>(w.instance()), w.session()}};
+        {0, w.name()->str(), static_cast<protocol::ProducerInstance>(w.instance()), w.session(),
+         w.known_epoch()}};
   }
   Wish operator()(const wish::DeleteProducer& w) const {
     return ProducerDeletion{name_of(*w.topic()),

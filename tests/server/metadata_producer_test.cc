@@ -49,6 +49,29 @@ TEST_CASE("each open of a single producer by another session raises its epoch, u
   CHECK(fence_of(history, first.result) == 2 * kStep);
 }
 
+TEST_CASE("an open that was long under way does not fence one that came later") {
+  History history = with_topic();
+  // Two opens that nobody answered, asked for when there was no such producer yet.
+  const OpenProducerCommand first{1, "p", kSingle, 7, 0}, second{1, "p", kSingle, 8, 0};
+  REQUIRE(history.apply(second).status);
+  const auto late = history.apply(first);
+  CHECK(code_of(late.status) == ErrorCode::kTimedOut);
+  CHECK(error_info(ErrorCode::kTimedOut).retriable);
+  CHECK(find(history, "p")->session == 8);
+  CHECK(find(history, "p")->epoch == kStep);
+  // The same session again is answered, whatever was known.
+  CHECK(history.apply(second).status);
+  CHECK(find(history, "p")->epoch == kStep);
+  // One that knows of it is a newer one.
+  REQUIRE(history.apply(OpenProducerCommand{1, "p", kSingle, 7, kStep}).status);
+  CHECK(find(history, "p")->epoch == 2 * kStep);
+  // A producer that was deleted meanwhile is not made again.
+  REQUIRE(history.apply(DeleteProducerCommand{1, "p", {}}).status);
+  const auto of_deleted = history.apply(OpenProducerCommand{1, "p", kSingle, 9, 2 * kStep});
+  CHECK(code_of(of_deleted.status) == ErrorCode::kTimedOut);
+  CHECK_FALSE(find(history, "p"));
+}
+
 TEST_CASE("each open of a multiple producer has an id of its own and fences nobody") {
   History history = with_topic();
   const auto first = history.apply(OpenProducerCommand{1, "m", kMultiple, 7});
