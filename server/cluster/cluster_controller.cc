@@ -196,7 +196,7 @@ void ClusterController::act() {
   for (ClusterAction& action : core_.take_actions()) {
     if (stopping_) continue;
     log::info("cluster decides", {{"what", action.tag}});
-    controller_.propose(std::move(action.wish), [this, tag = action.tag](Status status) {
+    controller_.decide(std::move(action.wish), [this, tag = action.tag](Status status) {
       if (!status) {
         log::warn(
             "cluster could not decide",

@@ -212,6 +212,16 @@ void Controller::propose(Wish wish, StatusDone done) {
   shell_->propose(std::move(wish), status_answer(std::move(done)));
 }
 
+void Controller::decide(Wish wish, StatusDone done) {
+  const ControllerEpoch epoch = shell_->epoch_;
+  if (epoch == 0) {
+    return done(fail(ErrorCode::kNotController,
+                     "this node decides nothing: another one, or none, "
+                     "is the controller"));
+  }
+  shell_->propose(std::move(wish), status_answer(std::move(done)), epoch);
+}
+
 void Controller::create_topic(TopicProposal topic, TopicDone done) {
   TopicName name = topic.name;
   shell_->propose(std::move(topic), topic_answer(std::move(name), std::move(done)));

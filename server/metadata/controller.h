@@ -179,6 +179,9 @@ class Controller {
 
   // Of the cluster. Any wish of which no more than its success is asked.
   void propose(Wish wish, StatusDone done);
+  // What this node decides as the controller: nobody carries it out (kNotController) once it is
+  // that no more, however soon it is it again.
+  void decide(Wish wish, StatusDone done);
   // As the other ones above, with a replication factor: kBadArgument when it is over the number of
   // brokers.
   void create_topic(TopicProposal topic, TopicDone done);

@@ -19,6 +19,11 @@ bool is_final(ErrorCode code) {
          code == ErrorCode::kUnsupportedVersion;
 }
 
+Error no_longer_decides() {
+  return {ErrorCode::kNotController,
+          "this node was the controller when it decided that, and is no more"};
+}
+
 }  // namespace
 
 ControllerCore::ControllerCore(ControllerCoreOptions options) : options_(options) {}
@@ -33,7 +38,7 @@ void ControllerCore::propose(Proposal proposal) {
   if (stopping_) {
     return refuse(proposal, {ErrorCode::kShuttingDown, "the controller is stopping"});
   }
-  if (!leader_.here) return actions_.hand_on.push_back(std::move(proposal));
+  if (!leader_.here) return hand_on(std::move(proposal));
   if (pending() >= options_.max_pending) {
     return refuse(proposal, {ErrorCode::kOverloaded, std::to_string(pending()) +
                                                          " changes of the metadata are waiting, "
@@ -85,6 +90,10 @@ ControllerCompletion ControllerCore::evaluate(const Proposal& proposal,
   // A repetition after an indeterminate append, whose entry turned out to be in the log.
   if (const auto known = draft_->commands.find(proposal.command_id)) {
     completion.result = known->result;
+    return completion;
+  }
+  if (proposal.decided_in != 0 && proposal.decided_in != epoch_) {
+    completion.status = std::unexpected(no_longer_decides());
     return completion;
   }
   auto resolved = resolve(*draft_, proposal.wish);
@@ -159,7 +168,7 @@ void ControllerCore::on_appended(const AppendResult& result) {
 
 void ControllerCore::on_not_appended(const Error& error) {
   if (error.code == ErrorCode::kNotController || error.code == ErrorCode::kNoController) {
-    for (InBatch& one : batch_) actions_.hand_on.push_back(std::move(one.proposal));
+    for (InBatch& one : batch_) hand_on(std::move(one.proposal));
     batch_.clear();
     draft_.reset();
     return;
@@ -178,8 +187,13 @@ void ControllerCore::requeue_batch() {
   if (!leader_.here) hand_on_waiting();
 }
 
+void ControllerCore::hand_on(Proposal proposal) {
+  if (proposal.decided_in != 0) return refuse(proposal, no_longer_decides());
+  actions_.hand_on.push_back(std::move(proposal));
+}
+
 void ControllerCore::hand_on_waiting() {
-  for (Proposal& proposal : waiting_) actions_.hand_on.push_back(std::move(proposal));
+  for (Proposal& proposal : waiting_) hand_on(std::move(proposal));
   waiting_.clear();
 }
 

@@ -118,6 +118,7 @@ class ControllerCore {
   void on_not_appended(const Error& error);
   void requeue_batch();
   void complete_batch();
+  void hand_on(Proposal proposal);
   void hand_on_waiting();
 
   void publish(std::shared_ptr<const Image> image);

@@ -76,17 +76,18 @@ void Controller::Shell::stop(std::move_only_function<void()> stopped) {
 }
 
 // Any thread. `done` is shared with the task, because a task that is refused is lost.
-void Controller::Shell::propose(Wish wish, OnCompletion done) {
+void Controller::Shell::propose(Wish wish, OnCompletion done, ControllerEpoch decided_in) {
   auto shared = std::make_shared<OnCompletion>(std::move(done));
-  const bool posted = loop_.try_post([this, wish = std::move(wish), shared]() mutable {
-    propose_on_loop(Uuid::random(), std::move(wish), {std::move(*shared)});
+  const bool posted = loop_.try_post([this, wish = std::move(wish), shared, decided_in]() mutable {
+    propose_on_loop(Uuid::random(), std::move(wish), {std::move(*shared)}, false, decided_in);
   });
   if (posted) return;
   (*shared)({.status = fail(ErrorCode::kOverloaded,
                             "the control loop has too much to do, or has stopped")});
 }
 
-void Controller::Shell::propose_on_loop(Uuid command_id, Wish wish, Open open, bool lasting) {
+void Controller::Shell::propose_on_loop(Uuid command_id, Wish wish, Open open, bool lasting,
+                                        ControllerEpoch decided_in) {
   if (open_.size() >= options_.max_pending) {
     return open.done({.status = fail(ErrorCode::kOverloaded,
                                      std::to_string(open_.size()) +
@@ -97,7 +98,7 @@ void Controller::Shell::propose_on_loop(Uuid command_id, Wish wish, Open open, b
   const std::uint64_t ticket = next_ticket_++;
   open_.emplace(ticket, std::move(open));
   if (lasting) relay_.never_give_up(ticket);
-  core_.propose({ticket, command_id, net::wall_time_us(), std::move(wish)});
+  core_.propose({ticket, command_id, net::wall_time_us(), std::move(wish), decided_in});
   act();
 }
 

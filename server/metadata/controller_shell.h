@@ -42,8 +42,9 @@ struct Controller::Shell {
   void enlist(StatusDone ready);  // registers this node
   void follow_log();
   void stop(std::move_only_function<void()> stopped);
-  void propose(Wish wish, OnCompletion done);
-  void propose_on_loop(Uuid command_id, Wish wish, Open open, bool lasting = false);
+  void propose(Wish wish, OnCompletion done, ControllerEpoch decided_in = 0);
+  void propose_on_loop(Uuid command_id, Wish wish, Open open, bool lasting = false,
+                       ControllerEpoch decided_in = 0);
   void propose_for(const Uuid& command_id, Wish wish, AnswerDone done);
   Error not_leading() const;
   void act();

@@ -8,6 +8,7 @@
 
 #include "server/metadata/command.h"
 #include "server/metadata/image.h"
+#include "server/metadata/metadata_log.h"
 
 namespace andyx::server {
 
@@ -89,6 +90,9 @@ struct Proposal {
   Uuid command_id;
   TimeUs time_us = 0;
   Wish wish;
+  // Decided by the controller of this epoch from what it knew then: no other one may carry it out,
+  // nor itself under a later one. 0: an order, good with whoever is the controller.
+  ControllerEpoch decided_in = 0;
 };
 
 // A command for the log; or nothing to write, and the answer.

@@ -28,9 +28,10 @@ class Driver {
     propose(RegisterNodeCommand{1, {1, 1}, ++incarnation_, "localhost", 6540});
   }
 
-  std::uint64_t propose(Wish wish) {
+  std::uint64_t propose(Wish wish, ControllerEpoch decided_in = 0) {
     const std::uint64_t ticket = ++ticket_;
-    core_.propose({ticket, {core_id_, ticket}, static_cast<TimeUs>(ticket), std::move(wish)});
+    core_.propose(
+        {ticket, {core_id_, ticket}, static_cast<TimeUs>(ticket), std::move(wish), decided_in});
     act();
     return ticket;
   }
@@ -299,6 +300,33 @@ TEST_CASE_FIXTURE(Fixture, "a controller that was fenced, but may lead, takes ov
   CHECK(driver.roles == std::vector{true, false, true});
   CHECK(driver.image().find_topic(topic_name("theirs")));
   CHECK(other.image().position < driver.image().position);
+}
+
+TEST_CASE_FIXTURE(Fixture, "what a controller decided is carried out under its own epoch only") {
+  const ControllerEpoch epoch = driver.core().epoch();
+  CHECK(driver.code(driver.propose(topic("at-once"), epoch)) == ErrorCode::kOk);
+  driver.hold_appends();
+  driver.propose(topic("flying"));
+  const auto waiting = driver.propose(topic("decided"), epoch);
+
+  SUBCASE("not by who leads next") {
+    driver.lead(false);
+    CHECK(driver.code(waiting) == ErrorCode::kNotController);
+    CHECK(driver.handed_on.empty());
+    // As late: nobody leads here.
+    CHECK(driver.code(driver.propose(topic("late"), epoch)) == ErrorCode::kNotController);
+    CHECK(driver.handed_on.empty());
+  }
+  SUBCASE("not by itself, once another one led meanwhile") {
+    Driver other(store);
+    other.start();
+    driver.release();
+    CHECK(driver.core().epoch() > epoch);
+    CHECK(driver.code(waiting) == ErrorCode::kNotController);
+    CHECK_FALSE(driver.image().find_topic(topic_name("decided")));
+    CHECK(driver.code(driver.propose(topic("late"), epoch)) == ErrorCode::kNotController);
+    CHECK(driver.code(driver.propose(topic("new"), driver.core().epoch())) == ErrorCode::kOk);
+  }
 }
 
 TEST_CASE_FIXTURE(Fixture, "who may lead no more hands on what it was asked, and follows") {
