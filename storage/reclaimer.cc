@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kCopyStepBytes = 1 << 20;
 constexpr std::chrono::milliseconds kLeastPause{250};  // between passes
+constexpr std::chrono::milliseconds kRestBetweenFiles{20};
 constexpr std::uint64_t kPausePerWork = 9;  // a pass scans all index rows: a tenth of the time
 
 std::uint64_t live_share(const Run& run, const LogState& log) {
@@ -79,10 +80,11 @@ void Reclaimer::run() {
     if (health_.fenced()) continue;
     const auto started = std::chrono::steady_clock::now();
     const Status done = pass();
-    last_pass_ms_ =
+    const auto took_ms =
         static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
                                        std::chrono::steady_clock::now() - started)
                                        .count());
+    last_pass_ms_ = took_ms - std::min(took_ms, std::exchange(rested_ms_, 0));
     // A damaged batch stops the emptying of its generation, no more: readers of it will be told.
     if (!done && done.error().code == ErrorCode::kIo) health_.fence(done.error().message);
   }
@@ -335,8 +337,18 @@ Status Reclaimer::delete_dead_segments() {
     const bool needed = next != living.end() && next->second.first_file <= file;
     if (needed || file >= settled) continue;
     if (Status removed = database_.segments().remove(file); !removed) return removed;
+    if (!rest_between_files()) return {};
   }
   return {};
+}
+
+// Where a file system tells the disk of every freed block, deleting gigabytes in one go would keep
+// the syncs of writes waiting all the while. False: stop.
+bool Reclaimer::rest_between_files() {
+  std::unique_lock lock(mutex_);
+  wake_.wait_for(lock, kRestBetweenFiles, [this] { return stopping_; });
+  rested_ms_ += static_cast<std::uint64_t>(kRestBetweenFiles.count());
+  return !stopping_;
 }
 
 // The note of a dropped log is needed as long as its batches may lie in the generation that was

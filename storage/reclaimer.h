@@ -52,6 +52,7 @@ class Reclaimer {
   Status forget(const Unit& unit);
   Status delete_dead_files();
   Status delete_dead_segments();
+  bool rest_between_files();
   Status forget_dropped_logs();
 
   Database& database_;
@@ -65,7 +66,8 @@ class Reclaimer {
   bool stopping_ = false;
   bool dirty_ = true;  // the first pass drops what the last process left
   bool flushed_ = false;
-  std::uint64_t last_pass_ms_ = 0;
+  std::uint64_t last_pass_ms_ = 0;  // of work
+  std::uint64_t rested_ms_ = 0;     // within the pass
 };
 
 }  // namespace andyx::storage
