@@ -122,6 +122,11 @@ Status DataDirectory::sync_directory(const std::string& path) {
 
 Status DataDirectory::sync() { return sync_directory(path_); }
 
+void DataDirectory::remove_cut_file(const std::string& name) {
+  // One that stays says too much, and does no harm.
+  fs_->DeleteFile(path_ + "/cut/" + name, rocksdb::IOOptions(), nullptr).PermitUncheckedError();
+}
+
 Result<std::unique_ptr<CutFile>> DataDirectory::create_cut_file(const std::string& name) {
   const std::string folder = path_ + "/cut";
   const auto made = fs_->CreateDirIfMissing(folder, rocksdb::IOOptions(), nullptr);

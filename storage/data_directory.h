@@ -66,6 +66,7 @@ class DataDirectory {
   Status sync();  // the names in it
   // A new file in cut/, which is created when it is missing.
   Result<std::unique_ptr<CutFile>> create_cut_file(const std::string& name);
+  void remove_cut_file(const std::string& name);  // of a cut that did not come to pass
   Result<std::uint64_t> free_bytes() const;
 
  private:

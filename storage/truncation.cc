@@ -52,6 +52,7 @@ Result<CutTail> Truncation::truncate(LogId log, Offset from) {
         });
     if (!done) return std::unexpected(done.error());
     if (!*moved) return shared->cut;
+    directory_.remove_cut_file(shared->cut.saved_as);  // planned anew
   }
   return fail(ErrorCode::kOverloaded, "generations follow each other too fast to cut log " +
                                           std::to_string(log) + "; try again");

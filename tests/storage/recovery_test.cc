@@ -1,7 +1,9 @@
 // What a shard holds after it was closed, or killed.
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "tests/storage/support/child_writer.h"
 #include "tests/storage/support/open.h"
@@ -101,6 +103,32 @@ TEST_CASE("starts, drops and truncations survive a kill") {
     CHECK(append(*shard, 4, 90, {.payload_bytes = 200}) == ErrorCode::kOk);
     CHECK(files_in(copy + "/cut", "").size() == 2);
   }
+}
+
+TEST_CASE("a cut that has to be planned anew, as generations follow each other, is saved once") {
+  const TempDir directory(TempDir::kMemory);
+  auto shard = open_or_fail({.directory = directory.path(), .generation_bytes = 3'000});
+  std::atomic<bool> stop{false};
+  std::thread others([&] {
+    for (Offset base = 0; !stop; ++base) append(*shard, 2, base, {.payload_bytes = 500});
+  });
+  std::size_t cuts = 0;
+  Offset end = 0;
+  for (int round = 0; round < 100; ++round) {
+    for (int i = 0; i < 4; ++i)
+      CHECK(append(*shard, 1, end++, {.payload_bytes = 300}) == ErrorCode::kOk);
+    const auto cut = shard->truncate(1, end - 2);
+    if (cut) {
+      ++cuts;
+      end -= 2;
+    } else {
+      CHECK(cut.error().code == ErrorCode::kOverloaded);  // again and again in between
+    }
+  }
+  stop = true;
+  others.join();
+  CHECK(cuts > 0);
+  CHECK(files_in(directory.path() + "/cut", "").size() == cuts);
 }
 
 TEST_CASE("a log that was cut and began anew in one generation has no rows of its first life") {
