@@ -39,6 +39,7 @@ inline constexpr std::uint32_t kMaxNodeLinkCalls = 16 * 1'024;
 inline constexpr std::size_t kMaxNodeLinkQueuedBytes = 16 * kMiB;
 inline constexpr std::uint32_t kMaxConnections = 20'000;  // default of max-connections
 inline constexpr std::size_t kReceiveSlabBytes = 256 * kKiB;
+inline constexpr std::size_t kSlabPoolBytes = 8 * kMiB;  // of a process: slabs that nobody holds
 inline constexpr std::size_t kMinPinShare = 4;  // a batch under 1/4 of its slab is copied out of it
 inline constexpr std::uint32_t kMaxInFlightRequestsPerConnection = 1'024;
 inline constexpr std::size_t kMaxInFlightBytesPerConnection = 16 * kMiB;

@@ -10,6 +10,8 @@
 #include <new>
 #include <utility>
 
+#include "protocol/base/limits.h"
+
 namespace andyx {
 
 // The bytes follow the slab's own fields; 16 keeps them aligned as malloc would.
@@ -43,8 +45,7 @@ constexpr bool kPooled = !__has_feature(address_sanitizer) && !__has_feature(thr
 constexpr bool kPooled = true;
 #endif
 
-constexpr std::size_t kLeastPooledBytes = 32 * 1024, kMostPooledBytes = 2 * 1024 * 1024;
-constexpr std::size_t kPoolBytes = 8 * 1024 * 1024;  // of the process, at most
+constexpr std::size_t kLeastPooledBytes = 32 * limits::kKiB, kMostPooledBytes = 2 * limits::kMiB;
 constexpr std::size_t kSteps = 8;  // capacities between one power of two and the next
 
 constexpr bool is_pooled(std::size_t capacity_bytes) {
@@ -84,7 +85,7 @@ class SlabPool {
   // False: there are enough.
   bool put(void* memory, std::size_t capacity_bytes) {
     const std::lock_guard lock(mutex_);
-    if (bytes_ + capacity_bytes > kPoolBytes) return false;
+    if (bytes_ + capacity_bytes > limits::kSlabPoolBytes) return false;
     bytes_ += capacity_bytes;
     Free*& first = free_[index_of(capacity_bytes)];
     first = new (memory) Free{first};
