@@ -83,7 +83,8 @@ Result<std::unique_ptr<Database>> Database::open(std::shared_ptr<rocksdb::FileSy
                                                  const DatabaseOptions& options,
                                                  DatabaseEvents events) {
   std::unique_ptr<Database> database(new Database);
-  auto segments = Segments::open(std::move(fs), options.path, options.segments_path);
+  auto segments =
+      Segments::open(std::move(fs), options.path, options.segments_path, events.segment_kept);
   if (!segments) return std::unexpected(segments.error());
   database->segments_ = std::move(*segments);
   database->env_ = rocksdb::NewCompositeEnv(database->segments_);

@@ -32,6 +32,7 @@ struct DatabaseOptions {
 struct DatabaseEvents {
   std::function<void(const std::string& why)> failed;  // a background error; any thread
   std::function<void()> flushed;                       // a flush ended; a RocksDB thread
+  std::function<void()> segment_kept;                  // see Segments; a RocksDB thread
 };
 
 class Database {

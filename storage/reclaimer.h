@@ -26,11 +26,10 @@ class Reclaimer {
         writer_(writer),
         generation_bytes_(generation_bytes) {}
 
-  void run();   // until stop()
-  void stop();  // any thread
-  void
-  something_died();    // any thread: a start advanced, a log was dropped, a generation was sealed
-  void flush_ended();  // any thread
+  void run();             // until stop()
+  void stop();            // any thread
+  void something_died();  // any thread: a start advanced, a log was dropped, a segment was kept
+  void flush_ended();     // any thread
 
  private:
   // Generations that share files, so that their space only comes back together.

@@ -41,15 +41,20 @@ std::unexpected<Error> too_short(const Place& place) {
 
 }  // namespace
 
-Segments::Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept)
-    : FileSystemWrapper(std::move(fs)), database_(std::move(database)), kept_(std::move(kept)) {}
+Segments::Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept,
+                   std::function<void()> on_kept)
+    : FileSystemWrapper(std::move(fs)),
+      database_(std::move(database)),
+      kept_(std::move(kept)),
+      on_kept_(std::move(on_kept)) {}
 
 Result<std::shared_ptr<Segments>> Segments::open(std::shared_ptr<rocksdb::FileSystem> fs,
-                                                 std::string database, std::string kept) {
+                                                 std::string database, std::string kept,
+                                                 std::function<void()> on_kept) {
   const auto made = fs->CreateDirIfMissing(kept, rocksdb::IOOptions(), nullptr);
   if (!made.ok()) return rocksdb_error(made, "create " + kept);
   std::shared_ptr<Segments> segments(
-      new Segments(std::move(fs), std::move(database), std::move(kept)));
+      new Segments(std::move(fs), std::move(database), std::move(kept), std::move(on_kept)));
   if (Status listed = segments->list(segments->database_, false); !listed)
     return std::unexpected(listed.error());
   if (Status listed = segments->list(segments->kept_, true); !listed)
@@ -137,10 +142,14 @@ rocksdb::IOStatus Segments::DeleteFile(const std::string& path, const rocksdb::I
                                        rocksdb::IODebugContext* debug) {
   const FileNumber number = wal_number(path);
   if (number == 0) return target()->DeleteFile(path, options, debug);
-  const std::lock_guard lock(mutex_);  // nobody opens it halfway
-  auto status = target()->RenameFile(path, kept_path(number), options, debug);
-  if (status.ok()) files_[number].kept = true;
-  return status;
+  {
+    const std::lock_guard lock(mutex_);  // nobody opens it halfway
+    auto status = target()->RenameFile(path, kept_path(number), options, debug);
+    if (!status.ok()) return status;
+    files_[number].kept = true;
+  }
+  on_kept_();
+  return rocksdb::IOStatus::OK();
 }
 
 Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> Segments::reader(FileNumber file) {

@@ -10,6 +10,7 @@
 #include <rocksdb/file_system.h>
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,9 +25,10 @@ namespace andyx::storage {
 class Segments final : public rocksdb::FileSystemWrapper {
  public:
   // `database`: RocksDB's directory. `kept`: where files go that it is done with; made when
-  // missing.
+  // missing. `on_kept`: a file has gone there; the thread of RocksDB that deleted it.
   static Result<std::shared_ptr<Segments>> open(std::shared_ptr<rocksdb::FileSystem> fs,
-                                                std::string database, std::string kept);
+                                                std::string database, std::string kept,
+                                                std::function<void()> on_kept);
 
   // The newest WAL file, and how much is in it.
   struct Tail {
@@ -68,7 +70,8 @@ class Segments final : public rocksdb::FileSystemWrapper {
     std::shared_ptr<rocksdb::FSRandomAccessFile> reader;
   };
 
-  Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept);
+  Segments(std::shared_ptr<rocksdb::FileSystem> fs, std::string database, std::string kept,
+           std::function<void()> on_kept);
 
   void appended(FileNumber file, std::uint64_t bytes);
   Status list(const std::string& directory, bool kept);
@@ -78,6 +81,7 @@ class Segments final : public rocksdb::FileSystemWrapper {
   Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> reader(FileNumber file);
 
   const std::string database_, kept_;
+  const std::function<void()> on_kept_;
   std::atomic<FileNumber> open_from_{0};
   mutable std::mutex mutex_;
   std::map<FileNumber, File> files_;

@@ -114,6 +114,11 @@ Result<std::unique_ptr<Database>> ShardCore::open_or_salvage(
             if (!parts_ready_) return;
             writer_->flush_ended();
             reclaimer_->flush_ended();
+          },
+      .segment_kept =
+          [this] {  // later than the flush, whose pass may have found nothing to remove yet
+            const std::lock_guard lock(events_mutex_);
+            if (parts_ready_) reclaimer_->something_died();
           }};
   auto opened = Database::open(fs, database, events);
   if (!opened && opened.error().code == ErrorCode::kCorrupt) {

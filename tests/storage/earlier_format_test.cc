@@ -24,12 +24,13 @@ constexpr Offset kEnd = 300;
 
 void make_format_2(const std::string& directory) {
   {
-    auto database =
-        Database::open(rocksdb::FileSystem::Default(),
-                       {.path = directory + "/db",
-                        .segments_path = directory + "/segments",
-                        .generation_bytes = kGeneration},
-                       {.failed = [](const std::string& why) { FAIL(why); }, .flushed = [] {}});
+    auto database = Database::open(rocksdb::FileSystem::Default(),
+                                   {.path = directory + "/db",
+                                    .segments_path = directory + "/segments",
+                                    .generation_bytes = kGeneration},
+                                   {.failed = [](const std::string& why) { FAIL(why); },
+                                    .flushed = [] {},
+                                    .segment_kept = [] {}});
     REQUIRE(database);
     rocksdb::WriteBatch batch;
     REQUIRE((*database)->visit_batches_from(

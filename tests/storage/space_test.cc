@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <map>
 #include <thread>
 
 #include "tests/storage/support/fault_fs.h"
@@ -14,24 +15,27 @@ using namespace andyx::storage::test;
 namespace {
 
 std::uint64_t bytes_on_disk(const std::string& directory) {
-  std::uint64_t total = 0;
-  std::error_code gone;  // files come and go meanwhile
-  for (const char* folder : {"/segments", "/db"}) {
+  std::map<std::string, std::uint64_t> sizes;  // of each name: a file that is moved is seen twice
+  std::error_code gone;                        // files come and go meanwhile
+  for (const char* folder : {"/db", "/segments"}) {  // in the order in which files move
     for (const auto& entry : std::filesystem::directory_iterator(directory + folder, gone)) {
-      const std::string path = entry.path().string();
-      if (!path.ends_with(".sst") && !path.ends_with(".log")) continue;
+      const std::string name = entry.path().filename().string();
+      if (!name.ends_with(".sst") && !name.ends_with(".log")) continue;
       const std::uint64_t size = entry.file_size(gone);
-      if (!gone) total += size;
+      if (!gone) sizes[name] = size;
     }
   }
+  std::uint64_t total = 0;
+  for (const auto& [name, size] : sizes) total += size;
   return total;
 }
 
 void wait_until(const std::function<bool()>& condition) {
-  for (int i = 0; i < 60'000 && !condition(); ++i) {
+  for (int i = 0; i < 60'000; ++i) {
+    if (condition()) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  REQUIRE(condition());
+  FAIL("waited for a minute");
 }
 
 std::uint64_t append_many(StorageShard& shard, LogId logs, Offset from, Offset to,
