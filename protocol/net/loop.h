@@ -53,6 +53,11 @@ class Loop {
   // Runs once at the end of the current loop turn, before it polls again: for coalescing writes.
   // Loop thread.
   virtual void at_end_of_turn(Task task) = 0;
+
+  // Busy polling: for `us` microseconds from now on the loop looks at its sockets and its mailbox
+  // again and again instead of sleeping until something comes. Waking a thread up takes longer than
+  // a small request does. A call never shortens what an earlier one asked for. Loop thread.
+  virtual void stay_awake(std::uint32_t us) = 0;
 };
 
 // Wall clock in microseconds since 1970; may jump. Any thread.

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <cassert>
 #include <csignal>
 #include <utility>
@@ -154,11 +155,18 @@ void UvLoop::run_end_of_turn() {
   for (int round = 0; round < kEndOfTurnRounds && !end_of_turn_.empty(); ++round) {
     for (auto& task : std::exchange(end_of_turn_, {})) task();
   }
-  if (end_of_turn_.empty()) {
-    uv_idle_stop(&no_block_);
-  } else {
+  const bool awake = awake_until_ns_ != 0 && uv_hrtime() < awake_until_ns_;
+  if (!awake) awake_until_ns_ = 0;
+  if (awake || !end_of_turn_.empty()) {
     uv_idle_start(&no_block_, [](uv_idle_t*) {});
+  } else {
+    uv_idle_stop(&no_block_);
   }
+}
+
+void UvLoop::stay_awake(std::uint32_t us) {
+  assert(on_loop_thread());
+  awake_until_ns_ = std::max(awake_until_ns_, uv_hrtime() + std::uint64_t{us} * 1'000);
 }
 
 void UvLoop::close_everything() {

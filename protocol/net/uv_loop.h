@@ -38,6 +38,7 @@ class UvLoop final : public Loop {
   std::uint64_t now_ms() const override { return uv_now(&loop_); }
   std::unique_ptr<Timer> timer() override;
   void at_end_of_turn(Task task) override;
+  void stay_awake(std::uint32_t us) override;
 
   uv_loop_t* uv() { return &loop_; }
   // From the moment that the loop closes its handles: nothing new may be started.
@@ -56,7 +57,8 @@ class UvLoop final : public Loop {
   uv_async_t wake_{};
   uv_prepare_t before_poll_{};
   uv_check_t after_poll_{};
-  uv_idle_t no_block_{};  // active while end-of-turn tasks wait, so that the poll does not block
+  uv_idle_t no_block_{};  // active while end-of-turn tasks wait, or while the loop stays awake: the
+                          // poll does not block then
   bool opened_ = false;
   bool closing_ = false;
   std::atomic<std::thread::id> thread_{std::this_thread::get_id()};
@@ -70,6 +72,7 @@ class UvLoop final : public Loop {
   std::vector<Task> running_;  // taken from the mailbox, run up to next_
   std::size_t next_ = 0;
   std::vector<Task> end_of_turn_;
+  std::uint64_t awake_until_ns_ = 0;
 };
 
 }  // namespace andyx::net

@@ -86,6 +86,12 @@ void add_node_options(CLI::App& app, Config& config, RawAddresses& raw) {
       ->envname("ANDYX_CORES")
       ->check(CLI::Range(0u, 256u))
       ->capture_default_str();
+  app.add_option(
+         "--busy-poll-us", config.busy_poll_us,
+         "Microseconds that an event loop polls before it sleeps, around small writes; 0: none")
+      ->envname("ANDYX_BUSY_POLL_US")
+      ->check(CLI::Range(0u, 10'000u))
+      ->capture_default_str();
   app.add_option("--max-connections", config.max_connections, "Client connections at once")
       ->envname("ANDYX_MAX_CONNECTIONS")
       ->check(CLI::Range(1u, 1'000'000u))

@@ -23,8 +23,9 @@ struct Config {
   net::Address peer_listen;
   NodeId node_id = 1;
   std::uint8_t roles = kAllRoles;
-  std::vector<net::Address> join;  // nodes of the cluster to join; empty: begins one of its own
-  std::uint32_t cores = 0;         // event loops; 0: one for each CPU
+  std::vector<net::Address> join;    // nodes of the cluster to join; empty: begins one of its own
+  std::uint32_t cores = 0;           // event loops; 0: one for each CPU
+  std::uint32_t busy_poll_us = 200;  // WriteQueue::busy_poll, of each loop
   bool fsync = true;
   bool accept_data_loss = false;
   bool auto_create_topics = true;

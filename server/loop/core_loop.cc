@@ -29,6 +29,7 @@ CoreLoop::CoreLoop(Node& node, std::uint32_t index, std::unique_ptr<net::Loop> l
                      limits::kStorageQueueBytes / kCursorShare / node.config.cores, true),
       pulls_(*this),
       image_(std::make_shared<const Image>()) {
+  writes_.busy_poll(node.config.busy_poll_us);
   for (WriteQueue* queue : {&writes_, &cursor_writes_})
     queue->watch_ages([&pace = node_.catch_up_pace](std::uint64_t age_us) { pace.wrote(age_us); });
 }

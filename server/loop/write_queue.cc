@@ -7,7 +7,8 @@ namespace andyx::server {
 namespace {
 
 constexpr std::size_t kMaxGroupBytes = 4 * limits::kMiB;
-constexpr std::size_t kRowOverheadBytes = 64;  // as storage charges it
+constexpr std::size_t kRowOverheadBytes = 64;    // as storage charges it
+constexpr std::size_t kBusyPollBytes = 8 << 10;  // with more under way, throughput counts
 
 std::uint64_t now_us() { return net::monotonic_ns() / 1'000; }
 
@@ -81,6 +82,7 @@ void WriteQueue::submit_backlog() {
     backlog_bytes_ -= next.bytes;
     under_way_.push_back(std::move(next));
     backlog_.pop_front();
+    poll_for(under_way_.back());
   }
 }
 
@@ -102,8 +104,14 @@ void WriteQueue::finish(std::vector<storage::WriteResult> results) {
     bytes_under_way_ -= done.bytes;
     if (done.awaited_since_us != 0 && on_age_) on_age_(now_us() - done.awaited_since_us);
     for (auto& callback : done.callbacks) callback(result.error);
+    poll_for(done);
   }
   submit_backlog();
+}
+
+void WriteQueue::poll_for(const Pending& pending) {
+  if (pending.awaited_since_us == 0 || busy_poll_us_ == 0) return;
+  if (bytes_under_way_ + pending.bytes <= kBusyPollBytes) loop_.stay_awake(busy_poll_us_);
 }
 
 // What was gathered behind a refused group builds on it: it is refused as well, in order.

@@ -102,6 +102,7 @@ TEST_CASE("wrong settings are refused at start, and the message names them") {
       {{"--join", "127.0.0.1:6540,nowhere"}, {}, "join"},
       {{"--cores", "many"}, {}, "cores"},
       {{"--cores", "-1"}, {}, "cores"},
+      {{"--busy-poll-us", "10001"}, {}, "busy-poll-us"},
       {{"--max-connections", "0"}, {}, "max-connections"},
       {{"--log-level", "shout"}, {}, "log-level"},
       {{"--no-such-flag"}, {}, "no-such-flag"},

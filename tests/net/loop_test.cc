@@ -1,7 +1,10 @@
 #include <pthread.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
+#include <ctime>
+#include <thread>
 
 #include "tests/net/net_fixture.h"
 
@@ -47,6 +50,47 @@ TEST_CASE("try_post is bounded, post is not, and both work again once the loop h
   });
   loop->run();
   CHECK(ran == 5);
+}
+
+namespace {
+
+// What the thread of a loop has used. Asking takes some microseconds of it.
+std::int64_t cpu_ns(Loop& loop) {
+  Slot<std::int64_t> taken;
+  loop.post([&] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    taken.put(time.tv_sec * 1'000'000'000 + time.tv_nsec);
+  });
+  return taken.take();
+}
+
+// Whether it comes to use much more than so many looks at it take.
+bool polls(Loop& loop, int looks) {
+  constexpr std::int64_t kMuch = 400'000'000;
+  const std::int64_t before = cpu_ns(loop);
+  for (int look = 0; look < looks; ++look) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (cpu_ns(loop) - before > kMuch) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a loop that stays awake polls instead of sleeping, and still runs what comes") {
+  LoopThread thread;
+  thread.loop().post([&] {
+    thread.loop().stay_awake(60'000'000);
+    thread.loop().stay_awake(1);  // shortens nothing
+  });
+  CHECK(polls(thread.loop(), 10'000));
+}
+
+TEST_CASE("a loop that was to stay awake for a moment sleeps after it") {
+  LoopThread thread;
+  thread.loop().post([&] { thread.loop().stay_awake(1'000); });
+  CHECK_FALSE(polls(thread.loop(), 200));
 }
 
 TEST_CASE("tasks posted before stop still run, those after it are refused") {
