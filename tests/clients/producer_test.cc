@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <atomic>
+#include <map>
 #include <set>
 
 #include "protocol/batch/key_hash.h"
@@ -41,6 +42,31 @@ TEST_CASE("unkeyed messages go round robin, each is told its offset") {
   CHECK(places == std::set<std::pair<std::uint32_t, Offset>>{{0, 0}, {0, 1}, {1, 0}, {1, 1}});
   CHECK(producer.stats().messages_acked == 4);
   CHECK(producer.stats().buffered_bytes == 0);
+}
+
+TEST_CASE("over many partitions, unkeyed messages share batches") {
+  FakeServer server(200);
+  auto client = client_of(server);
+  auto producer = client.producer({.topic = "t", .linger_ms = 60'000}).value();
+  std::mutex mutex;
+  std::set<std::uint32_t> before;
+  for (int round = 0; round < 2; ++round) {
+    std::map<std::uint32_t, int> messages;
+    for (int i = 0; i < 160; ++i) {
+      REQUIRE(producer.send({.payload = "m"}, [&](const SendOutcome& outcome) {
+        std::lock_guard lock(mutex);
+        REQUIRE(outcome.has_value());
+        ++messages[outcome->partition];
+      }));
+    }
+    REQUIRE(producer.flush());
+    std::lock_guard lock(mutex);
+    CHECK(messages.size() == 16);
+    for (const auto& [partition, count] : messages) {
+      CHECK(count == 10);
+      CHECK(before.insert(partition).second);  // others than in the round before
+    }
+  }
 }
 
 TEST_CASE("a key decides the partition, a message may name it, a wrong one is refused") {

@@ -10,7 +10,8 @@
 namespace andyx::client {
 namespace {
 
-constexpr std::uint32_t kMostPassedOver = 32;  // partitions, by one message without a key
+constexpr std::uint32_t kMostPassedOver = 32;      // partitions, by one message without a key
+constexpr std::size_t kLeastShareBytes = 4 << 10;  // of the buffer, for one partition
 
 Status check(const ProducerOptions& options) {
   if (options.max_in_flight_batches < 1 ||
@@ -77,14 +78,14 @@ Status ProducerImpl::send(const OutMessage& message, SendCallback callback, When
   if (!added) return added;
 
   if (slot.builder.count() == 1) slot.first_time_us = record.time_us;
+  if (!std::exchange(slot.unsealed, true)) unsealed_.push_back(*partition);
   const auto now_bytes = slot.builder.size_bytes();
   slot.charged_bytes += now_bytes - before_bytes;
   slot.buffered_bytes += now_bytes - before_bytes;
   stats_.buffered_bytes += now_bytes - before_bytes;
   ++stats_.messages_sent;
   if (callback) slot.callbacks.emplace_back(slot.builder.count() - 1, std::move(callback));
-  if (!message.partition && !message.key)
-    round_robin_ = (*partition + 1) % static_cast<std::uint32_t>(slots_.size());
+  if (!message.partition && !message.key) turns_.advance();
   if (now_bytes >= options_.batch_bytes) {
     seal(*partition);
   } else if (!linger_armed_) {
@@ -119,19 +120,25 @@ Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
                                                   std::to_string(count - 1) + ", not " +
                                                   std::to_string(*message.partition));
   }
-  return message.key ? batch::partition_of_key(*message.key, count) : next_round_robin();
+  return message.key ? batch::partition_of_key(*message.key, count) : next_in_turn();
 }
 
 // A partition whose main is away, or slow, does not get so much that nothing is left of the buffer
 // for the others. Where many in a row have their share, so have all: it is the buffer that is full.
-std::uint32_t ProducerImpl::next_round_robin() const {
-  const auto count = static_cast<std::uint32_t>(slots_.size());
-  const auto share_bytes = options_.buffer_bytes / (2 * std::size_t{count});
-  for (std::uint32_t i = 0; i < std::min(count, kMostPassedOver); ++i) {
-    const auto partition = (round_robin_ + i) % count;
+std::uint32_t ProducerImpl::next_in_turn() {
+  const auto share_bytes = std::max(options_.buffer_bytes / (2 * slots_.size()),
+                                    std::min(kLeastShareBytes, options_.batch_bytes));
+  for (std::uint32_t i = 0; i < kMostPassedOver; ++i) {
+    const auto partition = turns_.current();
     if (slots_[partition].buffered_bytes < share_bytes) return partition;
+    if (slots_[partition].builder.empty()) {
+      turns_.release(partition);
+    } else {
+      seal(partition);
+    }
+    turns_.advance();
   }
-  return round_robin_;
+  return turns_.current();
 }
 
 void ProducerImpl::seal(std::uint32_t partition) {
@@ -146,6 +153,7 @@ void ProducerImpl::seal(std::uint32_t partition) {
   batch.bytes = slot.builder.build(slot.stamp);
   if (options_.idempotent) ++slot.stamp.sequence;
   ++slot.sealed;
+  turns_.release(partition);
   // A builder keeps its capacity; over many partitions that would be more than the buffer's bound.
   if (slots_.size() * options_.batch_bytes > options_.buffer_bytes) {
     slot.builder = batch::BatchBuilder(options_.compression);
@@ -155,7 +163,10 @@ void ProducerImpl::seal(std::uint32_t partition) {
 }
 
 void ProducerImpl::seal_all() {
-  for (std::uint32_t partition = 0; partition < slots_.size(); ++partition) seal(partition);
+  for (const std::uint32_t partition : std::exchange(unsealed_, {})) {
+    slots_[partition].unsealed = false;
+    seal(partition);
+  }
 }
 
 void ProducerImpl::seal_everything() {

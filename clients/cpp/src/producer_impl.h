@@ -13,6 +13,7 @@
 #include "andyx/producer.h"
 #include "clients/cpp/src/client_impl.h"
 #include "clients/cpp/src/partition_route.h"
+#include "clients/cpp/src/partition_turns.h"
 #include "clients/cpp/src/producer_core.h"
 #include "protocol/batch/batch_builder.h"
 
@@ -53,6 +54,7 @@ class ProducerImpl final : public Part,
     std::size_t buffered_bytes = 0;  // of everything that is not answered
     std::vector<std::pair<std::uint32_t, SendCallback>> callbacks;
     std::uint64_t sealed = 0, resolved = 0;  // batches; resolved without a gap
+    bool unsealed = false;                   // it is in unsealed_
   };
   // The thread's side of a partition.
   struct Lane {
@@ -87,7 +89,7 @@ class ProducerImpl final : public Part,
   // Callers, under the mutex.
   Status admit(std::unique_lock<std::mutex>& lock, WhenFull when_full);
   Result<std::uint32_t> choose(const OutMessage& message);
-  std::uint32_t next_round_robin() const;
+  std::uint32_t next_in_turn();
   void seal(std::uint32_t partition);
   void seal_all();
   void linger();
@@ -130,9 +132,10 @@ class ProducerImpl final : public Part,
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
-  std::vector<Slot> slots_;   // their number only grows
-  std::vector<Batch> ready_;  // sealed, not yet taken by the thread
-  std::uint32_t round_robin_ = 0;
+  std::vector<Slot> slots_;              // their number only grows
+  std::vector<Batch> ready_;             // sealed, not yet taken by the thread
+  PartitionTurns turns_;                 // of messages without a key
+  std::vector<std::uint32_t> unsealed_;  // partitions that may have an open batch
   bool linger_armed_ = false;
   std::optional<Error> closed_;
   std::optional<Error> failed_;       // for good: fenced, or its place cannot be had again

@@ -60,7 +60,6 @@ void ProducerImpl::open_anonymous(OnIdentity done) {
 
 void ProducerImpl::opened(const TopicMetadata& topic) {
   grow(topic.partitions.size());
-  round_robin_ = static_cast<std::uint32_t>(client_->cluster().random() % slots_.size());
   client_->remember(shared_from_this());
   refreshed(topic);
 }
@@ -85,6 +84,8 @@ void ProducerImpl::grow(std::size_t partitions) {
                       .stamp = identity_,
                       .callbacks = {}});
   }
+  turns_.grow(static_cast<std::uint32_t>(slots_.size()),
+              static_cast<std::uint32_t>(client_->cluster().random()));
 }
 
 void ProducerImpl::end(const Error& reason) {

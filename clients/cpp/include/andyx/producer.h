@@ -75,7 +75,8 @@ struct OutMessage {
   TimeUs deliver_at_us = 0;  // not delivered before; 0: at once. At most 366 days ahead
   // The server takes one of each within its window, where the topic has one.
   std::optional<std::string_view> message_id;
-  std::optional<std::uint32_t> partition;  // fixed by the caller; else by key, else round robin
+  std::optional<std::uint32_t> partition;  // fixed by the caller; else by key; else in turn, over
+                                           // at most 16 open batches
 };
 
 struct ProducerStats {
