@@ -174,6 +174,27 @@ TEST_CASE("memory is bounded when the server does not answer") {
   CHECK(producer.send({.payload = payload}).has_value());
 }
 
+TEST_CASE("a buffer that is nearly full does not make batches small") {
+  for (const std::uint32_t partitions : {1U, 3U, 40U}) {
+    CAPTURE(partitions);
+    FakeServer server(partitions);
+    auto client = client_of(server);
+    auto producer =
+        client
+            .producer(
+                {.topic = "t", .linger_ms = 60'000, .batch_bytes = 4'000, .buffer_bytes = 400'000})
+            .value();
+    server.hang();
+    const std::string payload(100, 'x');
+    while (producer.try_send({.payload = payload})) {
+    }
+    server.wake();
+    REQUIRE(producer.flush());
+    CHECK(producer.stats().messages_acked > 2'000);
+    CHECK(producer.stats().batches_acked < 150);  // 100 full ones, and those that were open
+  }
+}
+
 TEST_CASE("a refused batch fails alone, what follows goes on under a new producer id") {
   FakeServer server;
   auto client = client_of(server);

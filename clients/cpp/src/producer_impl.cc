@@ -131,11 +131,7 @@ std::uint32_t ProducerImpl::next_in_turn() {
   for (std::uint32_t i = 0; i < kMostPassedOver; ++i) {
     const auto partition = turns_.current();
     if (slots_[partition].buffered_bytes < share_bytes) return partition;
-    if (slots_[partition].builder.empty()) {
-      turns_.release(partition);
-    } else {
-      seal(partition);
-    }
+    if (slots_[partition].builder.empty()) turns_.release(partition);
     turns_.advance();
   }
   return turns_.current();
