@@ -12,8 +12,9 @@ using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
-// Zeros are bytes written, too: worth it where a sync brings less than the journal would.
-constexpr std::uint64_t kSmallBytes = 16 * 1024;
+// Zeros are bytes written, too, as many as they save syncs a journal: worth it for a few messages,
+// not for a batch of 16 KB.
+constexpr std::uint64_t kSmallBytes = 8 * 1024;
 constexpr std::uint32_t kSmallSyncs = 4;           // in a row, before zeros are written
 constexpr std::uint64_t kZerosBytes = 256 * 1024;  // at once
 
