@@ -1,6 +1,7 @@
 #include "protocol/net/uv_loop.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <cassert>
@@ -157,6 +158,7 @@ void UvLoop::run_end_of_turn() {
   }
   const bool awake = awake_until_ns_ != 0 && uv_hrtime() < awake_until_ns_;
   if (!awake) awake_until_ns_ = 0;
+  if (awake && end_of_turn_.empty()) sched_yield();  // who else wants this core has work to do
   if (awake || !end_of_turn_.empty()) {
     uv_idle_start(&no_block_, [](uv_idle_t*) {});
   } else {
