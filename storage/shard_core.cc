@@ -46,7 +46,7 @@ Result<std::shared_ptr<ShardCore>> ShardCore::open(const ShardOptions& options,
   const ShardOptions& set = core->options_;
   core->writer_ = std::make_unique<ShardWriter>(
       *core->database_, core->table_, *core->watermark_, core->health_,
-      WriterOptions{set.generation_bytes, set.queue_bytes, set.fsync}, *round);
+      WriterOptions{set.generation_bytes, set.queue_bytes, set.fsync, set.busy_poll_us}, *round);
   core->reclaimer_ = std::make_unique<Reclaimer>(*core->database_, core->table_, core->health_,
                                                  *core->writer_, set.generation_bytes);
   core->guard_ = std::make_unique<ShardGuard>(

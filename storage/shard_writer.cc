@@ -1,10 +1,12 @@
 #include "storage/shard_writer.h"
 
 #include <rocksdb/db.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <utility>
 
 #include "protocol/base/limits.h"
 #include "storage/rocksdb_error.h"
@@ -15,6 +17,7 @@ namespace {
 
 constexpr std::size_t kRoundBytes = 4 << 20;      // of one WriteBatch, unless one group has more
 constexpr std::size_t kRoundOverheadBytes = 192;  // the round's row in a memtable
+constexpr std::size_t kBusyPollBytes = 8 << 10;   // after a larger round, throughput counts
 constexpr int kPlaceAttempts = 3;
 constexpr std::chrono::milliseconds kRetryPause{20};
 constexpr std::chrono::milliseconds kAbandonedCheck{50};
@@ -53,6 +56,7 @@ Status ShardWriter::submit(QueuedGroup queued) {
   queued_bytes_ += queued.charged_bytes;
   queue_.push_back(std::move(queued));
   const bool first = queue_.size() == 1;
+  work_came_ = true;
   lock.unlock();  // else the writer wakes up only to wait for it
   if (first) wake_.notify_all();
   return {};
@@ -70,6 +74,7 @@ Status ShardWriter::call(Task task) {
           Status healthy = health_.check();
           promise->set_value(healthy ? task() : healthy);
         }));
+    work_came_ = true;
     wake_.notify_all();
   }
   while (done.wait_for(kAbandonedCheck) != std::future_status::ready) {
@@ -81,7 +86,7 @@ Status ShardWriter::call(Task task) {
 
 void ShardWriter::wake() {
   const std::lock_guard lock(queue_mutex_);
-  changes_noted_ = true;
+  work_came_ = changes_noted_ = true;
   wake_.notify_all();
 }
 
@@ -93,7 +98,7 @@ void ShardWriter::flush_ended() {
 
 void ShardWriter::stop() {
   const std::lock_guard lock(queue_mutex_);
-  stopping_ = true;
+  work_came_ = stopping_ = true;
   wake_.notify_all();
 }
 
@@ -137,10 +142,20 @@ void ShardWriter::drain() {
   }
 }
 
+// After a small round the next one comes soon, if its client waits for each: sooner than a thread
+// that sleeps is woken up.
+void ShardWriter::poll_for_work() {
+  if (!std::exchange(small_round_, false) || options_.busy_poll_us == 0) return;
+  const std::int64_t until = now_us() + options_.busy_poll_us;
+  while (!work_came_.load(std::memory_order_acquire) && now_us() < until) sched_yield();
+}
+
 // False: stop. What is queued is drained first.
 bool ShardWriter::take(std::vector<QueuedGroup>& groups,
                        std::vector<std::shared_ptr<std::function<void()>>>& tasks) {
+  poll_for_work();
   std::unique_lock lock(queue_mutex_);
+  work_came_ = false;
   wake_.wait(lock,
              [this] { return stopping_ || !queue_.empty() || !tasks_.empty() || changes_noted_; });
   if (queue_.empty() && tasks_.empty() && !changes_noted_) return false;
@@ -179,6 +194,7 @@ void ShardWriter::write_round(std::vector<QueuedGroup>& groups) {
     rows.put_change(change, round_.generation);
     charged += kRoundOverheadBytes;
   }
+  small_round_ = written != 0 && written <= kBusyPollBytes;
   round_.generation_bytes += written;
   round_.total_bytes += written;
   open_bytes_ += charged;

@@ -28,6 +28,7 @@ struct WriterOptions {
   std::size_t generation_bytes = 0;
   std::size_t queue_bytes = 0;
   bool fsync = true;
+  std::uint32_t busy_poll_us = 0;
 };
 
 struct WriterCounters {
@@ -83,6 +84,7 @@ class ShardWriter {
   void drain();
   bool take(std::vector<QueuedGroup>& groups,
             std::vector<std::shared_ptr<std::function<void()>>>& tasks);
+  void poll_for_work();
   void write_round(std::vector<QueuedGroup>& groups);
   Status commit(RoundBatch& batch, bool sync);
   rocksdb::Status write(RoundBatch& batch, bool sync);
@@ -109,6 +111,7 @@ class ShardWriter {
   bool stopping_ = false;
   bool changes_noted_ = false;
   std::uint64_t flushes_ended_ = 0;
+  std::atomic<bool> work_came_{false};  // since take(); written under the mutex
 
   std::mutex in_flight_mutex_;  // guards the two below: who answers
   Waiting in_flight_;
@@ -119,6 +122,7 @@ class ShardWriter {
   std::atomic<bool> stopped_{false};
 
   // The writer thread's own.
+  bool small_round_ = false;  // the one just written
   Round round_;
   std::size_t open_bytes_ = 0;  // of the WAL that the open generation takes
   // That hold the open generation, and how long the last one is at least; 0: it is empty.

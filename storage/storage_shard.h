@@ -172,6 +172,9 @@ struct ShardOptions {
   std::size_t queue_bytes = 0;       // 0: limits::kStorageQueueBytes
   std::uint64_t min_free_bytes =
       0;  // appends are refused under this; 0: a default (512 MiB or 2 generations)
+  // For so long the writer looks for more after a small round, before it sleeps; see
+  // net::Loop::stay_awake.
+  std::uint32_t busy_poll_us = 0;
   std::uint64_t hung_sync_ms = 10'000;  // a write or sync under way for longer fences the shard
 };
 

@@ -88,7 +88,7 @@ void add_node_options(CLI::App& app, Config& config, RawAddresses& raw) {
       ->capture_default_str();
   app.add_option(
          "--busy-poll-us", config.busy_poll_us,
-         "Microseconds that an event loop polls before it sleeps, around small writes; 0: none")
+         "Microseconds that an event loop and the storage writer poll before they sleep, around small writes; 0: none")
       ->envname("ANDYX_BUSY_POLL_US")
       ->check(CLI::Range(0u, 10'000u))
       ->capture_default_str();

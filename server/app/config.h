@@ -25,7 +25,7 @@ struct Config {
   std::uint8_t roles = kAllRoles;
   std::vector<net::Address> join;    // nodes of the cluster to join; empty: begins one of its own
   std::uint32_t cores = 0;           // event loops; 0: one for each CPU
-  std::uint32_t busy_poll_us = 200;  // WriteQueue::busy_poll, of each loop
+  std::uint32_t busy_poll_us = 200;  // of a loop (WriteQueue::busy_poll), of the storage writer
   bool fsync = true;
   bool accept_data_loss = false;
   bool auto_create_topics = true;

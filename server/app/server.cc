@@ -65,7 +65,8 @@ Status Server::open_storage(std::shared_ptr<rocksdb::FileSystem> file_system) {
       .generation_bytes = config.generation_bytes,
       // The loops keep to limits::kStorageQueueBytes in all; one group may be over it.
       .queue_bytes = 2 * limits::kStorageQueueBytes,
-      .min_free_bytes = config.min_free_bytes};
+      .min_free_bytes = config.min_free_bytes,
+      .busy_poll_us = config.busy_poll_us};
   storage::RecoveryReport report;
   auto shard = storage::open_rocksdb_shard(options, std::move(file_system), &report);
   if (!shard) return std::unexpected(shard.error());
