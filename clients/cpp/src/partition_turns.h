@@ -24,7 +24,7 @@ class PartitionTurns {
 
   std::uint32_t current() const { return open_[turn_]; }
   void advance() { turn_ = (turn_ + 1) % open_.size(); }
-  // Its batch was sealed, or it is to get no more for now.
+  // Its batch was sealed, or it is to get none for now.
   void release(std::uint32_t partition) {
     if (open_.size() == partitions_) return;
     const auto place = std::ranges::find(open_, partition);
