@@ -24,10 +24,10 @@ std::uint8_t* put_bytes(std::uint8_t* out, std::string_view bytes) {
 
 BatchBuilder::BatchBuilder(Compression compression) : compression_(compression) {}
 
-std::uint32_t BatchBuilder::count() const { return static_cast<std::uint32_t>(table_.size()); }
+std::uint32_t BatchBuilder::count() const { return static_cast<std::uint32_t>(positions_.size()); }
 
 std::size_t BatchBuilder::size_bytes() const {
-  return kHeaderBytes + table_.size() * kTableEntryBytes +
+  return kHeaderBytes + (positions_.size() + key_hashes_.size()) * kKeylessEntryBytes +
          deliver_at_.size() * kDeliverAtEntryBytes + message_ids_.size() * kMessageIdEntryBytes +
          body_used_;
 }
@@ -71,22 +71,24 @@ Status BatchBuilder::add(const RecordInput& record) {
     if (auto status = check_limits(record, message_bytes); !status) return status;
   }
 
-  const bool first = table_.empty();
+  const bool first = positions_.empty();
   const TimeUs first_time_us = first ? record.time_us : first_time_us_;
   // Three numbers of the record, and two for each header.
   const std::size_t most_bytes = message_bytes + kMaxVarintBytes * (3 + 2 * record.headers.size());
   const bool timed = record.deliver_at_us != 0;
   const bool known = record.message_id_hash != 0;
-  const std::size_t columns = kTableEntryBytes +
-                              (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0) +
-                              (known || !message_ids_.empty() ? kMessageIdEntryBytes : 0);
-  // The column of times, or of ids, comes into being for all records once one has one.
-  const std::size_t fixed_bytes = kHeaderBytes + (table_.size() + 1) * columns;
-  if (table_.size() == limits::kMaxBatchRecords ||
+  const bool keyed = record.key.has_value();
+  const std::size_t columns =
+      (keyed || !key_hashes_.empty() ? kTableEntryBytes : kKeylessEntryBytes) +
+      (timed || !deliver_at_.empty() ? kDeliverAtEntryBytes : 0) +
+      (known || !message_ids_.empty() ? kMessageIdEntryBytes : 0);
+  // A column of keys, times or ids comes into being for all records once one has one.
+  const std::size_t fixed_bytes = kHeaderBytes + (positions_.size() + 1) * columns;
+  if (positions_.size() == limits::kMaxBatchRecords ||
       fixed_bytes + body_used_ + most_bytes > limits::kMaxBatchBytes) [[unlikely]] {
-    return fail(ErrorCode::kLimitReached, "the batch is full: " + std::to_string(table_.size()) +
-                                              " messages, " + std::to_string(size_bytes()) +
-                                              " bytes; the message goes into the next one");
+    return fail(ErrorCode::kLimitReached,
+                "the batch is full: " + std::to_string(positions_.size()) + " messages, " +
+                    std::to_string(size_bytes()) + " bytes; the message goes into the next one");
   }
 
   std::uint8_t* const begin = reserve(most_bytes);
@@ -94,8 +96,8 @@ Status BatchBuilder::add(const RecordInput& record) {
   std::uint8_t* out = put_varint(
       begin, zigzag(static_cast<std::int64_t>(static_cast<std::uint64_t>(record.time_us) -
                                               static_cast<std::uint64_t>(first_time_us))));
-  out = put_varint(out, record.key ? key_bytes + 1 : 0);
-  if (record.key) out = put_bytes(out, *record.key);
+  out = put_varint(out, keyed ? key_bytes + 1 : 0);
+  if (keyed) out = put_bytes(out, *record.key);
   out = put_varint(out, record.headers.size());
   for (const auto& header : record.headers) {
     out = put_bytes(put_varint(out, header.name.size()), header.name);
@@ -103,16 +105,28 @@ Status BatchBuilder::add(const RecordInput& record) {
   }
   out = put_bytes(out, record.payload);
 
-  if (timed && deliver_at_.empty()) deliver_at_.resize(table_.size());
+  if (timed && deliver_at_.empty()) deliver_at_.resize(positions_.size());
   if (timed || !deliver_at_.empty()) deliver_at_.push_back(record.deliver_at_us);
-  if (known && message_ids_.empty()) message_ids_.resize(table_.size());
+  if (known && message_ids_.empty()) message_ids_.resize(positions_.size());
   if (known || !message_ids_.empty()) message_ids_.push_back(record.message_id_hash);
-  table_.push_back(
-      {static_cast<std::uint32_t>(body_used_), record.key ? table_key_hash(*record.key) : 0});
+  if (keyed && key_hashes_.empty()) key_hashes_.resize(positions_.size());
+  if (keyed || !key_hashes_.empty()) key_hashes_.push_back(keyed ? table_key_hash(*record.key) : 0);
+  positions_.push_back(static_cast<std::uint32_t>(body_used_));
   body_used_ += static_cast<std::size_t>(out - begin);
   first_time_us_ = first_time_us;
   last_time_us_ = first ? record.time_us : std::max(last_time_us_, record.time_us);
   return {};
+}
+
+void BatchBuilder::put_entries(std::uint8_t* out) const {
+  if (key_hashes_.empty()) {
+    std::memcpy(out, positions_.data(), positions_.size() * kKeylessEntryBytes);
+    return;
+  }
+  for (std::size_t i = 0; i < positions_.size(); ++i, out += kTableEntryBytes) {
+    store(out, positions_[i]);
+    store(out + kKeylessEntryBytes, key_hashes_[i]);
+  }
 }
 
 SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
@@ -126,7 +140,7 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
     used = compression_;
   }
 
-  const std::size_t table_bytes = table_.size() * kTableEntryBytes;
+  const std::size_t table_bytes = (positions_.size() + key_hashes_.size()) * kKeylessEntryBytes;
   const std::size_t times_bytes = deliver_at_.size() * kDeliverAtEntryBytes;
   const std::size_t ids_bytes = message_ids_.size() * kMessageIdEntryBytes;
   const std::size_t body_at = kHeaderBytes + table_bytes + times_bytes + ids_bytes;
@@ -138,14 +152,15 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
   store(out + at::kCount, count());
   store(out + at::kCompression, static_cast<std::uint8_t>(used));
   store(out + at::kFlags, static_cast<std::uint8_t>((deliver_at_.empty() ? 0 : kFlagDeliverAt) |
-                                                    (message_ids_.empty() ? 0 : kFlagMessageIds)));
+                                                    (message_ids_.empty() ? 0 : kFlagMessageIds) |
+                                                    (key_hashes_.empty() ? kFlagNoKeys : 0)));
   store(out + at::kBodyBytes, static_cast<std::uint32_t>(plain.size()));
   store(out + at::kProducerId, stamp.producer_id);
   store(out + at::kSequence, stamp.sequence);
   store(out + at::kProducerEpoch, stamp.producer_epoch);
   store(out + at::kFirstTime, first_time_us_);
   store(out + at::kLastTime, last_time_us_);
-  std::memcpy(out + kHeaderBytes, table_.data(), table_bytes);
+  put_entries(out + kHeaderBytes);
   if (times_bytes != 0)
     std::memcpy(out + kHeaderBytes + table_bytes, deliver_at_.data(), times_bytes);
   if (ids_bytes != 0)
@@ -158,7 +173,8 @@ SharedBytes BatchBuilder::build(const ProducerStamp& stamp) {
 
 void BatchBuilder::restart() {
   body_used_ = 0;
-  table_.clear();
+  positions_.clear();
+  key_hashes_.clear();
   deliver_at_.clear();
   message_ids_.clear();
 }

@@ -50,13 +50,15 @@ class BatchBuilder {
  private:
   Status check_limits(const RecordInput& record, std::size_t message_bytes) const;
   std::uint8_t* reserve(std::size_t size_bytes);
+  void put_entries(std::uint8_t* out) const;
   void restart();
 
   Compression compression_;
   std::vector<std::uint8_t>
       body_;  // only the first body_used_ bytes count: growing it zeroes, once
   std::size_t body_used_ = 0;
-  std::vector<TableEntry> table_;
+  std::vector<std::uint32_t> positions_;
+  std::vector<std::uint32_t> key_hashes_;   // empty until one record has a key
   std::vector<TimeUs> deliver_at_;          // empty until one record has a time
   std::vector<std::uint64_t> message_ids_;  // empty until one record has an id
   TimeUs first_time_us_ = 0, last_time_us_ = 0;

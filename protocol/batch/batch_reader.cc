@@ -61,7 +61,7 @@ Result<Header> read_header(ByteSpan bytes) {
   if (compression > static_cast<std::uint8_t>(Compression::kZstd)) {
     return bad_batch("compression " + std::to_string(compression) + " is not known");
   }
-  if ((in[at::kFlags] & ~(kFlagDeliverAt | kFlagMessageIds)) != 0) {
+  if ((in[at::kFlags] & ~(kFlagDeliverAt | kFlagMessageIds | kFlagNoKeys)) != 0) {
     return bad_batch("flags " + std::to_string(in[at::kFlags]) + " are not known");
   }
   const Header header{.main_epoch = load<std::uint32_t>(in + at::kMainEpoch),
@@ -106,13 +106,15 @@ void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offse
 }
 
 TableEntry table_entry(ByteSpan batch, std::uint32_t index) {
-  const std::uint8_t* const entry = batch.data() + kHeaderBytes + index * kTableEntryBytes;
-  return {load<std::uint32_t>(entry), load<std::uint32_t>(entry + 4)};
+  const std::size_t each = entry_bytes(batch[at::kFlags]);
+  const std::uint8_t* const entry = batch.data() + kHeaderBytes + index * each;
+  return {load<std::uint32_t>(entry),
+          each == kKeylessEntryBytes ? 0 : load<std::uint32_t>(entry + kKeylessEntryBytes)};
 }
 
 TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index) {
   if ((header.flags & kFlagDeliverAt) == 0) return 0;
-  return load<TimeUs>(batch.data() + kHeaderBytes + header.count * kTableEntryBytes +
+  return load<TimeUs>(batch.data() + kHeaderBytes + header.count * entry_bytes(header.flags) +
                       index * kDeliverAtEntryBytes);
 }
 

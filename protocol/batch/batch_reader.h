@@ -57,7 +57,7 @@ void patch_server_fields(std::uint8_t* batch, MainEpoch epoch, Offset base_offse
 
 struct TableEntry {
   std::uint32_t position;
-  std::uint32_t key_hash;
+  std::uint32_t key_hash;  // 0: without a key
 };
 TableEntry table_entry(ByteSpan batch, std::uint32_t index);  // no checks: after verify_batch
 TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index);

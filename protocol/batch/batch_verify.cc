@@ -40,12 +40,13 @@ Result<ByteSpan> plain_body(ByteSpan batch, const Header& header) {
 
 Fault check_records(const std::uint8_t* table, const Header& header, ByteSpan body) {
   const std::uint32_t body_bytes = header.body_bytes;
+  const std::size_t each = entry_bytes(header.flags);
+  const bool keyless = (header.flags & kFlagNoKeys) != 0;
   TimeUs last_time_us = header.first_time_us;
   std::uint32_t begin = load<std::uint32_t>(table);
   if (begin != 0) return {"the position of the first record is not 0"};
-  for (std::uint32_t i = 0; i < header.count; ++i, table += kTableEntryBytes) {
-    const std::uint32_t end =
-        i + 1 < header.count ? load<std::uint32_t>(table + kTableEntryBytes) : body_bytes;
+  for (std::uint32_t i = 0; i < header.count; ++i, table += each) {
+    const std::uint32_t end = i + 1 < header.count ? load<std::uint32_t>(table + each) : body_bytes;
     if (end <= begin || end > body_bytes) {
       return {"positions do not rise, or lead out of the body", ErrorCode::kBadBatch, i};
     }
@@ -61,9 +62,13 @@ Fault check_records(const std::uint8_t* table, const Header& header, ByteSpan bo
     if (parts.key.size() + header_bytes + parts.payload.size() > limits::kMaxMessageBytes) {
       return {"the message is over the limit of 8 MiB", ErrorCode::kMessageTooLarge, i};
     }
-    const std::uint32_t key_hash = parts.has_key ? table_key_hash(parts.key) : 0;
-    if (load<std::uint32_t>(table + 4) != key_hash) {
-      return {"its key_hash in the table is not its key's", ErrorCode::kBadBatch, i};
+    if (keyless) {
+      if (parts.has_key) return {"it has a key, flag bit 2 says none has", ErrorCode::kBadBatch, i};
+    } else {
+      const std::uint32_t key_hash = parts.has_key ? table_key_hash(parts.key) : 0;
+      if (load<std::uint32_t>(table + kKeylessEntryBytes) != key_hash) {
+        return {"its key_hash in the table is not its key's", ErrorCode::kBadBatch, i};
+      }
     }
     if (i == 0 && parts.time_us != header.first_time_us) {
       return {"first_time_us is not its time", ErrorCode::kBadBatch, i};

@@ -34,8 +34,9 @@ Bytes with_byte(Bytes batch, std::size_t at, std::uint8_t value) {
   return batch;
 }
 
+// Of a batch without keys.
 std::size_t table_entry_at(std::uint32_t index) {
-  return batch::kHeaderBytes + index * batch::kTableEntryBytes;
+  return batch::kHeaderBytes + index * batch::kKeylessEntryBytes;
 }
 
 std::vector<Fault> structural_faults() {
@@ -91,7 +92,7 @@ std::vector<Fault> swelling_faults() {
     faults.push_back({name + "less than stated", forge(8 * limits::kMiB, small_body),
                       ErrorCode::kDecompressionFailed});
     Bytes noise = forge(1'003, small_body);
-    for (std::size_t i = table_entry_at(1); i < noise.size(); ++i) noise[i] = 0xA5;
+    for (std::size_t i = kForgedBodyAt; i < noise.size(); ++i) noise[i] = 0xA5;
     seal(noise);
     faults.push_back(
         {name + "bytes that do not decompress", noise, ErrorCode::kDecompressionFailed});

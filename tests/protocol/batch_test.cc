@@ -75,7 +75,7 @@ TEST_CASE("a builder starts anew after build: nothing of the old batch is left")
   const auto built = builder.build({});
   const auto header = batch::verify_batch(built.span());
   REQUIRE(header);
-  CHECK(header->flags == 0);
+  CHECK(header->flags == batch::kFlagNoKeys);
   CHECK(header->first_time_us == 100);
   CHECK(header->last_time_us == 100);
   CHECK(header->producer_id == 0);
@@ -103,6 +103,28 @@ TEST_CASE("the record table gives key hashes and times without decompressing") {
     const auto& key = messages[i].key;
     CHECK(batch::table_entry(built.span(), i).key_hash == (key ? batch::table_key_hash(*key) : 0));
     CHECK(batch::deliver_at_us(built.span(), *header, i) == messages[i].deliver_at_us);
+  }
+}
+
+TEST_CASE("the table has key hashes as soon as one record has a key, and none without") {
+  std::vector<test::SampleMessage> messages(3, {.payload = "four"});
+  const auto keyless = test::build_batch(messages);
+  CHECK(batch::read_header(keyless.span())->flags == batch::kFlagNoKeys);
+  messages[1].key = "k";
+  const auto keyed = test::build_batch(messages);
+  CHECK(batch::read_header(keyed.span())->flags == 0);
+  CHECK(keyed.size() == keyless.size() + 3 * sizeof(std::uint32_t) + messages[1].key->size());
+  for (std::uint32_t i = 0; i < 3; ++i) {
+    CHECK(batch::table_entry(keyless.span(), i).key_hash == 0);
+    CHECK((batch::table_entry(keyed.span(), i).key_hash != 0) == (i == 1));
+  }
+  messages[2].message_id = "id";
+  messages[0].deliver_at_us = 7;
+  for (const bool with_key : {true, false}) {
+    if (!with_key) messages[1].key.reset();
+    const auto built = test::build_batch(messages);
+    REQUIRE(batch::verify_batch(built.span()));
+    test::check_messages(built.span(), messages);
   }
 }
 

@@ -81,9 +81,10 @@ TEST_CASE("header fields out of their ranges are refused") {
   CHECK(set(at::kZeros, std::uint16_t{1}) == ErrorCode::kBadBatch);
   CHECK(set(at::kZeros2, std::uint32_t{1}) == ErrorCode::kBadBatch);
   CHECK(set(at::kCompression, std::uint8_t{3}) == ErrorCode::kBadBatch);
-  CHECK(set(at::kFlags, std::uint8_t{4}) == ErrorCode::kBadBatch);
+  CHECK(set(at::kFlags, std::uint8_t{8}) == ErrorCode::kBadBatch);
   CHECK(set(at::kFlags, batch::kFlagMessageIds) == ErrorCode::kBadBatch);
   CHECK(set(at::kFlags, batch::kFlagDeliverAt) == ErrorCode::kBadBatch);
+  CHECK(set(at::kFlags, batch::kFlagNoKeys) == ErrorCode::kBadBatch);
   CHECK(set(at::kBodyBytes, std::uint32_t{0}) == ErrorCode::kBadBatch);
   CHECK(set(at::kBodyBytes, ~std::uint32_t{0}) == ErrorCode::kBadBatch);
   CHECK(set(at::kSize, std::uint32_t{0}) == ErrorCode::kBadBatch);
@@ -122,6 +123,23 @@ TEST_CASE("the table's key hashes must be those of the keys") {
             bytes[batch::kHeaderBytes + index * batch::kTableEntryBytes + 4] ^= 1;
           }) == ErrorCode::kBadBatch);
   }
+}
+
+TEST_CASE("a record with a key is refused where the table says that none has one") {
+  Bytes keyless(batch::kHeaderBytes + batch::kKeylessEntryBytes);
+  keyless[at::kVersion] = batch::kVersion;
+  keyless[at::kFlags] = batch::kFlagNoKeys;
+  const Bytes body = {0, 2, 'k', 0, 'p'};  // time, key of one byte, no headers, payload
+  keyless.insert(keyless.end(), body.begin(), body.end());
+  store(keyless.data() + at::kSize, static_cast<std::uint32_t>(keyless.size()));
+  store(keyless.data() + at::kCount, 1u);
+  store(keyless.data() + at::kBodyBytes, static_cast<std::uint32_t>(body.size()));
+  CHECK(verify_code(sealed(keyless)) == ErrorCode::kBadBatch);
+  const auto key_bytes_at = batch::kHeaderBytes + batch::kKeylessEntryBytes + 1;
+  CHECK(code_after(keyless, [&](Bytes& bytes) { bytes[key_bytes_at] = 0; }) ==
+        ErrorCode::kBadBatch);  // then 'k' would be a number of headers: 107 of them
+  keyless[key_bytes_at] = keyless[key_bytes_at + 1] = 0;
+  CHECK(verify_code(sealed(keyless)) == ErrorCode::kOk);
 }
 
 // One record whose body is given as it is.

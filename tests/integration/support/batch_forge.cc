@@ -42,9 +42,8 @@ void seal(Bytes& batch) {
 }
 
 Bytes forge_batch(const Forged& forged) {
-  constexpr std::size_t kBodyAt = batch::kHeaderBytes + batch::kTableEntryBytes;
-  Bytes batch(kBodyAt + forged.body.size());
-  put_bytes(batch, kBodyAt, forged.body.data(), forged.body.size());
+  Bytes batch(kForgedBodyAt + forged.body.size());
+  put_bytes(batch, kForgedBodyAt, forged.body.data(), forged.body.size());
   batch[batch::at::kVersion] = batch::kVersion;
   batch[batch::at::kCompression] = static_cast<std::uint8_t>(forged.compression);
   put_u32(batch, batch::at::kSize, static_cast<std::uint32_t>(batch.size()));

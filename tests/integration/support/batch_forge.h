@@ -20,6 +20,9 @@ void put_u64(Bytes& batch, std::size_t at, std::uint64_t value);
 // Makes the checksum right again, so that only what was overwritten is wrong.
 void seal(Bytes& batch);
 
+// Where the body of a forged batch begins: behind a table of one record, key hash included.
+inline constexpr std::size_t kForgedBodyAt = batch::kHeaderBytes + batch::kTableEntryBytes;
+
 // One record whose body is `body` as it stands, whatever the header states.
 struct Forged {
   batch::Compression compression = batch::Compression::kNone;
