@@ -23,7 +23,9 @@ class PartitionTurns {
   }
 
   std::uint32_t current() const { return open_[turn_]; }
-  void advance() { turn_ = (turn_ + 1) % open_.size(); }
+  void advance() {
+    if (++turn_ == open_.size()) turn_ = 0;
+  }
   // Its batch was sealed, or it is to get none for now.
   void release(std::uint32_t partition) {
     if (open_.size() == partitions_) return;

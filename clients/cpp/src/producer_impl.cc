@@ -123,15 +123,17 @@ Result<std::uint32_t> ProducerImpl::choose(const OutMessage& message) {
   return message.key ? batch::partition_of_key(*message.key, count) : next_in_turn();
 }
 
-// A partition whose main is away, or slow, does not get so much that nothing is left of the buffer
-// for the others. Where many in a row have their share, so have all: it is the buffer that is full.
+// A batch that is open is filled. None is begun where a partition, whose main is away or slow, has
+// its share of the buffer, so that something is left for the others. Where many in a row have
+// theirs, so have all: it is the buffer that is full.
 std::uint32_t ProducerImpl::next_in_turn() {
+  if (!slots_[turns_.current()].builder.empty()) return turns_.current();
   const auto share_bytes = std::max(options_.buffer_bytes / (2 * slots_.size()),
                                     std::min(kLeastShareBytes, options_.batch_bytes));
   for (std::uint32_t i = 0; i < kMostPassedOver; ++i) {
-    const auto partition = turns_.current();
-    if (slots_[partition].buffered_bytes < share_bytes) return partition;
-    if (slots_[partition].builder.empty()) turns_.release(partition);
+    const auto& slot = slots_[turns_.current()];
+    if (!slot.builder.empty() || slot.buffered_bytes < share_bytes) break;
+    turns_.release(turns_.current());
     turns_.advance();
   }
   return turns_.current();
