@@ -52,7 +52,7 @@ enum class ErrorCode : std::uint16_t {
   kOutOfSequence = 46,     // idempotent producer: a gap
   kProducerFenced = 47,    // a newer epoch of this producer exists
   kUnknownProducer = 48,   // never opened, or forgotten after 24 h: open again
-  kDuplicateUnknown = 49,  // older than the last 5 batches: stored, offset no longer known
+  kDuplicateUnknown = 49,  // older than those remembered: stored, offset no longer known
   kNotInSync = 50,         // fewer in-sync copies than min-in-sync
   kProducerBusy = 51,      // single, and another one is connected
   kProducerConflict = 52,  // its instance type differs from the one it was created with

@@ -52,7 +52,7 @@ inline constexpr std::uint32_t kIdleTimeoutMs = 60'000;  // nothing received, pi
 inline constexpr std::uint32_t kMailboxMessages = 64 * 1024;
 
 // Partitions and subscriptions.
-inline constexpr std::uint32_t kProducerBatchesRemembered = 5;
+inline constexpr std::uint32_t kProducerBatchesRemembered = 10;
 inline constexpr std::uint32_t kMaxProducersPerPartition = 100'000;
 inline constexpr std::uint64_t kProducerIdleMs = 24ull * 3600 * 1000;
 inline constexpr std::size_t kTailCacheBytes = 64 * kMiB;  // default of tail-cache-bytes

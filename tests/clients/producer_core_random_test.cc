@@ -1,4 +1,4 @@
-// The core against a model of a partition that remembers the last 5 batches of a producer, over a
+// The core against a model of a partition that remembers the last batches of a producer, over a
 // connection that loses requests, answers and itself.
 #include <doctest/doctest.h>
 
@@ -23,7 +23,7 @@ class ModelPartition {
     if (sequence == memory.next) {
       log.push_back(id);
       memory.recent.push_back({sequence, log.size() - 1});
-      if (memory.recent.size() > 5) memory.recent.pop_front();
+      if (memory.recent.size() > limits::kProducerBatchesRemembered) memory.recent.pop_front();
       ++memory.next;
       return Core::Success{.base_offset = log.size() - 1};
     }

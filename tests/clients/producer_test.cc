@@ -220,7 +220,7 @@ TEST_CASE("limits of a message are refused before anything is sent") {
   CHECK(producer.send({.payload = big}).error().code == ErrorCode::kMessageTooLarge);
   CHECK(client.producer({.topic = "no such topic"}).error().code == ErrorCode::kBadName);
   CHECK(client.producer({.topic = "other"}).error().code == ErrorCode::kUnknownTopic);
-  CHECK(client.producer({.topic = "t", .max_in_flight_batches = 6}).error().code ==
+  CHECK(client.producer({.topic = "t", .max_in_flight_batches = 11}).error().code ==
         ErrorCode::kBadArgument);
 }
 

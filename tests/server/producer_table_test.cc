@@ -10,6 +10,7 @@ namespace andyx::server {
 namespace {
 
 constexpr ProducerId kProducer = 7;
+constexpr std::uint64_t kRemembered = limits::kProducerBatchesRemembered;
 
 batch::Header header(ProducerId producer, std::uint32_t epoch, std::uint64_t sequence,
                      Offset base_offset, std::uint32_t count = 10) {
@@ -57,18 +58,19 @@ TEST_CASE("a producer starts at sequence 0") {
 }
 
 TEST_CASE(
-    "the last five batches are duplicates with their offsets, older ones only known as stored") {
+    "the last batches are duplicates with their offsets, older ones only known as stored") {
   ProducerTable table;
-  record(table, 0, 8);
-  CHECK(is_new(table, header(kProducer, 1, 8, 0)));
-  CHECK(code(table, header(kProducer, 1, 9, 0)) == ErrorCode::kOutOfSequence);
-  for (std::uint64_t s = 3; s < 8; ++s) {
+  constexpr std::uint64_t kForgotten = 3, kNext = kForgotten + kRemembered;
+  record(table, 0, kNext);
+  CHECK(is_new(table, header(kProducer, 1, kNext, 0)));
+  CHECK(code(table, header(kProducer, 1, kNext + 1, 0)) == ErrorCode::kOutOfSequence);
+  for (std::uint64_t s = kForgotten; s < kNext; ++s) {
     const auto verdict = table.check(header(kProducer, 1, s, 0));
     REQUIRE(verdict.has_value());
     CHECK(verdict->duplicate);
     CHECK(verdict->original == ProducerBatch{s, 10 * s, 10 * s + 10, TimeUs(1'000 + 10 * s)});
   }
-  for (std::uint64_t s = 0; s < 3; ++s)
+  for (std::uint64_t s = 0; s < kForgotten; ++s)
     CHECK(code(table, header(kProducer, 1, s, 0)) == ErrorCode::kDuplicateUnknown);
 }
 
@@ -91,12 +93,14 @@ TEST_CASE("a newer epoch fences the older one and starts at 0") {
 
 TEST_CASE("a rollback of more batches in flight than are remembered is exact") {
   ProducerTable table;
-  record(table, 0, 6);
-  record(table, 6, 40, false);
-  CHECK(table.rollback(60));
-  CHECK(is_new(table, header(kProducer, 1, 6, 0)));
-  for (std::uint64_t s = 1; s < 6; ++s) CHECK(table.check(header(kProducer, 1, s, 0))->duplicate);
-  CHECK(code(table, header(kProducer, 1, 7, 0)) == ErrorCode::kOutOfSequence);
+  constexpr std::uint64_t kDurable = kRemembered + 1;
+  record(table, 0, kDurable);
+  record(table, kDurable, kDurable + 3 * kRemembered, false);
+  CHECK(table.rollback(10 * kDurable));
+  CHECK(is_new(table, header(kProducer, 1, kDurable, 0)));
+  for (std::uint64_t s = 1; s < kDurable; ++s)
+    CHECK(table.check(header(kProducer, 1, s, 0))->duplicate);
+  CHECK(code(table, header(kProducer, 1, kDurable + 1, 0)) == ErrorCode::kOutOfSequence);
 }
 
 TEST_CASE("a rollback of all batches of a new producer lets it start again") {
@@ -119,22 +123,24 @@ TEST_CASE("a second rollback finds producers behind one that was rolled back bef
 
 TEST_CASE("a rollback below the durable end says when it cannot know the next sequence") {
   ProducerTable table;
-  record(table, 0, 20);
+  constexpr std::uint64_t kEnd = 3 * kRemembered;
+  record(table, 0, kEnd);
   ProducerTable shallow;
-  record(shallow, 0, 20);
-  CHECK(shallow.rollback(170));
-  CHECK(is_new(shallow, header(kProducer, 1, 17, 0)));
-  CHECK_FALSE(table.rollback(100));
+  record(shallow, 0, kEnd);
+  CHECK(shallow.rollback(10 * (kEnd - kRemembered + 1)));
+  CHECK(is_new(shallow, header(kProducer, 1, kEnd - kRemembered + 1, 0)));
+  CHECK_FALSE(table.rollback(10 * (kEnd - kRemembered)));
 }
 
-TEST_CASE("more than five are remembered only while they are not durable") {
+TEST_CASE("more than the bound are remembered only while they are not durable") {
+  constexpr std::uint64_t kEnd = 3 * kRemembered;
   ProducerTable table;
-  record(table, 0, 20, false);
+  record(table, 0, kEnd, false);
   CHECK(table.check(header(kProducer, 1, 0, 0))->duplicate);
-  table.durable(200);
-  table.record(header(kProducer, 1, 20, 200));
+  table.durable(10 * kEnd);
+  table.record(header(kProducer, 1, kEnd, 10 * kEnd));
   CHECK(code(table, header(kProducer, 1, 0, 0)) == ErrorCode::kDuplicateUnknown);
-  CHECK(table.check(header(kProducer, 1, 15, 0))->duplicate);
+  CHECK(table.check(header(kProducer, 1, kEnd - kRemembered, 0))->duplicate);
 }
 
 TEST_CASE("idle producers are forgotten after 24 hours, from the last use") {
@@ -175,7 +181,8 @@ TEST_CASE("snapshot plus replay gives the table that wrote on") {
     end += 3;
     live.durable(end);
   };
-  for (std::uint64_t s = 0; s < 9; ++s) append(1, 4, s);
+  constexpr std::uint64_t kNext = kRemembered + 4;
+  for (std::uint64_t s = 0; s < kNext; ++s) append(1, 4, s);
   append(2, 1, 0);
   append(3, 1, 0);
   const Offset covered = end;
@@ -183,7 +190,7 @@ TEST_CASE("snapshot plus replay gives the table that wrote on") {
   append(2, 1, 1);
   append(1, 5, 0);
   append(4, 1, 0);
-  for (std::uint64_t s = 0; s < 7; ++s) append(5, 1, s);
+  for (std::uint64_t s = 0; s < kRemembered + 2; ++s) append(5, 1, s);
 
   // Also when the snapshot is taken later than what it covers.
   auto snapshot = ProducerTable::decode(live.encode(covered));
@@ -192,7 +199,7 @@ TEST_CASE("snapshot plus replay gives the table that wrote on") {
   ProducerTable rebuilt = std::move(snapshot->table);
   for (std::size_t i = replay_from; i < log.size(); ++i) rebuilt.replay(log[i]);
   CHECK(rebuilt.encode(end) == live.encode(end));
-  CHECK(code(rebuilt, header(1, 4, 9, 0)) == ErrorCode::kProducerFenced);
+  CHECK(code(rebuilt, header(1, 4, kNext, 0)) == ErrorCode::kProducerFenced);
   CHECK(is_new(rebuilt, header(3, 1, 1, 0)));
 }
 

@@ -128,7 +128,7 @@ void add_limit(CLI::App& app, Options& options) {
   add_batch(limit, options);
   add_number<std::uint64_t>(
       limit, "--window", options.window_bytes, "BYTES",
-      "sent and not yet acknowledged (default: 5 batches for each of 4 partitions)", 1, 1u << 30);
+      "sent and not yet acknowledged (default: 10 batches for each of 4 partitions)", 1, 1u << 30);
   limit
       .add_option("--directory", options.directory,
                   "where the file is written; use the server's disk")

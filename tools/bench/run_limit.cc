@@ -7,7 +7,7 @@
 namespace andyx::bench {
 namespace {
 
-constexpr std::uint64_t kBatchesInFlight = 5;  // of each partition: as the producer's default
+constexpr std::uint64_t kBatchesInFlight = 10;  // of each partition: as the producer's default
 constexpr std::uint64_t kPartitions = 4;  // of the run that `limit` is compared with, by default
 constexpr double kSecondsBesideARun = 3;
 

@@ -3,8 +3,7 @@
 // the shell (producer_impl.h) keeps their bytes.
 //
 // A batch that may be stored is only ever sent again with the same bytes, in order, and at most
-// `max_in_flight` (5) are unanswered: so the server's memory of the last 5 batches finds
-// duplicates. Where a batch is given up, its sequence number is missing for ever; the partition
+// `max_in_flight` are unanswered, no more than the server remembers: so it finds duplicates. Where a batch is given up, its sequence number is missing for ever; the partition
 // then goes on under a new identity (Reopen). Batches that may be stored under the old one fail
 // instead of moving over.
 #pragma once
@@ -17,6 +16,7 @@
 
 #include "protocol/base/error.h"
 #include "protocol/base/ids.h"
+#include "protocol/base/limits.h"
 
 namespace andyx::client {
 
@@ -25,7 +25,7 @@ using BatchId = std::uint64_t;  // 0, 1, 2… within the partition
 class ProducerCore {
  public:
   struct Config {
-    std::uint32_t max_in_flight = 5;
+    std::uint32_t max_in_flight = limits::kProducerBatchesRemembered;
     bool idempotent = true;
     std::uint64_t delivery_timeout_ms = 30'000;  // without progress
     std::uint64_t backoff_min_ms = 20, backoff_max_ms = 1'000;
