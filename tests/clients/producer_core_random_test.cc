@@ -82,7 +82,7 @@ struct World {
         REQUIRE(up);
         REQUIRE(sequences.contains(send->id));
         unanswered.insert(send->id);
-        REQUIRE(unanswered.size() <= 5);
+        REQUIRE(unanswered.size() <= limits::kProducerBatchesRemembered);
         requests.push_back({send->id, producer, sequences.at(send->id)});
       } else if (const auto* done = std::get_if<Core::Stored>(&action)) {
         REQUIRE(stored.insert(done->id).second);
