@@ -57,8 +57,7 @@ TEST_CASE("a producer starts at sequence 0") {
   CHECK(code(table, header(kProducer, 1, 1, 0)) == ErrorCode::kUnknownProducer);
 }
 
-TEST_CASE(
-    "the last batches are duplicates with their offsets, older ones only known as stored") {
+TEST_CASE("the last batches are duplicates with their offsets, older ones only known as stored") {
   ProducerTable table;
   constexpr std::uint64_t kForgotten = 3, kNext = kForgotten + kRemembered;
   record(table, 0, kNext);

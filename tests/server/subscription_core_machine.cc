@@ -74,14 +74,21 @@ void Machine::append() {
   const bool delayed = options_.delays && pick(3) == 0;
   LogBatch added{.batch = {end(), count, 90 + static_cast<std::uint32_t>(pick(2'000))},
                  .bytes = {}};
-  added.bytes.resize(batch::kHeaderBytes + count * (8 + (delayed ? 8 : 0)));
+  const bool keyless = pick(3) == 0;
+  const auto flags = static_cast<std::uint8_t>((delayed ? batch::kFlagDeliverAt : 0) |
+                                               (keyless ? batch::kFlagNoKeys : 0));
+  const std::size_t entry_bytes = batch::entry_bytes(flags);
+  added.bytes.resize(batch::kHeaderBytes + count * batch::table_bytes_each(flags));
+  added.bytes[batch::at::kFlags] = flags;
   added.batch.delayed = delayed;
   for (std::uint32_t i = 0; i < count; ++i) {
-    const auto key = static_cast<std::uint32_t>(pick(12));
+    const auto key = static_cast<std::uint32_t>(keyless ? 0 : pick(12));
     const TimeUs at_us =
         delayed && pick(2) == 0 ? now_.wall_us + static_cast<TimeUs>(pick(20'000)) - 2'000 : 0;
-    std::memcpy(&added.bytes[batch::kHeaderBytes + i * 8 + 4], &key, 4);
-    if (delayed) std::memcpy(&added.bytes[batch::kHeaderBytes + count * 8 + i * 8], &at_us, 8);
+    const std::size_t entry = batch::kHeaderBytes + i * entry_bytes;
+    if (!keyless) std::memcpy(&added.bytes[entry + 4], &key, 4);
+    const std::size_t times = batch::kHeaderBytes + count * entry_bytes;
+    if (delayed) std::memcpy(&added.bytes[times + i * 8], &at_us, 8);
     if (at_us != 0) due_index_.insert({at_us, end() + i});
     keys_.push_back(key);
     deliver_at_.push_back(at_us);

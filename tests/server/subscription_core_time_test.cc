@@ -92,15 +92,17 @@ TEST_CASE("resilient: a delayed redelivery blocks the partition, visibly") {
 // ---- Delayed messages ----
 
 struct DelayedFixture : CoreFixture {
+  static constexpr std::uint8_t kFlags = batch::kFlagDeliverAt | batch::kFlagNoKeys;
   std::vector<std::uint8_t> bytes;
   std::uint32_t count;
 
   explicit DelayedFixture(const std::vector<TimeUs>& deliver_at)
       : CoreFixture(Mode::nonresilient, deliver_at.size()),
-        bytes(batch::kHeaderBytes + 16 * deliver_at.size()),
+        bytes(batch::kHeaderBytes + batch::table_bytes_each(kFlags) * deliver_at.size()),
         count(static_cast<std::uint32_t>(deliver_at.size())) {
-    std::memcpy(&bytes[batch::kHeaderBytes + 8 * deliver_at.size()], deliver_at.data(),
-                8 * deliver_at.size());
+    bytes[batch::at::kFlags] = kFlags;
+    std::memcpy(&bytes[batch::kHeaderBytes + batch::entry_bytes(kFlags) * deliver_at.size()],
+                deliver_at.data(), 8 * deliver_at.size());
   }
   Ranges take_all() {
     Delivered all;
