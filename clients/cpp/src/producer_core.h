@@ -3,9 +3,9 @@
 // the shell (producer_impl.h) keeps their bytes.
 //
 // A batch that may be stored is only ever sent again with the same bytes, in order, and at most
-// `max_in_flight` are unanswered, no more than the server remembers: so it finds duplicates. Where a batch is given up, its sequence number is missing for ever; the partition
-// then goes on under a new identity (Reopen). Batches that may be stored under the old one fail
-// instead of moving over.
+// `max_in_flight` are unanswered, no more than the server remembers: so it finds duplicates. Where
+// a batch is given up, its sequence number is missing for ever; the partition then goes on under a
+// new identity (Reopen). Batches that may be stored under the old one fail instead of moving over.
 #pragma once
 
 #include <cstdint>

@@ -59,7 +59,7 @@ struct ProducerOptions {
   Compression compression = Compression::kNone;
   std::uint32_t linger_ms = 2;          // how long a batch waits for more messages; 0: not at all
   std::size_t batch_bytes = 64 * 1024;  // a batch of this size is sent at once
-  std::uint32_t max_in_flight_batches = 10;      // for each partition, 1..10
+  std::uint32_t max_in_flight_batches = 10;     // for each partition, 1..10
   std::size_t buffer_bytes = 32 * 1024 * 1024;  // not yet answered; over it send() blocks
   std::uint32_t delivery_timeout_ms = 30'000;   // without any progress of the partition
   bool idempotent = true;  // false: after a lost connection messages fail as maybe stored
