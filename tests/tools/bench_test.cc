@@ -127,18 +127,39 @@ TEST_CASE(
   options.messages = 50;
   auto result = bench::run_limit(options);
   REQUIRE(result);
-  CHECK(result->round_trip.count() == 50);
+  CHECK(result->latency.count() == 50);
   CHECK(result->syncs == 50);
   options.to_disk = false;
   result = bench::run_limit(options);
   REQUIRE(result);
-  CHECK(result->round_trip.count() == 50);
+  CHECK(result->latency.count() == 50);
   CHECK(result->syncs == 0);
   CHECK(result->written_bytes == 0);
   options.window_bytes = 200;
   result = bench::run_limit(options);
   REQUIRE(result);
-  CHECK(result->round_trip.count() == 0);
+  CHECK(result->latency.count() == 0);
+}
+
+TEST_CASE(
+    "limit at a rate takes as long as the rate says, and times each message from when it was due") {
+  const TemporaryDirectory directory;
+  bench::LimitOptions options;
+  options.directory = directory.path();
+  options.message_bytes = 100;
+  options.batch_bytes = 1'000;
+  options.window_bytes = 4'000;
+  options.messages = 500;
+  options.rate = 1'000;
+  const auto result = bench::run_limit(options);
+  REQUIRE(result);
+  CHECK(result->messages == 500);
+  CHECK(result->latency.count() == 500);
+  // The last message is due after 499 ms; the first waits 9 ms for its batch to be full.
+  CHECK(result->elapsed_s >= 0.499);
+  CHECK(result->latency.max_ns() >= 9'000'000);
+  options.rate = -1;
+  CHECK(bench::run_limit(options).error().code == ErrorCode::kBadArgument);
 }
 
 TEST_CASE("limit says what is wrong with its directory, batch and window") {
@@ -177,6 +198,10 @@ TEST_CASE("a report has the names that scripts rely on, at top level") {
   json = nlohmann::json::parse(bench::to_json(report));
   CHECK(json["fsync"] == true);
   CHECK(json["limit_share"] == 0.5);
+  CHECK_FALSE(json.contains("limit_latency_ms"));
+  report.limit_latency.add(2'000'000);
+  json = nlohmann::json::parse(bench::to_json(report));
+  CHECK(json["limit_latency_ms"]["max"] == 2.0);
 }
 
 TEST_CASE("a saved report of limit is read back, and nothing else is taken for one") {

@@ -21,6 +21,7 @@ struct LimitOptions {
   std::uint64_t window_bytes = 4 * 1024 * 1024;  // sent and not yet acknowledged
   std::uint64_t messages = 0;                    // 0: until `seconds` have passed
   double seconds = 5;                            // with messages: what is over first
+  double rate = 0;                               // messages/s; 0: as fast as the window allows
   bool sync = true;                              // fdatasync before each acknowledgement
   bool to_disk = true;                           // else nothing is written: loopback TCP alone
   double write_factor = 1;                       // bytes written for each byte received; at least 1
@@ -34,7 +35,9 @@ struct LimitResult {
   std::uint64_t syncs = 0;
   std::uint64_t written_bytes = 0;  // to the file
   double elapsed_s = 0;             // first send to last acknowledgement
-  Histogram round_trip;  // where the window holds one batch: from its send to its acknowledgement
+  // With a rate: of each message from when it was due. Else, where the window holds one batch: of
+  // each batch from its send. To the acknowledgement.
+  Histogram latency;
 };
 
 // kIo (the directory, the file, the socket), kDiskFull, kBadArgument.

@@ -13,6 +13,9 @@
 namespace andyx::bench {
 namespace {
 
+// At once: where a file system tells the disk of freed blocks, syncs wait for that.
+constexpr std::uint64_t kFreeBytes = 4 << 20;
+
 std::unexpected<Error> io_error(const std::string& what) {
   const ErrorCode code = errno == ENOSPC || errno == EDQUOT ? ErrorCode::kDiskFull : ErrorCode::kIo;
   return fail(code, what + ": " + std::strerror(errno));
@@ -76,7 +79,14 @@ Result<RawFile> RawFile::create(const std::string& directory) {
 RawFile::~RawFile() { remove(); }
 
 void RawFile::remove() {
-  if (file_.get() >= 0) ::unlink(path_.c_str());
+  if (file_.get() < 0) return;
+  // Waits for the one before: at most two files take space.
+  removing_ = std::jthread([path = path_, file = std::move(file_), bytes = size_bytes_] {
+    ::unlink(path.c_str());
+    for (std::uint64_t left = bytes; left > kFreeBytes; left -= kFreeBytes) {
+      if (::ftruncate(file.get(), static_cast<off_t>(left - kFreeBytes)) != 0) return;
+    }
+  });
 }
 
 Status RawFile::open_next() {

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "protocol/base/error.h"
+#include "protocol/base/limits.h"
 
 namespace andyx::bench {
 
@@ -34,11 +36,12 @@ Result<SocketPair> connect_loopback();
 
 Status send_all(int fd, std::span<const std::uint8_t> bytes);
 
-// A file that is appended to and synced. After kRotateBytes a new one takes its place, so that the
-// disk use is bounded and every write grows its file, as a log's writes do.
+// A file that is appended to and synced. After kRotateBytes (what a server keeps in one file) a new
+// one takes its place, so that the disk use is bounded and every write grows its file, as a log's
+// writes do. The old one is deleted by a thread of its own, which nobody waits for.
 class RawFile {
  public:
-  static constexpr std::uint64_t kRotateBytes = 1ull << 30;
+  static constexpr std::uint64_t kRotateBytes = limits::kGenerationBytes;
 
   static Result<RawFile> create(const std::string& directory);
   RawFile(RawFile&&) noexcept = default;
@@ -57,6 +60,7 @@ class RawFile {
   std::string path_;
   FileDescriptor file_;
   std::uint64_t size_bytes_ = 0;
+  std::jthread removing_;
 };
 
 }  // namespace andyx::bench

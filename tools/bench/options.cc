@@ -78,12 +78,15 @@ void add_sending(CLI::App& app, Options& options) {
                             1u << 30);
 }
 
+CLI::Option* add_rate(CLI::App& app, Options& options, const std::string& what) {
+  return add_number<std::uint64_t>(app, "--rate", options.rate, "N",
+                                   what + " (default: as many as possible)", 1);
+}
+
 void add_producing(CLI::App& app, Options& options) {
   add_number<std::uint32_t>(app, "--producers", options.producers, "N",
                             "each with a connection of its own (default 1)", 1, kMaxWorkers);
-  add_number<std::uint64_t>(app, "--rate", options.rate, "N",
-                            "messages/s of all producers together (default: as many as possible)",
-                            1);
+  add_rate(app, options, "messages/s of all producers together");
   add_sending(app, options);
 }
 
@@ -109,13 +112,14 @@ void add_limit_share(CLI::App& app, Options& options) {
                           ->type_name("FILE");
   app.add_option(
          "--with-limit", options.limit_directory,
-         "run `limit` in this directory before and after, and compare with the mean; use the "
-         "server's disk")
+         "run `limit` in this directory before and after, and compare with the mean (with --rate: "
+         "at that rate, and compare the latencies); use the server's disk")
       ->type_name("DIRECTORY")
       ->excludes(file);
-  add_write_factor(app, options,
-                   "with --with-limit: compare also with a `limit` that writes so many bytes for "
-                   "each byte of payload, as the server does");
+  add_write_factor(
+      app, options,
+      "with --with-limit: compare also (with --rate: only) with a `limit` that writes so "
+      "many bytes for each byte of payload, as the server does");
 }
 
 void add_limit(CLI::App& app, Options& options) {
@@ -135,8 +139,12 @@ void add_limit(CLI::App& app, Options& options) {
       ->capture_default_str()
       ->type_name("DIRECTORY");
   add_write_factor(limit, options, "bytes to the disk for each byte of payload (default 1)");
-  limit.add_flag("--one-at-a-time", options.one_at_a_time,
-                 "each message is sent by the acknowledgement of the one before");
+  CLI::Option* rate =
+      add_rate(limit, options, "messages/s; the latency counts from when each was due");
+  limit
+      .add_flag("--one-at-a-time", options.one_at_a_time,
+                "each message is sent by the acknowledgement of the one before")
+      ->excludes(rate);
   limit.add_flag("--loopback-only", options.loopback_only,
                  "nothing is written: loopback TCP alone");
   add_json(limit, options);

@@ -8,12 +8,12 @@
 
 #include "protocol/net/loop.h"
 #include "tools/bench/connect.h"
+#include "tools/bench/rest.h"
 
 namespace andyx::bench {
 namespace {
 
 constexpr std::uint64_t kClockEvery = 16;  // messages for each look at the clock, at full speed
-constexpr std::uint64_t kMaxSleepNs = 1'000'000;
 
 // Printable and not compressible to nothing: xorshift over 64 characters.
 std::string make_payload(std::uint64_t size_bytes) {
@@ -107,8 +107,7 @@ Status ProducerWorker::send_all() {
       const std::uint64_t due_ns =
           started_ns_ + static_cast<std::uint64_t>(static_cast<double>(sent_) / work_.rate * 1e9);
       for (now_ns = net::monotonic_ns(); now_ns < due_ns; now_ns = net::monotonic_ns()) {
-        std::this_thread::sleep_for(
-            std::chrono::nanoseconds(std::min(due_ns - now_ns, kMaxSleepNs)));
+        rest_until_due(due_ns, now_ns);
         if (stopped_.load(std::memory_order_relaxed)) return {};
       }
       if (time_is_over(now_ns)) break;
@@ -117,7 +116,7 @@ Status ProducerWorker::send_all() {
     }
     if (sent_ % kClockEvery == 0) {
       while (held_.load(std::memory_order_relaxed) && !stopped_.load(std::memory_order_relaxed)) {
-        std::this_thread::sleep_for(std::chrono::nanoseconds(kMaxSleepNs));
+        std::this_thread::sleep_for(std::chrono::nanoseconds(kMostRestNs));
       }
       now_ns = net::monotonic_ns();
       if (time_is_over(now_ns)) break;

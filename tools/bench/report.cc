@@ -11,6 +11,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr char kLimitLatencyOf[] = "limit: when a message was due to its acknowledgement";
+
 double per_second(std::uint64_t amount, double elapsed_s) {
   return elapsed_s > 0 ? static_cast<double>(amount) / elapsed_s : 0;
 }
@@ -22,6 +24,28 @@ void append_line(std::string& out, const char* format, auto... values) {
   std::snprintf(line, sizeof line, format, values...);
   out += line;
   out += '\n';
+}
+
+void append_latency(std::string& out, const std::string& of, const Histogram& latency) {
+  if (latency.count() == 0) return;
+  append_line(out, "  %s, ms: p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  max %.3f", of.c_str(),
+              ms(latency.quantile_ns(0.5)), ms(latency.quantile_ns(0.9)),
+              ms(latency.quantile_ns(0.99)), ms(latency.quantile_ns(0.999)), ms(latency.max_ns()));
+}
+
+Json latency_json(const std::string& of, const Histogram& latency) {
+  return Json{{"of", of},
+              {"count", latency.count()},
+              {"min", ms(latency.min_ns())},
+              {"mean", latency.mean_ns() / 1e6},
+              {"p50", ms(latency.quantile_ns(0.5))},
+              {"p75", ms(latency.quantile_ns(0.75))},
+              {"p90", ms(latency.quantile_ns(0.9))},
+              {"p95", ms(latency.quantile_ns(0.95))},
+              {"p99", ms(latency.quantile_ns(0.99))},
+              {"p99_9", ms(latency.quantile_ns(0.999))},
+              {"p99_99", ms(latency.quantile_ns(0.9999))},
+              {"max", ms(latency.max_ns())}};
 }
 
 }  // namespace
@@ -57,12 +81,8 @@ std::string to_text(const Report& report) {
                 *report.limit_of_writes_share, report.write_factor.value_or(1),
                 tools::short_count(*report.limit_of_writes_messages_per_s).c_str());
   }
-  if (const Histogram& latency = report.latency; latency.count() != 0) {
-    append_line(out, "  %s, ms: p50 %.3f  p90 %.3f  p99 %.3f  p99.9 %.3f  max %.3f",
-                report.latency_of.c_str(), ms(latency.quantile_ns(0.5)),
-                ms(latency.quantile_ns(0.9)), ms(latency.quantile_ns(0.99)),
-                ms(latency.quantile_ns(0.999)), ms(latency.max_ns()));
-  }
+  append_latency(out, report.latency_of, report.latency);
+  append_latency(out, kLimitLatencyOf, report.limit_latency);
   for (const auto& [name, value] : report.details) {
     append_line(out, "  %s %llu", name.c_str(), static_cast<unsigned long long>(value));
   }
@@ -92,19 +112,11 @@ std::string to_json(const Report& report) {
     json["limit_of_writes_share"] = *report.limit_of_writes_share;
     json["limit_of_writes_messages_per_s"] = report.limit_of_writes_messages_per_s.value_or(0);
   }
-  if (const Histogram& latency = report.latency; latency.count() != 0) {
-    json["latency_ms"] = Json{{"of", report.latency_of},
-                              {"count", latency.count()},
-                              {"min", ms(latency.min_ns())},
-                              {"mean", latency.mean_ns() / 1e6},
-                              {"p50", ms(latency.quantile_ns(0.5))},
-                              {"p75", ms(latency.quantile_ns(0.75))},
-                              {"p90", ms(latency.quantile_ns(0.9))},
-                              {"p95", ms(latency.quantile_ns(0.95))},
-                              {"p99", ms(latency.quantile_ns(0.99))},
-                              {"p99_9", ms(latency.quantile_ns(0.999))},
-                              {"p99_99", ms(latency.quantile_ns(0.9999))},
-                              {"max", ms(latency.max_ns())}};
+  if (report.latency.count() != 0) {
+    json["latency_ms"] = latency_json(report.latency_of, report.latency);
+  }
+  if (report.limit_latency.count() != 0) {
+    json["limit_latency_ms"] = latency_json(kLimitLatencyOf, report.limit_latency);
   }
   for (const auto& [name, value] : report.details) json[name] = value;
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + '\n';

@@ -28,8 +28,9 @@ struct Report {
   // The same beside `limit` that writes each byte `write_factor` times; of `limit`: its own.
   std::optional<double> write_factor;
   std::optional<double> limit_of_writes_share, limit_of_writes_messages_per_s;
-  Histogram latency;       // empty: not measured
-  std::string latency_of;  // what it is the latency of
+  Histogram limit_latency;  // of `limit` at the same rate: due to acknowledged; empty: not measured
+  Histogram latency;        // empty: not measured
+  std::string latency_of;   // what it is the latency of
   // What was asked for and other numbers, in this order.
   std::vector<std::pair<std::string, std::uint64_t>> details;
 

@@ -22,9 +22,9 @@ Result<RunResult> run_end_to_end(const Options& options, client::Client& control
 // Opens connections that stay silent, and asks the server what they cost it.
 Result<RunResult> run_idle(const Options& options, client::Client& control);
 
-// messages/s of `limit` with the batches and the window of these producers, in --with-limit's
-// directory; writing each byte as often as `write_factor` says.
-Result<double> measure_limit(const Options& options, std::uint32_t partitions,
-                             std::optional<double> write_factor);
+// `limit` with the batches, the window and the rate of these producers, in --with-limit's
+// directory; writing each byte as often as `write_factor` says. With a rate as long as they run.
+Result<Report> limit_beside(const Options& options, std::uint32_t partitions,
+                            std::optional<double> write_factor);
 
 }  // namespace andyx::bench

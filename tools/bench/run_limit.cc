@@ -26,6 +26,7 @@ Result<RunResult> run_limit_command(const Options& options) {
   limit.to_disk = !options.loopback_only;
   limit.messages = options.messages;
   limit.seconds = options.seconds_or_default();
+  limit.rate = static_cast<double>(options.rate);
   limit.write_factor = options.write_factor.value_or(1);
   limit.on_progress = [&progress](std::uint64_t bytes) {
     progress.update([bytes] {
@@ -41,32 +42,36 @@ Result<RunResult> run_limit_command(const Options& options) {
   report.bytes = found->bytes;
   report.elapsed_s = found->elapsed_s;
   report.write_factor = limit.to_disk ? limit.write_factor : 0;
-  if (found->round_trip.count() > 0) {
-    report.latency_of = "a message to its acknowledgement";
-    report.latency = found->round_trip;
+  if (found->latency.count() > 0) {
+    report.latency_of = limit.rate > 0 ? "when a message was due to its acknowledgement"
+                                       : "a message to its acknowledgement";
+    report.latency = found->latency;
   }
-  report.details = {{"message_bytes", limit.message_bytes},
-                    {"batch_bytes", limit.batch_bytes},
-                    {"window_bytes", limit.window_bytes},
-                    {"batches", found->batches},
-                    {"syncs", found->syncs},
-                    {"written_bytes", found->written_bytes}};
+  if (options.rate != 0) report.details.emplace_back("rate", options.rate);
+  report.details.insert(report.details.end(), {{"message_bytes", limit.message_bytes},
+                                               {"batch_bytes", limit.batch_bytes},
+                                               {"window_bytes", limit.window_bytes},
+                                               {"batches", found->batches},
+                                               {"syncs", found->syncs},
+                                               {"written_bytes", found->written_bytes}});
   return result;
 }
 
-Result<double> measure_limit(const Options& options, std::uint32_t partitions,
-                             std::optional<double> write_factor) {
+Result<Report> limit_beside(const Options& options, std::uint32_t partitions,
+                            std::optional<double> write_factor) {
   Options limit = options;
   limit.write_factor = write_factor;
   limit.directory = options.limit_directory;
-  limit.messages = 0;
-  limit.seconds = kSecondsBesideARun;
+  if (options.rate == 0) {
+    limit.messages = 0;
+    limit.seconds = kSecondsBesideARun;
+  }
   const std::uint64_t batch_bytes = std::max(options.batch_bytes, options.size_bytes);
   limit.window_bytes =
       std::uint64_t{options.producers} * partitions * kBatchesInFlight * batch_bytes;
-  const auto found = run_limit_command(limit);
+  auto found = run_limit_command(limit);
   if (!found) return std::unexpected(found.error());
-  return found->report.messages_per_s();
+  return std::move(found->report);
 }
 
 }  // namespace andyx::bench

@@ -14,11 +14,11 @@ std::string count_text(const char* what, std::uint64_t count) {
 // The machine writing as many bytes as the server does for the same messages.
 Status add_limit_of_writes(Report& report, const Options& options, std::uint32_t partitions) {
   if (!options.write_factor) return {};
-  const auto limit = measure_limit(options, partitions, options.write_factor);
+  const auto limit = limit_beside(options, partitions, options.write_factor);
   if (!limit) return std::unexpected(limit.error());
   report.write_factor = options.write_factor;
-  report.limit_of_writes_share = report.messages_per_s() / *limit;
-  report.limit_of_writes_messages_per_s = *limit;
+  report.limit_of_writes_share = report.messages_per_s() / limit->messages_per_s();
+  report.limit_of_writes_messages_per_s = limit->messages_per_s();
   return {};
 }
 
@@ -27,32 +27,39 @@ void set_limit(Report& report, double limit_messages_per_s) {
   report.limit_share = report.messages_per_s() / limit_messages_per_s;
 }
 
-// Runs `load`; with --with-limit, between two runs of `limit`, to compare with their mean.
+// Runs `load` between two runs of `limit`: as fast as possible, to compare the rates with their
+// mean; at a rate, to compare latencies with those of both.
 template <typename Load>
-Result<RunResult> beside_limit(const Options& options, std::uint32_t partitions, Load load) {
-  double limit = 0;
-  if (!options.limit_file.empty()) {
-    const auto saved = read_limit_messages_per_s(options.limit_file);
-    if (!saved) return std::unexpected(saved.error());
-    limit = *saved;
-  }
-  const bool measured = !options.limit_directory.empty();
-  if (measured) {
-    const auto before = measure_limit(options, partitions, std::nullopt);
-    if (!before) return std::unexpected(before.error());
-    limit = *before;
-  }
+Result<RunResult> between_limits(const Options& options, std::uint32_t partitions, Load load) {
+  const bool at_rate = options.rate != 0;
+  const auto write_factor = at_rate ? options.write_factor : std::nullopt;
+  const auto before = limit_beside(options, partitions, write_factor);
+  if (!before) return std::unexpected(before.error());
   Result<RunResult> result = load();
   if (!result) return result;
-  if (measured) {
-    const auto after = measure_limit(options, partitions, std::nullopt);
-    if (!after) return std::unexpected(after.error());
-    limit = (limit + *after) / 2;
-    if (Status added = add_limit_of_writes(result->report, options, partitions); !added) {
-      return std::unexpected(added.error());
-    }
+  const auto after = limit_beside(options, partitions, write_factor);
+  if (!after) return std::unexpected(after.error());
+  Report& report = result->report;
+  if (at_rate) {
+    report.limit_latency = before->latency;
+    report.limit_latency.merge(after->latency);
+    report.write_factor = write_factor;
+    return result;
   }
-  if (limit > 0) set_limit(result->report, limit);
+  set_limit(report, (before->messages_per_s() + after->messages_per_s()) / 2);
+  const Status added = add_limit_of_writes(report, options, partitions);
+  if (!added) return std::unexpected(added.error());
+  return result;
+}
+
+template <typename Load>
+Result<RunResult> beside_limit(const Options& options, std::uint32_t partitions, Load load) {
+  if (!options.limit_directory.empty()) return between_limits(options, partitions, load);
+  if (options.limit_file.empty()) return load();
+  const auto saved = read_limit_messages_per_s(options.limit_file);
+  if (!saved) return std::unexpected(saved.error());
+  Result<RunResult> result = load();
+  if (result) set_limit(result->report, *saved);
   return result;
 }
 

@@ -2,23 +2,18 @@
 
 #include <sys/prctl.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "protocol/net/loop.h"
+#include "tools/bench/rest.h"
 #include "tools/bench/workload/pacer.h"
 
 namespace andyx::bench {
 namespace {
 
-constexpr std::uint64_t kMaxSleepNs = 1'000'000;
 constexpr unsigned long kTimerSlackNs = 1'000;  // a sleep may be late by so much; 50 µs by default
 constexpr unsigned kClockEvery = 8;             // messages sent at once for each look at the clock
 constexpr unsigned kClosedLoopTurn = 64;
-
-void sleep_ns(std::uint64_t time_ns) {
-  std::this_thread::sleep_for(std::chrono::nanoseconds(std::min(time_ns, kMaxSleepNs)));
-}
 
 }  // namespace
 
@@ -45,7 +40,7 @@ void LoadSender::run() {
   while (!stopped_) {
     const double rate = rate_;
     if (rate <= 0) {
-      sleep_ns(kMaxSleepNs);
+      std::this_thread::sleep_for(std::chrono::nanoseconds(kMostRestNs));
       continue;
     }
     if (Status sent = send_for_a_while(rate); !sent) {
@@ -76,7 +71,7 @@ Status LoadSender::send_for_a_while(double rate) {
   while (goes_on()) {
     const std::uint64_t now_ns = net::monotonic_ns();
     if (!pacer.is_due(now_ns)) {
-      sleep_ns(pacer.due_ns() - now_ns);
+      rest_until_due(pacer.due_ns(), now_ns);
       continue;
     }
     std::uint64_t delays_ns[kClockEvery];

@@ -15,12 +15,13 @@ class Pacer {
   bool is_due(std::uint64_t now_ns) const { return due_ns() <= now_ns; }
   void take() { ++taken_; }  // the next message has been handed over
 
- private:
-  // From the start, never from the message before: errors of rounding do not add up.
+  // Of any message; the first is 0. From the start, never from the message before: errors of
+  // rounding do not add up.
   std::uint64_t due_ns(std::uint64_t index) const {
     return start_ns_ + static_cast<std::uint64_t>(static_cast<double>(index) * 1e9 / rate_);
   }
 
+ private:
   double rate_;
   std::uint64_t start_ns_;
   std::uint64_t taken_ = 0;
