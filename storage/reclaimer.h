@@ -51,7 +51,8 @@ class Reclaimer {
   Status forget(const Unit& unit);
   Status delete_dead_files();
   Status delete_dead_segments();
-  bool rest_between_files();
+  Status delete_segment(FileNumber file);
+  bool rest();
   Status forget_dropped_logs();
 
   Database& database_;

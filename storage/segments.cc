@@ -220,18 +220,36 @@ std::map<FileNumber, std::uint64_t> Segments::kept() const {
   return out;
 }
 
-Status Segments::remove(FileNumber file) {
+Result<bool> Segments::remove_some(FileNumber file, std::uint64_t bytes) {
+  std::uint64_t left = 0;
   {
     const std::lock_guard lock(mutex_);
     const auto found = files_.find(file);
-    if (found == files_.end() || !found->second.kept) return {};
-    if (found->second.reader) --readers_;
-    files_.erase(found);
+    if (found == files_.end() || !found->second.kept) return true;
+    File& segment = found->second;
+    // Cut, it would fail one who is reading it; deleted, it is there until that one has done.
+    const bool being_read = segment.reader.use_count() > 1;
+    if (std::exchange(segment.reader, nullptr)) --readers_;
+    if (!being_read && segment.bytes > bytes) left = segment.bytes -= bytes;
+  }
+  if (left != 0 && shrink(kept_path(file), left).ok()) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    files_.erase(file);
   }
   const auto status = target()->DeleteFile(kept_path(file), rocksdb::IOOptions(), nullptr);
   if (!status.ok() && !status.IsNotFound() && !status.IsPathNotFound())
     return rocksdb_error(status, "delete " + kept_path(file));
-  return {};
+  return true;
+}
+
+rocksdb::IOStatus Segments::shrink(const std::string& path, std::uint64_t bytes) {
+  const rocksdb::IOOptions io;
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  auto status = target()->ReopenWritableFile(path, rocksdb::FileOptions(), &file, nullptr);
+  if (status.ok()) status = file->Truncate(bytes, io, nullptr);
+  if (status.ok()) status = file->Close(io, nullptr);
+  return status;
 }
 
 FileNumber Segments::settled_below() const {

@@ -48,7 +48,8 @@ class Segments final : public rocksdb::FileSystemWrapper {
   bool has(FileNumber file, std::uint64_t bytes) const;  // at least so long
   std::uint64_t bytes() const;                           // of all of them
   std::map<FileNumber, std::uint64_t> kept() const;      // those that RocksDB is done with
-  Status remove(FileNumber file);                        // one of those
+  // Frees up to `bytes` at the end of one of those, which nobody needs any more. True: it is gone.
+  Result<bool> remove_some(FileNumber file, std::uint64_t bytes);
   // Writer thread: batches of the open generation lie in the files from `file` on; 0: it has none.
   void open_generation_begins_in(FileNumber file) { open_from_ = file; }
   // Files below may be removed where no sealed generation needs them. Ask before asking which
@@ -76,6 +77,7 @@ class Segments final : public rocksdb::FileSystemWrapper {
   void appended(FileNumber file, std::uint64_t bytes);
   Status list(const std::string& directory, bool kept);
   Status sync_all();
+  rocksdb::IOStatus shrink(const std::string& path, std::uint64_t bytes);
   FileNumber wal_number(const std::string& path) const;  // 0: it is none
   std::string kept_path(FileNumber file) const;
   Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> reader(FileNumber file);

@@ -1,6 +1,8 @@
 #include "storage/shard_core.h"
 
+#include <pthread.h>
 #include <rocksdb/file_system.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -14,6 +16,7 @@ namespace andyx::storage {
 namespace {
 
 constexpr std::uint64_t kLeastFreeBytes = 512ull << 20;
+constexpr int kReclaimerNice = 10;                       // a tenth of the weight of other threads
 constexpr std::chrono::milliseconds kCloseGrace{2'000};  // for threads of a fenced shard
 
 ShardOptions with_defaults(ShardOptions options) {
@@ -145,9 +148,10 @@ void ShardCore::set_parts_ready(bool ready) {
   parts_ready_ = ready;
 }
 
-void ShardCore::start_thread(std::function<void(ShardCore&)> body) {
+void ShardCore::start_thread(const char* name, std::function<void(ShardCore&)> body) {
   ++running_threads_;
-  threads_.emplace_back([core = shared_from_this(), run = std::move(body)] {
+  threads_.emplace_back([core = shared_from_this(), name, run = std::move(body)] {
+    pthread_setname_np(pthread_self(), name);
     run(*core);
     const std::lock_guard lock(core->threads_mutex_);
     --core->running_threads_;
@@ -162,10 +166,15 @@ void ShardCore::start_threads() {
     reclaimer_->stop();
   });
   const std::lock_guard lock(threads_mutex_);
-  start_thread([](ShardCore& core) { core.guard_->run_watch(); });
-  start_thread([](ShardCore& core) { core.guard_->run_sync(); });
-  start_thread([](ShardCore& core) { core.reclaimer_->run(); });
-  start_thread([](ShardCore& core) { core.writer_->run(); });
+  start_thread("andyx-watch", [](ShardCore& core) { core.guard_->run_watch(); });
+  start_thread("andyx-sync", [](ShardCore& core) { core.guard_->run_sync(); });
+  start_thread("andyx-reclaim", [](ShardCore& core) {
+    // To free a file takes milliseconds in the kernel, which loops should not have to wait for.
+    // Best effort; of this thread only, on Linux.
+    (void)::setpriority(PRIO_PROCESS, 0, kReclaimerNice);
+    core.reclaimer_->run();
+  });
+  start_thread("andyx-writer", [](ShardCore& core) { core.writer_->run(); });
 }
 
 Status ShardCore::close() {

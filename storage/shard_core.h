@@ -52,7 +52,7 @@ class ShardCore : public std::enable_shared_from_this<ShardCore> {
                                                     std::string& damage);
   void set_parts_ready(bool ready);
   void start_threads();
-  void start_thread(std::function<void(ShardCore&)> body);
+  void start_thread(const char* name, std::function<void(ShardCore&)> body);
 
   ShardOptions options_;  // defaults filled in
   ShardHealth health_;

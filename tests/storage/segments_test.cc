@@ -5,12 +5,95 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <map>
+#include <memory>
 
 #include "tests/storage/support/open.h"
 
 using namespace andyx;
 using namespace andyx::storage;
 using namespace andyx::storage::test;
+
+namespace {
+
+// Calls `on_read` in the middle of each read.
+class ReadHook final : public rocksdb::FileSystemWrapper {
+ public:
+  ReadHook() : FileSystemWrapper(rocksdb::FileSystem::Default()) {}
+  const char* Name() const override { return "read-hook"; }
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& path,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* file,
+                                        rocksdb::IODebugContext* debug) override {
+    auto status = target()->NewRandomAccessFile(path, options, file, debug);
+    if (status.ok()) *file = std::make_unique<File>(std::move(*file), on_read);
+    return status;
+  }
+
+  std::function<void()> on_read = [] {};
+
+ private:
+  class File final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+   public:
+    File(std::unique_ptr<rocksdb::FSRandomAccessFile> file, const std::function<void()>& on_read)
+        : FSRandomAccessFileOwnerWrapper(std::move(file)), on_read_(on_read) {}
+    rocksdb::IOStatus Read(std::uint64_t offset, std::size_t size,
+                           const rocksdb::IOOptions& options, rocksdb::Slice* result, char* scratch,
+                           rocksdb::IODebugContext* debug) const override {
+      on_read_();
+      return FSRandomAccessFileOwnerWrapper::Read(offset, size, options, result, scratch, debug);
+    }
+
+   private:
+    const std::function<void()>& on_read_;
+  };
+};
+
+// A directory with segments/000012.log of 100 bytes, and the file system over it.
+struct OneSegment {
+  OneSegment() {
+    std::filesystem::create_directories(directory.path() + "/db");
+    std::filesystem::create_directories(directory.path() + "/segments");
+    std::ofstream(path()) << std::string(100, 'x');
+    auto opened =
+        Segments::open(files, directory.path() + "/db", directory.path() + "/segments", [] {});
+    REQUIRE(opened);
+    segments = *opened;
+  }
+  std::string path() const { return directory.path() + "/segments/000012.log"; }
+
+  const TempDir directory;
+  const std::shared_ptr<ReadHook> files = std::make_shared<ReadHook>();
+  std::shared_ptr<Segments> segments;
+};
+
+}  // namespace
+
+TEST_CASE("a segment is removed from its end, piece by piece") {
+  OneSegment one;
+  for (const std::uint64_t left : {60u, 20u}) {
+    CHECK(one.segments->remove_some(12, 40) == false);
+    CHECK(std::filesystem::file_size(one.path()) == left);
+    CHECK(one.segments->kept() == std::map<FileNumber, std::uint64_t>{{12, left}});
+    CHECK(one.segments->bytes() == left);
+  }
+  CHECK(one.segments->remove_some(12, 40) == true);
+  CHECK_FALSE(std::filesystem::exists(one.path()));
+  CHECK(one.segments->kept().empty());
+  CHECK(one.segments->remove_some(12, 40) == true);
+}
+
+TEST_CASE("a segment that is being read is removed whole, and read to the end") {
+  OneSegment one;
+  one.files->on_read = [&] { CHECK(one.segments->remove_some(12, 40) == true); };
+  const auto read = one.segments->read({.file = 12, .record = 0, .at = 0, .size = 80});
+  CHECK(read.has_value());
+  CHECK_FALSE(std::filesystem::exists(one.path()));
+  one.files->on_read = [] {};
+  CHECK(one.segments->read({.file = 12, .record = 0, .at = 0, .size = 80}).error().code ==
+        ErrorCode::kCorrupt);
+}
 
 TEST_CASE("a WAL file that RocksDB deletes is kept, and that is told once it is so") {
   const TempDir directory;
