@@ -43,6 +43,11 @@ Status check_sizes(const Header& header, std::size_t available) {
   return {};
 }
 
+// Where a column of the table begins, behind `before` bytes for each record.
+const std::uint8_t* column(ByteSpan batch, std::size_t before) {
+  return batch.data() + kHeaderBytes + load<std::uint32_t>(batch.data() + at::kCount) * before;
+}
+
 }  // namespace
 
 Result<Header> read_header(ByteSpan bytes) {
@@ -112,18 +117,18 @@ TableEntry table_entry(ByteSpan batch, std::uint32_t index) {
           each == kKeylessEntryBytes ? 0 : load<std::uint32_t>(entry + kKeylessEntryBytes)};
 }
 
-TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index) {
-  if ((header.flags & kFlagDeliverAt) == 0) return 0;
-  return load<TimeUs>(batch.data() + kHeaderBytes + header.count * entry_bytes(header.flags) +
-                      index * kDeliverAtEntryBytes);
+TimeUs deliver_at_us(ByteSpan batch, std::uint32_t index) {
+  const std::uint8_t flags = batch[at::kFlags];
+  if ((flags & kFlagDeliverAt) == 0) return 0;
+  return load<TimeUs>(column(batch, entry_bytes(flags)) + index * kDeliverAtEntryBytes);
 }
 
-std::uint64_t message_id_hash(ByteSpan batch, const Header& header, std::uint32_t index) {
-  if ((header.flags & kFlagMessageIds) == 0) return 0;
+std::uint64_t message_id_hash(ByteSpan batch, std::uint32_t index) {
+  const std::uint8_t flags = batch[at::kFlags];
+  if ((flags & kFlagMessageIds) == 0) return 0;
   // The last column of the table.
-  const std::size_t before = table_bytes_each(header.flags) - kMessageIdEntryBytes;
-  return load<std::uint64_t>(batch.data() + kHeaderBytes + header.count * before +
-                             index * kMessageIdEntryBytes);
+  const std::size_t before = table_bytes_each(flags) - kMessageIdEntryBytes;
+  return load<std::uint64_t>(column(batch, before) + index * kMessageIdEntryBytes);
 }
 
 Result<BatchReader> BatchReader::open(ByteSpan batch) {
@@ -168,8 +173,8 @@ Status BatchReader::read(std::uint32_t index, Record& record) const {
   record.offset = header_.base_offset + index;
   record.time_us = parts.time_us;
   record.append_time_us = header_.append_time_us;
-  record.deliver_at_us = batch::deliver_at_us(batch_, header_, index);
-  record.message_id_hash = batch::message_id_hash(batch_, header_, index);
+  record.deliver_at_us = batch::deliver_at_us(batch_, index);
+  record.message_id_hash = batch::message_id_hash(batch_, index);
   record.key.reset();
   if (parts.has_key) record.key = parts.key;
   record.payload = parts.payload;

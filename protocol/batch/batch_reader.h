@@ -60,9 +60,8 @@ struct TableEntry {
   std::uint32_t key_hash;  // 0: without a key
 };
 TableEntry table_entry(ByteSpan batch, std::uint32_t index);  // no checks: after verify_batch
-TimeUs deliver_at_us(ByteSpan batch, const Header& header, std::uint32_t index);
-std::uint64_t message_id_hash(ByteSpan batch, const Header& header,
-                              std::uint32_t index);  // 0: none
+TimeUs deliver_at_us(ByteSpan batch, std::uint32_t index);    // likewise; 0: at once
+std::uint64_t message_id_hash(ByteSpan batch, std::uint32_t index);  // likewise; 0: none
 
 struct RecordHeader {
   std::string_view name, value;

@@ -32,7 +32,7 @@ Status check_deliver_at(ByteSpan batch, const batch::Header& header) {
   const TimeUs latest_us =
       net::wall_time_us() + TimeUs{1'000} * static_cast<TimeUs>(limits::kMaxDeliverAheadMs);
   for (std::uint32_t i = 0; i < header.count; ++i) {
-    const TimeUs at_us = batch::deliver_at_us(batch, header, i);
+    const TimeUs at_us = batch::deliver_at_us(batch, i);
     if (at_us >= 0 && at_us <= latest_us) continue;
     return fail(ErrorCode::kBadArgument,
                 "message " + std::to_string(i) + " of the batch is to be delivered at " +

@@ -69,7 +69,7 @@ std::vector<DueKey> DueIndex::rows_of(ByteSpan batch, const batch::Header& heade
   std::vector<DueKey> rows;
   if ((header.flags & batch::kFlagDeliverAt) == 0) return rows;
   for (std::uint32_t index = 0; index < header.count; ++index) {
-    const TimeUs at_us = batch::deliver_at_us(batch, header, index);
+    const TimeUs at_us = batch::deliver_at_us(batch, index);
     if (at_us > append_time_us) rows.push_back({at_us, header.base_offset + index});
   }
   return rows;

@@ -174,10 +174,8 @@ void SubscriptionCore::share(bool redelivery, std::int64_t messages) {
 // Of the due index this subscription has read no more than its cursor: what is behind will come.
 bool SubscriptionCore::due(const Take& take, Offset offset) const {
   if (!take.batch.delayed || take.batch.bytes.empty()) return true;
-  const batch::Header header{.count = take.batch.count,
-                             .flags = take.batch.bytes[batch::at::kFlags]};
   const auto index = static_cast<std::uint32_t>(offset - take.batch.base_offset);
-  const TimeUs at_us = batch::deliver_at_us(take.batch.bytes, header, index);
+  const TimeUs at_us = batch::deliver_at_us(take.batch.bytes, index);
   TimeUs append_time_us = 0;  // what was due when it was appended is not in the index
   std::memcpy(&append_time_us, take.batch.bytes.data() + batch::at::kAppendTime,
               sizeof append_time_us);

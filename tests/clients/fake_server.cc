@@ -241,7 +241,7 @@ bool FakeServer::refuse_repeated(Session& session, std::uint64_t id, Partition& 
   std::vector<protocol::DuplicateRecord> duplicates;
   std::vector<std::uint64_t> here;
   for (std::uint32_t i = 0; i < header.count; ++i) {
-    const auto hash = batch::message_id_hash(bytes, header, i);
+    const auto hash = batch::message_id_hash(bytes, i);
     if (hash == 0) continue;
     if (const auto known = partition.message_ids.find(hash); known != partition.message_ids.end())
       duplicates.emplace_back(known->second, i);

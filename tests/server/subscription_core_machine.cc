@@ -80,6 +80,7 @@ void Machine::append() {
   const std::size_t entry_bytes = batch::entry_bytes(flags);
   added.bytes.resize(batch::kHeaderBytes + count * batch::table_bytes_each(flags));
   added.bytes[batch::at::kFlags] = flags;
+  std::memcpy(&added.bytes[batch::at::kCount], &count, sizeof count);
   added.batch.delayed = delayed;
   for (std::uint32_t i = 0; i < count; ++i) {
     const auto key = static_cast<std::uint32_t>(keyless ? 0 : pick(12));

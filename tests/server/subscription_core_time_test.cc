@@ -101,6 +101,7 @@ struct DelayedFixture : CoreFixture {
         bytes(batch::kHeaderBytes + batch::table_bytes_each(kFlags) * deliver_at.size()),
         count(static_cast<std::uint32_t>(deliver_at.size())) {
     bytes[batch::at::kFlags] = kFlags;
+    std::memcpy(&bytes[batch::at::kCount], &count, sizeof count);
     std::memcpy(&bytes[batch::kHeaderBytes + batch::entry_bytes(kFlags) * deliver_at.size()],
                 deliver_at.data(), 8 * deliver_at.size());
   }

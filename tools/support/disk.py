@@ -4,19 +4,20 @@ import os
 import pathlib
 import time
 
+MOST_S = 15  # that is waited
 LOOK_EVERY_S = 0.5
 AT_REST_BYTES = 1_000_000  # written and discarded between two looks, at most
 SECTOR_BYTES = 512
 
 
-def await_rest(directory, most_s=15):
-    """Writes back what is in the kernel's cache, and waits until the disk of `directory` is at rest, `most_s` at most.
+def await_rest(directory):
+    """Writes back what is in the kernel's cache, and waits until the disk of `directory` is at rest, MOST_S at most.
 
     What was deleted goes to the disk as discards, which a file system sends later, in the background; syncs of the
     next run would wait for them.
     """
     os.sync()
-    end = time.monotonic() + most_s
+    end = time.monotonic() + MOST_S
     before = _bytes_done(directory)
     while before is not None and time.monotonic() < end:
         time.sleep(LOOK_EVERY_S)
