@@ -10,8 +10,7 @@ std::vector<std::uint64_t> message_ids(ByteSpan batch, const batch::Header& head
   std::vector<std::uint64_t> ids;
   if ((header.flags & batch::kFlagMessageIds) == 0) return ids;
   ids.reserve(header.count);
-  for (std::uint32_t i = 0; i < header.count; ++i)
-    ids.push_back(batch::message_id_hash(batch, i));
+  for (std::uint32_t i = 0; i < header.count; ++i) ids.push_back(batch::message_id_hash(batch, i));
   return ids;
 }
 
