@@ -160,8 +160,9 @@ Result<std::shared_ptr<rocksdb::FSRandomAccessFile>> Segments::reader(FileNumber
   }
   if (found->second.reader) return found->second.reader;
   if (readers_ >= kMostReaders) {
-    for (auto& [number, other] : files_) other.reader.reset();
-    readers_ = 0;
+    for (auto& [number, other] : files_) {
+      if (other.reader.use_count() == 1) close_reader(other);  // not one who reads now: remove_some
+    }
   }
   const std::string path = found->second.kept ? kept_path(file) : database_ + "/" + name_of(file);
   std::unique_ptr<rocksdb::FSRandomAccessFile> opened;
@@ -229,18 +230,24 @@ Result<bool> Segments::remove_some(FileNumber file, std::uint64_t bytes) {
     File& segment = found->second;
     // Cut, it would fail one who is reading it; deleted, it is there until that one has done.
     const bool being_read = segment.reader.use_count() > 1;
-    if (std::exchange(segment.reader, nullptr)) --readers_;
+    close_reader(segment);
     if (!being_read && segment.bytes > bytes) left = segment.bytes -= bytes;
+    if (left == 0) files_.erase(found);
   }
-  if (left != 0 && shrink(kept_path(file), left).ok()) return false;
-  {
-    const std::lock_guard lock(mutex_);
+  if (left != 0) {
+    if (shrink(kept_path(file), left).ok()) return false;
+    const std::lock_guard lock(mutex_);  // where it cannot be cut, it goes whole
+    close_reader(files_[file]);
     files_.erase(file);
   }
   const auto status = target()->DeleteFile(kept_path(file), rocksdb::IOOptions(), nullptr);
   if (!status.ok() && !status.IsNotFound() && !status.IsPathNotFound())
     return rocksdb_error(status, "delete " + kept_path(file));
   return true;
+}
+
+void Segments::close_reader(File& file) {
+  if (std::exchange(file.reader, nullptr)) --readers_;
 }
 
 rocksdb::IOStatus Segments::shrink(const std::string& path, std::uint64_t bytes) {

@@ -77,6 +77,7 @@ class Segments final : public rocksdb::FileSystemWrapper {
   void appended(FileNumber file, std::uint64_t bytes);
   Status list(const std::string& directory, bool kept);
   Status sync_all();
+  void close_reader(File& file);  // one who reads from it keeps it open; with the mutex
   rocksdb::IOStatus shrink(const std::string& path, std::uint64_t bytes);
   FileNumber wal_number(const std::string& path) const;  // 0: it is none
   std::string kept_path(FileNumber file) const;

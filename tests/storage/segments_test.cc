@@ -8,6 +8,8 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "tests/storage/support/open.h"
 
@@ -50,18 +52,22 @@ class ReadHook final : public rocksdb::FileSystemWrapper {
   };
 };
 
-// A directory with segments/000012.log of 100 bytes, and the file system over it.
+// A directory with segments/000012.log of 100 bytes, and so many after it, and the file system over
+// them.
 struct OneSegment {
-  OneSegment() {
+  explicit OneSegment(FileNumber others = 0) {
     std::filesystem::create_directories(directory.path() + "/db");
     std::filesystem::create_directories(directory.path() + "/segments");
-    std::ofstream(path()) << std::string(100, 'x');
+    for (FileNumber file = 12; file <= 12 + others; ++file)
+      std::ofstream(path(file)) << std::string(100, 'x');
     auto opened =
         Segments::open(files, directory.path() + "/db", directory.path() + "/segments", [] {});
     REQUIRE(opened);
     segments = *opened;
   }
-  std::string path() const { return directory.path() + "/segments/000012.log"; }
+  std::string path(FileNumber file = 12) const {
+    return directory.path() + "/segments/0000" + std::to_string(file) + ".log";
+  }
 
   const TempDir directory;
   const std::shared_ptr<ReadHook> files = std::make_shared<ReadHook>();
@@ -93,6 +99,21 @@ TEST_CASE("a segment that is being read is removed whole, and read to the end") 
   one.files->on_read = [] {};
   CHECK(one.segments->read({.file = 12, .record = 0, .at = 0, .size = 80}).error().code ==
         ErrorCode::kCorrupt);
+}
+
+TEST_CASE("a segment that is being read stays open, however many others are read meanwhile") {
+  constexpr FileNumber kOthers = 80;  // more than are held open
+  OneSegment one(kOthers);
+  const auto read = [&](FileNumber file) {
+    return one.segments->read({.file = file, .record = 0, .at = 0, .size = 80}).has_value();
+  };
+  bool others_read = false;
+  one.files->on_read = [&] {
+    if (std::exchange(others_read, true)) return;
+    for (FileNumber file = 13; file <= 12 + kOthers; ++file) CHECK(read(file));
+    CHECK(one.segments->remove_some(12, 40) == true);
+  };
+  CHECK(read(12));
 }
 
 TEST_CASE("a WAL file that RocksDB deletes is kept, and that is told once it is so") {

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 #include <time.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
